@@ -1,0 +1,196 @@
+"""What the operator writes down: the shape of `config.toml`, value by value, with units in the names.
+
+Reading it, and saying what is wrong with it, is the work of bot/config_file.py. No financial value has a silent
+default: fees, limits and sizes must be written. Only technical values have defaults here.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Bps = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+SessionName = Literal["pre", "regular", "post", "overnight", "weekend", "holiday"]
+
+
+class Table(BaseModel):
+    """A table of the file: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Run(Table):
+    """[run]: where state lives and what is kept."""
+
+    state_dir: str = "state"
+    seed: int = 1
+    record: bool = True
+    """Keep every accepted row as a tape under state_dir/tape."""
+    timer_s: Seconds = 1.0
+    """How often the strategies' clock ticks in tape time."""
+
+
+class Http(Table):
+    """[http]: the read-only page, /metrics and /healthz."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 9464
+    """0 takes any free port and prints it."""
+
+
+class VenueTable(Table):
+    """[venues.NAME]: what trading at a venue costs and how it answers on paper."""
+
+    kind: Literal["cex", "dex", "broker", "issuer", "oracle"]
+    feed: Literal["ccxt", "yahoo", "simulated", "tape", "none"] = "none"
+    exchange: str = ""
+    """For feed = "ccxt": the exchange's id there."""
+    taker_fee_bps: Bps | None = None
+    """Missing means: watched, never traded."""
+    fixed_cost_usd: NotNegative = Decimal(0)
+    """Per order, e.g. gas."""
+    latency_ms: Annotated[float, Field(ge=0, le=600_000)] | None = None
+    """Decision to fill on paper."""
+    reject_share: Share = 0.0
+    """Share of paper orders that the venue refuses."""
+    fill_share: Share = 1.0
+    """Share of the size that was seen which a paper order may take."""
+    url: str = ""
+    """Another address of the venue, e.g. a local stand-in; empty is the venue's own."""
+    key_file: str = ""
+    """Path of a file with the venue's key; never the key itself."""
+
+
+class InstrumentTable(Table):
+    """[instruments."venue:SYMBOL"]: one token, perp or share that is watched and perhaps traded."""
+
+    role: Literal["token", "share", "coin", "perp"] = "token"
+    token: str = ""
+    underlying: str = ""
+    issuer: str = ""
+    chain: str = ""
+    unit_model: Literal["rebasing", "scaled_ui", "total_return", "vault"] | None = None
+    multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    quote: str = "USD"
+    coin: str = ""
+    witness: str = ""
+    hours: Literal["24/7", "24/5", "extended", "regular"] = "24/7"
+    trade: bool = False
+    """A share or perp that may be a leg too; a token always may unless its venue has no fee."""
+    error_bps: Bps | None = None
+    """For a share source: how far it may be off when fresh, one sigma. None takes [fair].source_error_bps."""
+    max_age_s: Seconds | None = None
+    """None takes [gates].max_quote_age_s."""
+    lot: Positive = Decimal("0.000001")
+    """Smallest step of the quantity, in units."""
+    min_notional_usd: NotNegative = Decimal(0)
+    assumed_half_spread_bps: Bps | None = None
+    """For a series with one price: fill at price -/+ this. None: watched, never filled."""
+    assumed_size_units: Positive | None = None
+    """For a series with one price: units that may be taken per print."""
+
+
+class Gates(Table):
+    """[gates]: what a quote must be like to be believed. `inf` switches a gate off."""
+
+    max_quote_age_s: float = 60.0
+    max_reference_spread_bps: float = 200.0
+    stub_move: float = 0.5
+    """A reference that moves by more than this share of itself at once is a stub until it has stood."""
+    frozen_after_s: float = 1800.0
+    frozen_rows: Annotated[int, Field(ge=2)] = 4
+    outlier_bps: float = 2000.0
+    """A token print further than this from the fair value is refused until it has stood."""
+    confirm_s: float = 120.0
+    confirm_rows: Annotated[int, Field(ge=1)] = 5
+    maintenance_s: float = 600.0
+    """After a multiplier activates, at most this long without trading while waiting for the first print."""
+
+
+class Fair(Table):
+    """[fair]: fair value and the growth of its error."""
+
+    daily_vol_bps: dict[str, Bps] = {}
+    """One-sigma move of a share over a full trading day; key = underlying."""
+    default_daily_vol_bps: Bps = 300.0
+    source_error_bps: Bps = 3.0
+    max_error_bps: float = 1000.0
+    """A wider fair value is unknown."""
+
+
+class CrossVenue(Table):
+    """[strategies.cross_venue]: buy where it is cheap, sell where it is dear, at once."""
+
+    enabled: bool = True
+    min_edge_bps: Annotated[float, Field(gt=-100_000, lt=100_000)]
+    """Net of all costs, over the fair value."""
+    size_usd: Positive | None = None
+    """Per leg. Exactly one of size_usd and size_units."""
+    size_units: Positive | None = None
+    cooldown_s: Annotated[float, Field(ge=0)] = 1.0
+    """From a decision to the next on the same underlying."""
+    refusal_backoff_s: Annotated[float, Field(ge=0)] = 5.0
+    max_open_pairs: Annotated[int, Field(ge=1)] = 1
+    max_short_units: NotNegative
+    """How far a position in one instrument may go below zero (inventory or borrow)."""
+    max_long_units: Positive
+    slippage_bps: Bps | None = None
+    """Worst price against the price seen. None: at the quotes in force when the order arrives, whatever they are."""
+
+
+class PegWatch(Table):
+    """[strategies.peg_watch]: depeg states with hysteresis and session-aware thresholds."""
+
+    enabled: bool = True
+    warn_bps: dict[SessionName, Bps]
+    depeg_bps: dict[SessionName, Bps]
+    clear_share: Share = 0.7
+    """A state is left when the premium is below this share of its threshold."""
+    persist_s: Seconds = 60.0
+    min_sigmas: Annotated[float, Field(ge=0)] = 3.0
+
+
+class Strategies(Table):
+    """[strategies]: which rules think, and with what numbers."""
+
+    cross_venue: CrossVenue | None = None
+    peg_watch: PegWatch | None = None
+
+
+class Risk(Table):
+    """[risk]: limits of the review; every one must be written."""
+
+    max_order_usd: Positive
+    max_position_usd: Positive
+    """Per instrument, absolute."""
+    max_gross_usd: Positive
+    collar_bps: float
+    """A leg may not be further than this from the fair value. `inf` switches it off."""
+    max_orders_per_minute: Annotated[int, Field(ge=1)]
+    max_daily_loss_usd: Positive
+    sessions: tuple[SessionName, ...]
+    """Sessions in which new trades may be opened."""
+    coin_band_bps: float
+    """A quote coin further than this from one dollar stops trading in it."""
+    need_fair: bool = True
+    """Refuse when the fair value is unknown."""
+
+
+class Config(Table):
+    """The whole file."""
+
+    schema_version: Literal[1] = 1
+    run: Run = Run()
+    http: Http = Http()
+    venues: dict[str, VenueTable] = {}
+    instruments: dict[str, InstrumentTable] = {}
+    gates: Gates = Gates()
+    fair: Fair = Fair()
+    strategies: Strategies = Strategies()
+    risk: Risk | None = None

@@ -1,0 +1,1 @@
+"""The ground floor: the world outside, and its language."""

@@ -1,0 +1,194 @@
+"""Rows and blocks of rows: everything that a connector can say, in ten fixed fields.
+
+What each field means for each kind (absent is NaN; prices are in the instrument's quote currency per transferable
+unit; sizes are in units; times are integer nanoseconds, UTC):
+
+kind        bid                ask                  bid_size    ask_size      extra
+QUOTE       best bid           best ask             size at bid size at ask   -
+TRADE       price              price                -           size          +1 buyer, -1 seller took, else NaN
+DEPTH       best bid           best ask             size        size          index of the exact levels in a side table
+POOL        bid after fee      ask after fee        size        size          index of the exact pool state
+REFERENCE   share bid          share ask            size        size          -
+FX          coin bid in USD    coin ask in USD      size        size          -
+SESSION     session code       -                    -           -             -            (a venue's own market status)
+MULTIPLIER  shares per unit    activation, unix s   -           -             index of the exact record
+FUNDING     rate per period    period in seconds    -           -             -
+REWARD      USD per day        end, unix s          -           -             -
+SUPPLY      tokens             backing shares       -           -             -
+FILL        price              fee in quote         -           quantity      index of the exact fill (+ buy, - sell via flags)
+CONVERSION  state code         -                    -           quantity      index of the exact record
+HEALTH      state code         -                    -           -             -            (1 up, 0 down)
+TICK        -                  -                    -           -             -            (time passes)
+
+A series that has one price and no book is a QUOTE, REFERENCE or FX row with bid = ask and the flag ONE_PRICE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+SCHEMA_VERSION: Final = 1
+"""Raised when a column or its meaning changes; a tape carries the version it was written with."""
+
+NS: Final = 1_000_000_000
+"""Nanoseconds in a second."""
+
+NAN: Final = float("nan")
+NEVER: Final = np.iinfo(np.int64).max
+"""A moment that does not come: the largest int64."""
+
+
+class Kind(IntEnum):
+    """What a row says; the numbers stand on disk, so they are only ever added to."""
+
+    QUOTE = 0
+    TRADE = 1
+    DEPTH = 2
+    POOL = 3
+    REFERENCE = 4
+    FX = 5
+    SESSION = 6
+    MULTIPLIER = 7
+    FUNDING = 8
+    REWARD = 9
+    SUPPLY = 10
+    FILL = 11
+    CONVERSION = 12
+    HEALTH = 13
+    TICK = 14
+
+
+class Flag(IntFlag):
+    """Bits of a row's `flags`."""
+
+    SUPERSEDED = 1
+    """A newer row of the same instrument overtook it in the inbox: on the tape, but never seen by the scan."""
+    ONE_PRICE = 2
+    """The series has one price and no book; bid = ask = that price, sizes absent."""
+    HALTED = 4
+    """The source says that trading is halted."""
+    RAISED = 8
+    """`ts_recv` was raised to the last one handed out, because it arrived with an earlier stamp."""
+    SELL = 16
+    """For FILL: the fill was a sale."""
+
+
+ROW: Final = np.dtype(
+    [
+        ("ts_venue", "<i8"),
+        ("ts_recv", "<i8"),
+        ("instrument", "<i4"),
+        ("kind", "<i2"),
+        ("flags", "<i2"),
+        ("bid", "<f8"),
+        ("ask", "<f8"),
+        ("bid_size", "<f8"),
+        ("ask_size", "<f8"),
+        ("extra", "<f8"),
+    ]
+)
+"""One row: 64 bytes."""
+
+FIELDS: Final[tuple[str, ...]] = tuple(ROW.names or ())
+
+I8 = npt.NDArray[np.int64]
+I4 = npt.NDArray[np.int32]
+I2 = npt.NDArray[np.int16]
+F8 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A readable view of one row, for people, tests and the socket side."""
+
+    ts_recv: int
+    instrument: int
+    kind: Kind
+    ts_venue: int = 0
+    flags: Flag = Flag(0)
+    bid: float = NAN
+    ask: float = NAN
+    bid_size: float = NAN
+    ask_size: float = NAN
+    extra: float = NAN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """A block of rows as ten arrays of one length (struct of arrays), in order of (ts_recv, position)."""
+
+    ts_venue: I8
+    ts_recv: I8
+    instrument: I4
+    kind: I2
+    flags: I2
+    bid: F8
+    ask: F8
+    bid_size: F8
+    ask_size: F8
+    extra: F8
+
+    def __len__(self) -> int:
+        """How many rows the block holds."""
+        return len(self.ts_recv)
+
+    def __getitem__(self, part: slice) -> Rows:
+        """A part of the block; the arrays are views, nothing is copied."""
+        return Rows(**{name: getattr(self, name)[part] for name in FIELDS})
+
+    def row(self, at: int) -> Row:
+        """One row as a readable value. Raises IndexError outside the block."""
+        return Row(
+            ts_venue=int(self.ts_venue[at]),
+            ts_recv=int(self.ts_recv[at]),
+            instrument=int(self.instrument[at]),
+            kind=Kind(int(self.kind[at])),
+            flags=Flag(int(self.flags[at])),
+            bid=float(self.bid[at]),
+            ask=float(self.ask[at]),
+            bid_size=float(self.bid_size[at]),
+            ask_size=float(self.ask_size[at]),
+            extra=float(self.extra[at]),
+        )
+
+    def __iter__(self) -> Iterator[Row]:
+        """Row by row; for tests and the socket side, not for the hot path."""
+        return (self.row(at) for at in range(len(self)))
+
+    def blocks(self, size: int) -> Iterator[Rows]:
+        """The same rows in blocks of at most `size` rows."""
+        return (self[start : start + size] for start in range(0, len(self), size))
+
+    @staticmethod
+    def of(rows: Sequence[Row]) -> Rows:
+        """A block from readable rows, in the order given."""
+        records = np.array([tuple(getattr(row, name) for name in FIELDS) for row in rows], dtype=ROW)
+        return Rows.from_records(records)
+
+    @staticmethod
+    def from_records(records: npt.NDArray[np.void]) -> Rows:
+        """A block from an array of ROW records; each field becomes a contiguous array."""
+        return Rows(**{name: np.ascontiguousarray(records[name]) for name in FIELDS})
+
+    @staticmethod
+    def join(blocks: Sequence[Rows]) -> Rows:
+        """Several blocks as one, in the order given."""
+        if not blocks:
+            return Rows.from_records(np.empty(0, dtype=ROW))
+        return Rows(**{name: np.concatenate([getattr(block, name) for block in blocks]) for name in FIELDS})
+
+
+IMPORT_ORDER: Final[dict[Kind, int]] = {
+    Kind.MULTIPLIER: 0,
+    Kind.SESSION: 1,
+    Kind.FX: 2,
+    Kind.REFERENCE: 3,
+    Kind.FUNDING: 4,
+}
+"""Rank of a kind among rows of one instant in an import; every other kind ranks 5 (token quotes come last)."""

@@ -1,0 +1,1 @@
+"""The windows: metrics, status page and narration; reads, never writes."""

@@ -1,0 +1,1 @@
+"""How a wish becomes an approved order: the ledger and the risk review."""
