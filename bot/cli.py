@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import re
 import sys
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
+
+from bot.errors import ExitCode, exit_code
+from bot.terminal import coloured, nearest, paint
+from bot.topics import TOPICS
+from connectors.errors import PeglineError
 
 COMMANDS: Final[dict[str, str]] = {
     "demo": "the whole system on a simulated market: no key, no network, one minute",
@@ -20,14 +27,158 @@ COMMANDS: Final[dict[str, str]] = {
     "version": "version of pegline and of what it stands on",
 }
 
+EXTRAS: Final[dict[str, str]] = {"ccxt": "feeds", "yfinance": "feeds", "pandas": "feeds"}
+"""Packages that are not in the core, and the extra that brings them."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that never guesses abbreviations and says what was probably meant. Subcommands inherit it."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """As ArgumentParser, with our defaults."""
+        options.setdefault("allow_abbrev", False)
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Exits with 2: what is not understood, what was probably meant, and where help is."""
+        meant = ""
+        if found := re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message):
+            meant = nearest(found[1], re.findall(r"'([^']*)'", found[2]))
+        elif found := re.search(r"unrecognized arguments: (--[\w-]+)", message):
+            meant = nearest(found[1], self._option_string_actions)
+        hint = f" (did you mean {meant!r}?)" if meant else ""
+        self.exit(ExitCode.USAGE, f"pegline: {message}{hint}\nhelp: {self.prog} --help\n")
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code (`pegline help exit-codes`)."""
-    raise NotImplementedError
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in _options(words)
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
+    except SystemExit as stop:  # argparse: help was shown, or the words were not understood
+        return stop.code if isinstance(stop.code, int) else ExitCode.UNEXPECTED
+    except BrokenPipeError:
+        # The reader (`| head`) has seen enough. Without this the interpreter complains while it shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        print("pegline: interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        if debug:
+            import traceback
+
+            traceback.print_exc()
+        _complain(error, words)
+        return exit_code(error)
 
 
-def _exit() -> NoReturn:
-    sys.exit(main())
+def _dispatch(words: list[str]) -> int:
+    """Finds the command among the words, imports it, and runs it."""
+    at = next((i for i, word in enumerate(words) if not word.startswith("-") and words[i - 1 : i] != ["--color"]), None)
+    root = _root()
+    if at is None:
+        options = root.parse_args(words)
+        if options.version:
+            print(f"pegline {_version()}")
+            return ExitCode.OK
+        root.print_help()
+        return ExitCode.OK
+    root.parse_args(words[:at])
+    name, rest = words[at], words[at + 1 :]
+    if name == "help":
+        return _help(root, rest)
+    if name not in COMMANDS:
+        root.error(f"no command {name!r}{_meant(name, COMMANDS)}")
+    command, parser = _command(name)
+    # What stands before the command counts as if it stood behind it.
+    args = parser.parse_args([*words[:at], *rest])
+    return int(command.run(args))
 
 
-_ = (argparse, importlib)
+def _root() -> Parser:
+    """The parser of `pegline` itself; its help lists commands without importing them."""
+    lists = "\n".join(f"  {name:<11} {line}" for name, line in COMMANDS.items())
+    topics = "\n".join(f"  {name:<11} {line}" for name, (line, _) in TOPICS.items())
+    root = Parser(
+        prog="pegline",
+        usage="pegline COMMAND [options]",
+        description="Watches whether tokenized US stocks hold their peg on every venue where they trade.",
+        epilog=f"commands:\n{lists}\n\ntopics (pegline help TOPIC):\n{topics}\n\nstart here: pegline demo",
+    )
+    _common(root)
+    root.add_argument("--version", action="store_true", help="print the version")
+    return root
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    """The options that every command has."""
+    parser.add_argument("--debug", action="store_true", help="on an error, print the traceback")
+    parser.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colour (NO_COLOR counts)")
+
+
+def _command(name: str) -> tuple[Any, Parser]:
+    """The file of a command and its parser."""
+    command = importlib.import_module(f"bot.commands.{name}")
+    parser = Parser(prog=f"pegline {name}", description=COMMANDS[name])
+    _common(parser)
+    command.arguments(parser)
+    return command, parser
+
+
+def _help(root: Parser, rest: list[str]) -> int:
+    """`pegline help`, `pegline help TOPIC`, `pegline help COMMAND`."""
+    subjects = [word for word in rest if not word.startswith("-")]
+    if not subjects:
+        root.print_help()
+    elif subjects[0] in TOPICS:
+        print(TOPICS[subjects[0]][1])
+    elif subjects[0] in COMMANDS:
+        _command(subjects[0])[1].print_help()
+    else:
+        root.error(f"no topic or command {subjects[0]!r}{_meant(subjects[0], (*TOPICS, *COMMANDS))}")
+    return ExitCode.OK
+
+
+def _complain(error: Exception, words: list[str]) -> None:
+    """One line per error on stderr, with the next step; a config's mistakes are one line each."""
+    colour = "auto"
+    for i, word in enumerate(words):
+        if word.startswith("--color"):
+            colour = word.partition("=")[2] or "".join(words[i + 1 : i + 2])
+    name = paint("pegline:", "31", on=coloured(sys.stderr, colour))
+    if isinstance(error, PeglineError):
+        for line in str(error).splitlines():
+            print(f"{name} {line}", file=sys.stderr)
+    elif isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in EXTRAS:
+        package = str(error.name).partition(".")[0]
+        extra = EXTRAS[package]
+        print(f"{name} this needs {package}, which is not installed (run: make {extra})", file=sys.stderr)
+    else:
+        text = " ".join(str(error).split())
+        said = f"{type(error).__name__}: {text}" if text else type(error).__name__
+        print(f"{name} unexpected {said} (rerun with --debug for the traceback)", file=sys.stderr)
+
+
+def _options(words: list[str]) -> list[str]:
+    """The words before a bare `--`, behind which nothing is an option."""
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _meant(word: str, known: Any) -> str:
+    """`; did you mean 'x'?`, or nothing."""
+    meant = nearest(word, known)
+    return f"; did you mean {meant!r}?" if meant else ""
+
+
+def _version() -> str:
+    """The version of the installed distribution."""
+    from importlib.metadata import version
+
+    return version("pegline")

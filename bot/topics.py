@@ -1,0 +1,60 @@
+"""The help topics: what to know that belongs to no single command."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bot.errors import ExitCode
+
+
+def _exit_codes() -> str:
+    """The table of exit codes, made from the codes themselves."""
+    rows = "\n".join(f"  {code.value:>3}  {code.meaning}" for code in ExitCode)
+    return f"Every command ends with one of these codes:\n\n{rows}"
+
+
+_CONFIG: Final = """\
+One TOML file holds everything; config.example.toml shows every key with its unit and meaning.
+
+  cp config.example.toml config.toml
+  pegline check config.toml
+
+Units stand in the names: _bps (0.01 %), _usd, _units (transferable units of a token), _s, _ms, and
+_share (a part of one). Unknown keys are refused. No fee, limit or size has a silent default. All
+mistakes are reported at once, each as
+
+  config.toml:42 [venues.kraken] taker_fee_pct: unknown key: here fees are in bps, write taker_fee_bps = 26
+
+Exit code 3: the file has mistakes. Exit code 4: a key file that it names is missing.
+Wherever the file allows `inf`, that switches a gate or limit off."""
+
+_SECRETS: Final = """\
+Secrets never stand in the config file, on the command line or in the environment. The file names a
+path instead:
+
+  [venues.kraken]
+  key_file = "/etc/pegline/kraken.key"
+
+A relative path starts at the folder of the config file. Give the key file mode 0600 (chmod 600); others
+get a warning. A value in the config that looks like a key, a password or a seed phrase is refused, and is
+not repeated in the message. Watching and paper trading need no key at all."""
+
+_MODES: Final = """\
+One program, three ways to feed it; the same code decides in all of them.
+
+  pegline demo                 a seeded simulated market, paper fills: no key, no network
+  pegline run CONFIG           dry-run: live data, paper fills
+  pegline backtest             a recorded or imported tape, paper fills
+
+Nothing in this version sends an order to a venue. Paper fills happen only against a bid, ask and size that
+were seen; a series with one price can be watched but is never filled unless the config names a spread and a
+size for it."""
+
+
+TOPICS: Final[dict[str, tuple[str, str]]] = {
+    "exit-codes": ("what a command returns to the shell", _exit_codes()),
+    "config": ("how the config file is read, and what its units mean", _CONFIG),
+    "secrets": ("where keys live", _SECRETS),
+    "modes": ("demo, dry-run and backtest", _MODES),
+}
+"""Name of a topic -> (one line, text)."""
