@@ -75,7 +75,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     issuer: str
     chain: str
     contract: str
-    unit_model: UnitModel
+    unit_model: UnitModel | None
+    """None where nobody said: such a token can be listed, but not priced."""
     trust: Trust
     decimals: int | None = None
     source: str = ""
@@ -83,7 +84,9 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def multiplied(self) -> bool:
-        """Whether a unit is worth `multiplier` shares, rather than one."""
+        """Whether a unit is worth `multiplier` shares, rather than one. Raises RegistryError where nobody said."""
+        if self.unit_model is None:
+            raise RegistryError("what a unit is worth is not known", where=f"{self.symbol} on {self.chain}")
         return self.unit_model is not UnitModel.REBASING
 
 

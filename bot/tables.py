@@ -1,0 +1,40 @@
+"""Prints tables for people: at most 100 columns wide, colour only on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Literal, TextIO
+
+WIDTH = 100
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    title: str = "",
+    numbers: Sequence[str] = (),
+    whole: Sequence[str] = (),
+    out: TextIO | None = None,
+) -> None:
+    """Writes a table to `out` (default: stdout); the columns named in `numbers` stand to the right.
+
+    Long cells are folded, never cut; those of the columns named in `whole` (addresses) stay on one line. Rich is
+    imported here, so that commands start fast.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    stream = out or sys.stdout
+    console = Console(file=stream, color_system="auto" if stream.isatty() else None, soft_wrap=False, highlight=False)
+    console.width = min(console.width, WIDTH) if stream.isatty() else WIDTH
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left", title_style="bold")
+    for column in columns:
+        side: Literal["left", "right"] = "right" if column in numbers else "left"
+        table.add_column(column, justify=side, overflow="fold", no_wrap=column in whole)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
