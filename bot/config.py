@@ -16,6 +16,8 @@ NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Bps = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Limit = Annotated[float, Field(gt=0)]
+"""A limit that `inf` switches off."""
 SessionName = Literal["pre", "regular", "post", "overnight", "weekend", "holiday"]
 
 
@@ -55,7 +57,7 @@ class VenueTable(Table):
     """Missing means: watched, never traded."""
     fixed_cost_usd: NotNegative = Decimal(0)
     """Per order, e.g. gas."""
-    latency_ms: Annotated[float, Field(ge=0, le=600_000)] | None = None
+    latency_ms: Annotated[float, Field(ge=0, le=600_000, allow_inf_nan=False)] | None = None
     """Decision to fill on paper."""
     reject_share: Share = 0.0
     """Share of paper orders that the venue refuses."""
@@ -99,17 +101,17 @@ class InstrumentTable(Table):
 class Gates(Table):
     """[gates]: what a quote must be like to be believed. `inf` switches a gate off."""
 
-    max_quote_age_s: float = 60.0
-    max_reference_spread_bps: float = 200.0
-    stub_move: float = 0.5
+    max_quote_age_s: Limit = 60.0
+    max_reference_spread_bps: Limit = 200.0
+    stub_move: Limit = 0.5
     """A reference that moves by more than this share of itself at once is a stub until it has stood."""
-    frozen_after_s: float = 1800.0
+    frozen_after_s: Limit = 1800.0
     frozen_rows: Annotated[int, Field(ge=2)] = 4
-    outlier_bps: float = 2000.0
+    outlier_bps: Limit = 2000.0
     """A token print further than this from the fair value is refused until it has stood."""
-    confirm_s: float = 120.0
+    confirm_s: Limit = 120.0
     confirm_rows: Annotated[int, Field(ge=1)] = 5
-    maintenance_s: float = 600.0
+    maintenance_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 600.0
     """After a multiplier activates, at most this long without trading while waiting for the first print."""
 
 
@@ -120,7 +122,7 @@ class Fair(Table):
     """One-sigma move of a share over a full trading day; key = underlying."""
     default_daily_vol_bps: Bps = 300.0
     source_error_bps: Bps = 3.0
-    max_error_bps: float = 1000.0
+    max_error_bps: Limit = 1000.0
     """A wider fair value is unknown."""
 
 
@@ -133,9 +135,9 @@ class CrossVenue(Table):
     size_usd: Positive | None = None
     """Per leg. Exactly one of size_usd and size_units."""
     size_units: Positive | None = None
-    cooldown_s: Annotated[float, Field(ge=0)] = 1.0
+    cooldown_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     """From a decision to the next on the same underlying."""
-    refusal_backoff_s: Annotated[float, Field(ge=0)] = 5.0
+    refusal_backoff_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
     max_open_pairs: Annotated[int, Field(ge=1)] = 1
     max_short_units: NotNegative
     """How far a position in one instrument may go below zero (inventory or borrow)."""
@@ -153,7 +155,7 @@ class PegWatch(Table):
     clear_share: Share = 0.7
     """A state is left when the premium is below this share of its threshold."""
     persist_s: Seconds = 60.0
-    min_sigmas: Annotated[float, Field(ge=0)] = 3.0
+    min_sigmas: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
 
 
 class Strategies(Table):
@@ -170,13 +172,13 @@ class Risk(Table):
     max_position_usd: Positive
     """Per instrument, absolute."""
     max_gross_usd: Positive
-    collar_bps: float
+    collar_bps: Limit
     """A leg may not be further than this from the fair value. `inf` switches it off."""
     max_orders_per_minute: Annotated[int, Field(ge=1)]
     max_daily_loss_usd: Positive
     sessions: tuple[SessionName, ...]
     """Sessions in which new trades may be opened."""
-    coin_band_bps: float
+    coin_band_bps: Limit
     """A quote coin further than this from one dollar stops trading in it."""
     need_fair: bool = True
     """Refuse when the fair value is unknown."""

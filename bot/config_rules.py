@@ -1,0 +1,253 @@
+"""What must fit together across the tables of a config, and what is allowed but worth a second look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, Final, get_args
+
+from bot.config import Config, SessionName
+from bot.config_hints import plain
+from bot.config_shape import Fault
+from bot.terminal import nearest
+from bot.toml_lines import Path
+from connectors.instruments import Token, UnitModel
+
+Data = Mapping[str, Any]
+SESSIONS: Final[tuple[str, ...]] = get_args(SessionName)
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+
+
+def breaches(data: Data, told: Collection[Path]) -> list[Fault]:
+    """Every rule across keys that a document breaks.
+
+    `data` is the parsed document without what has a fault already; `told` are the paths of those faults and the paths
+    that they probably meant: what follows from them is not told again.
+    """
+    found: list[Fault] = []
+    rules: tuple[Callable[[Data], Iterator[Fault]], ...] = (_instruments, _venues, _cross_venue, _risk)
+    for rule in rules:
+        found += [f for f in rule(data) if f.path not in told]
+    return found + list(_peg_watch(data, told))
+
+
+def listed(table: Data) -> tuple[Token, ...]:
+    """The registry's tokens that an instrument's table may mean: by name, and by issuer and chain where written."""
+    from connectors.errors import RegistryError
+    from connectors.registry import load_registry
+
+    try:
+        tokens = load_registry().named(str(table.get("token", "")))
+    except RegistryError:
+        return ()
+    return tuple(t for t in tokens if all(table.get(k) in (None, "", getattr(t, k)) for k in ("issuer", "chain")))
+
+
+def _instruments(data: Data) -> Iterator[Fault]:
+    """Names, venues, duplicates, and what each role needs."""
+    instruments: dict[str, Data] = data.get("instruments", {})
+    venues: dict[str, Data] = data.get("venues", {})
+    names: dict[str, str] = {}
+    tokens: dict[tuple[str, ...], str] = {}
+    for name, table in instruments.items():
+        path: Path = ("instruments", name)
+        venue, colon, symbol = name.partition(":")
+        if not (venue and colon and symbol):
+            yield Fault(path, "the name has no venue", 'write [instruments."venue:SYMBOL"]')
+            continue
+        if (first := names.setdefault(name.casefold(), name)) != name:
+            yield Fault(path, f'duplicate instrument: it differs from "{first}" only in case', "remove one of them")
+        if venue not in venues:
+            meant = nearest(venue, venues)
+            hint = f"did you mean {meant}? " if meant else ""
+            yield Fault(path, f"venue {venue} is not known", f"{hint}write a table [venues.{venue}]")
+        role = table.get("role", "token")
+        yield from _token(path, table) if role == "token" else _other_role(path, role, table)
+        if role == "token" and table.get("token") and venues.get(venue, {}).get("kind") == "cex":
+            # One exchange lists a token once per quote currency; pools of one chain may be many.
+            same = (venue, str(table["token"]).casefold(), str(table.get("quote", "USD")))
+            if (other := tokens.setdefault(same, name)) != name and other.casefold() != name.casefold():
+                said = f'duplicate instrument: "{other}" is the same token at the same venue in the same currency'
+                yield Fault(path, said, "remove one of them")
+        if ("assumed_half_spread_bps" in table) != ("assumed_size_units" in table):
+            missing = "assumed_size_units" if "assumed_half_spread_bps" in table else "assumed_half_spread_bps"
+            yield Fault((*path, missing), "missing", "write both assumed values, or neither to watch without filling")
+    yield from _own_judges(instruments)
+
+
+def _token(path: Path, table: Data) -> Iterator[Fault]:
+    """A token must be known to the registry, or say itself what a unit of it is worth."""
+    if not table.get("token"):
+        yield Fault((*path, "token"), "missing", 'write token = "AAPLx" (pegline tokens list), or another role')
+        return
+    found = listed(table)
+    models = {t.unit_model for t in found if t.unit_model is not None}
+    for key in ("underlying", "unit_model"):
+        values = {str(getattr(t, key)) for t in found if getattr(t, key) is not None}
+        if table.get(key) or len(values) == 1:
+            continue
+        if not found:
+            known = listed({"token": table["token"]})
+            at = " on this chain or of this issuer" if known else ""
+            yield Fault(
+                (*path, key),
+                f"missing: token {plain(table['token'])} is not in the registry{at}",
+                f'write {key} = "TICKER"' if key == "underlying" else f"write unit_model = {_choices()}",
+            )
+        elif key == "unit_model":
+            chains = {m: ", ".join(t.chain for t in found if t.unit_model is m) for m in sorted(models)}
+            where = "; ".join(f"{m.value} on {on}" for m, on in chains.items()) or "none known"
+            said = f"missing: the registry has several unit models for {plain(table['token'])} ({where})"
+            yield Fault((*path, key), said, 'write chain = "CHAIN" or unit_model, as the venue delivers it')
+        else:
+            yield Fault((*path, key), "missing: several issuers use this name", 'write issuer = "ISSUER"')
+    written, tickers = table.get("underlying"), {t.underlying for t in found}
+    if written and tickers and written not in tickers:
+        said = f"{plain(written)} contradicts the registry: {table['token']} stands for {', '.join(sorted(tickers))}"
+        yield Fault((*path, "underlying"), said, f"write underlying = {plain(min(tickers))} or leave it out")
+
+
+def _choices() -> str:
+    """The unit models, as a person writes them."""
+    return " or ".join(f'"{model.value}"' for model in UnitModel)
+
+
+def _other_role(path: Path, role: str, table: Data) -> Iterator[Fault]:
+    """A share or perp needs its ticker, a coin its name."""
+    key = "coin" if role == "coin" else "underlying"
+    if not table.get(key):
+        example = "USDT" if role == "coin" else "AAPL"
+        yield Fault((*path, key), f"missing for role {plain(role)}", f'write {key} = "{example}"')
+
+
+def _own_judges(instruments: Mapping[str, Data]) -> Iterator[Fault]:
+    """A token's own venue never judges it."""
+    tokens: dict[tuple[str, str], str] = {}
+    for name, table in instruments.items():
+        if table.get("role", "token") == "token":
+            found = listed(table)
+            underlying = table.get("underlying") or (found[0].underlying if found else "")
+            tokens[name.partition(":")[0], underlying] = name
+    for name, table in instruments.items():
+        if table.get("role") == "share" and (
+            token := tokens.get((name.partition(":")[0], table.get("underlying", "")))
+        ):
+            said = f'this source is at the same venue as "{token}": a token\'s own venue never judges it'
+            yield Fault(("instruments", name, "role"), said, "name a source at another venue")
+
+
+def _venues(data: Data) -> Iterator[Fault]:
+    """What a venue needs to be listened to and traded at."""
+    for name, table in data.get("venues", {}).items():
+        path: Path = ("venues", name)
+        if table.get("feed") == "ccxt" and not table.get("exchange"):
+            yield Fault((*path, "exchange"), 'missing for feed "ccxt"', 'write exchange = "kraken" (its id in ccxt)')
+        if "taker_fee_bps" in table and "latency_ms" not in table:
+            said = "missing: a venue with a fee is traded on paper, and then its delay counts"
+            yield Fault((*path, "latency_ms"), said, "write latency_ms = NUMBER, in milliseconds")
+
+
+def _cross_venue(data: Data) -> Iterator[Fault]:
+    """A strategy that trades has one size, a review, and an order within its limits."""
+    table = data.get("strategies", {}).get("cross_venue")
+    if not isinstance(table, dict) or not table.get("enabled", True):
+        return
+    path: Path = ("strategies", "cross_venue")
+    sizes = [key for key in ("size_usd", "size_units") if key in table]
+    if len(sizes) == 2:
+        yield Fault((*path, "size_units"), "size_usd is written too", "write exactly one of size_usd and size_units")
+    elif not sizes:
+        yield Fault((*path, "size_usd"), "missing", "write exactly one of size_usd and size_units")
+    risk = data.get("risk")
+    if risk is None:
+        yield Fault(("risk",), "missing: an enabled strategy trades only within limits", "write a table [risk]")
+    elif "size_usd" in table and "max_order_usd" in risk and table["size_usd"] > risk["max_order_usd"]:
+        said = f"{plain(table['size_usd'])} is more than [risk] max_order_usd = {plain(risk['max_order_usd'])}"
+        yield Fault((*path, "size_usd"), said, "every order would be refused: write less, or raise the limit")
+
+
+def _peg_watch(data: Data, told: Collection[Path]) -> Iterator[Fault]:
+    """Thresholds exist for every session, and a warning comes no later than the alarm."""
+    table = data.get("strategies", {}).get("peg_watch")
+    if not isinstance(table, dict):
+        return
+    path: Path = ("strategies", "peg_watch")
+    for key in ("warn_bps", "depeg_bps"):
+        values = table.get(key)
+        absent = [name for name in SESSIONS if isinstance(values, dict) and (*path, key, name) not in told]
+        absent = [name for name in absent if name not in (values or {})]
+        if absent:
+            yield Fault((*path, key), f"no threshold for {', '.join(absent)}", f"write {absent[0]} = NUMBER, in bps")
+    warn, depeg = table.get("warn_bps") or {}, table.get("depeg_bps") or {}
+    for session in SESSIONS:
+        if session in warn and session in depeg and warn[session] > depeg[session]:
+            said = f"{plain(warn[session])} is more than depeg_bps.{session} = {plain(depeg[session])}"
+            yield Fault((*path, "warn_bps", session), said, "a warning comes first: write at most the depeg threshold")
+
+
+def _risk(data: Data) -> Iterator[Fault]:
+    """Limits grow from order to position to the whole, and sessions are named once each."""
+    table = data.get("risk")
+    if not isinstance(table, dict):
+        return
+    for small, large in pairwise(("max_order_usd", "max_position_usd", "max_gross_usd")):
+        if small in table and large in table and Decimal(table[small]) > Decimal(table[large]):
+            said = f"{plain(table[small])} is more than {large} = {plain(table[large])}"
+            yield Fault(("risk", small), said, f"write at most {large}")
+    sessions = table.get("sessions")
+    if isinstance(sessions, list):
+        if not sessions:
+            yield Fault(("risk", "sessions"), "no session is named", 'write at least one, e.g. ["regular"]')
+        for at, session in enumerate(sessions):
+            if session in sessions[:at]:
+                yield Fault(("risk", "sessions", at), f"{plain(session)} stands twice", "remove one of them")
+
+
+def concerns(config: Config) -> Iterator[Fault]:
+    """What a config without mistakes should still be asked about."""
+    if config.http.host not in _LOOPBACK:
+        said = f"{plain(config.http.host)} shows metrics and the status page to other machines"
+        yield Fault(("http", "host"), said, 'write host = "127.0.0.1" unless that is wanted')
+    for name, venue in config.venues.items():
+        if venue.taker_fee_bps is not None and 0 < venue.taker_fee_bps < 1:
+            said = f"{venue.taker_fee_bps:g} bps is {venue.taker_fee_bps / 100:g} %"
+            hint = f"where {venue.taker_fee_bps:g} % is meant, write taker_fee_bps = {venue.taker_fee_bps * 100:g}"
+            yield Fault(("venues", name, "taker_fee_bps"), said, hint)
+    if not config.instruments:
+        yield Fault(("instruments",), "no instrument is named", "nothing will be watched")
+    yield from _unjudged(config)
+
+
+def _unjudged(config: Config) -> Iterator[Fault]:
+    """Tokens whose premium will stay unknown, and a strategy that can trade nothing."""
+    shares = {i.underlying for i in config.instruments.values() if i.role == "share"}
+    coins = {i.coin for i in config.instruments.values() if i.role == "coin"} | {"USD"}
+    underlyings, tradable = set(shares), 0
+    for name, table in config.instruments.items():
+        path: Path = ("instruments", name)
+        underlyings.add(table.underlying)
+        if table.quote not in coins:
+            said = f"no instrument prices the coin {table.quote}, so its value in USD stays unknown"
+            yield Fault((*path, "quote"), said, f'add one with role = "coin" and coin = "{table.quote}"')
+        venue = config.venues.get(name.partition(":")[0])
+        tradable += (table.role == "token" or table.trade) and venue is not None and venue.taker_fee_bps is not None
+        if table.role != "token":
+            continue
+        found = listed(table.model_dump())
+        underlying = table.underlying or found[0].underlying
+        underlyings.add(underlying)
+        if underlying not in shares:
+            said = f"no instrument quotes the share {underlying}, so the fair value stays unknown"
+            yield Fault(path, said, f'add one with role = "share" and underlying = "{underlying}"')
+        models = [table.unit_model] if table.unit_model else [t.unit_model for t in found if t.unit_model is not None]
+        if models and models[0] != UnitModel.REBASING.value and table.multiplier is None:
+            said = "the multiplier is unknown until a feed tells it; until then this token is not priced"
+            yield Fault((*path, "multiplier"), said, "write multiplier = NUMBER (shares per unit today)")
+    for ticker in config.fair.daily_vol_bps:
+        if ticker not in underlyings:
+            yield Fault(("fair", "daily_vol_bps", ticker), "no instrument has this underlying", "remove it or fix it")
+    rule = config.strategies.cross_venue
+    if rule is not None and rule.enabled and tradable < 2:
+        said = f"{tradable} instrument(s) can be traded, a pair needs two"
+        yield Fault(("strategies", "cross_venue"), said, "write taker_fee_bps and latency_ms for their venues")
