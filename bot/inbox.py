@@ -1,0 +1,244 @@
+"""The door of the house: takes rows from every feed, judges whether they can be true, hands them out in order.
+
+A feed calls `put` and never waits; the engine asks for what has arrived since its last look. A newer quote overtakes an
+unread older one of the same instrument: both are handed out (the recorder keeps every row), the older one flagged
+SUPERSEDED. Memory is bounded by `capacity`: when it is reached, overtaken rows are let go first and counted; fills and
+conversions are always taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import numpy as np
+
+from connectors.events import NAN, NS, ROW, Flag, Kind, Rows
+from connectors.instruments import Universe
+
+FUTURE_NS: Final = 5 * NS
+"""A venue's clock may be ahead of ours by this much."""
+
+ANCIENT_NS: Final = 24 * 3600 * NS
+"""A quote that is older than this by the venue's own time is no quote."""
+
+REFERENCE_ANCIENT_NS: Final = 7 * 24 * 3600 * NS
+"""A share's last print may be as old as the longest closure of its exchange; how far it may be believed is judged
+later, with the session at hand."""
+
+CAPACITY: Final = 65_536
+"""Unread rows kept at most, about 20 MB; a second of the fastest feed that we know is a tenth of it."""
+
+_DETAIL: Final = 200
+"""Characters of a rejected message that are remembered, one message for each venue and reason."""
+
+_PASS, _BOOK, _PRINT, _NEVER_DROPPED = range(4)
+_RULES: Final = tuple(
+    {
+        Kind.QUOTE: _BOOK,
+        Kind.DEPTH: _BOOK,
+        Kind.POOL: _BOOK,
+        Kind.REFERENCE: _BOOK,
+        Kind.FX: _BOOK,
+        Kind.TRADE: _PRINT,
+        Kind.FILL: _NEVER_DROPPED,
+        Kind.CONVERSION: _NEVER_DROPPED,
+    }.get(kind, _PASS)
+    for kind in Kind
+)
+_AGES: Final = tuple(REFERENCE_ANCIENT_NS if kind is Kind.REFERENCE else ANCIENT_NS for kind in Kind)
+_INF: Final = float("inf")
+_ONE_PRICE: Final = int(Flag.ONE_PRICE)
+_RAISED: Final = int(Flag.RAISED)
+_SUPERSEDED: Final = int(Flag.SUPERSEDED)
+
+_Record = tuple[int, int, int, int, int, float, float, float, float, float]
+
+
+class Inbox:
+    """A Sink for the feeds and an async iterator of blocks for the engine; one loop, no threads."""
+
+    def __init__(
+        self, universe: Universe, *, clock: Callable[[], int], timer_s: float = 1.0, capacity: int = CAPACITY
+    ) -> None:
+        """`clock` gives ns UTC; after `timer_s` without a row a TICK row moves time."""
+        self.rejected: Counter[tuple[str, str]] = Counter()
+        """Messages and rows that went no further, by (venue, reason)."""
+        self.details: dict[tuple[str, str], str] = {}
+        """The last message behind each of these counts, cut short."""
+        self.taken = 0
+        """Rows that passed the door."""
+        self.superseded = 0
+        """Rows that a newer one overtook before anybody looked."""
+        self.let_go = 0
+        """Overtaken rows that were dropped because the inbox was full: on no tape."""
+        self.raised = 0
+        """Rows whose receive time was raised to the last one, because the clock went back."""
+        self.ticks = 0
+        """TICK rows made in silence."""
+        self.taps: list[Callable[[Rows], None]] = []
+        """Called with every block that is handed out, before the engine sees it (the recorder stands here)."""
+        self._clock = clock
+        self._timer_s = timer_s
+        self._capacity = capacity
+        self._venues = tuple(i.venue for i in universe)
+        self._count = len(universe)
+        self._rows: list[_Record] = []
+        self._unread = [-1] * self._count
+        self._overtaken: list[int] = []
+        self._last = 0
+        self._awake = asyncio.Event()
+        self._closed = False
+
+    def __len__(self) -> int:
+        """How many rows wait to be handed out."""
+        return len(self._rows)
+
+    def put(
+        self,
+        kind: Kind,
+        instrument: int,
+        *,
+        ts_venue: int = 0,
+        bid: float = NAN,
+        ask: float = NAN,
+        bid_size: float = NAN,
+        ask_size: float = NAN,
+        extra: float = NAN,
+        flags: int = 0,
+    ) -> None:
+        """Takes one row and stamps its receive time; an implausible one is counted by reason and goes no further."""
+        now = self._clock()
+        try:
+            if not 0 <= instrument < self._count:
+                self._refuse(instrument, "unknown_instrument", instrument)
+                return
+            rule = _RULES[kind]
+            if not (
+                bid.__class__ is ask.__class__ is bid_size.__class__ is ask_size.__class__ is extra.__class__ is float
+            ):
+                bid, ask, extra = _real(bid), _real(ask), _real(extra)
+                bid_size, ask_size = _real(bid_size), _real(ask_size)
+            if ts_venue and not now - _AGES[kind] <= ts_venue <= now + FUTURE_NS:
+                self._refuse(instrument, "future" if ts_venue > now else "ancient", ts_venue)
+                return
+            if rule == _BOOK:
+                if not (0.0 < bid < ask < _INF or (flags & _ONE_PRICE and 0.0 < bid == ask < _INF)):
+                    self._refuse(instrument, _implausible(bid, ask), (bid, ask))
+                    return
+                if bid_size < 0.0 or ask_size < 0.0:
+                    self._refuse(instrument, "negative_size", (bid_size, ask_size))
+                    return
+                if bid_size == _INF or ask_size == _INF:
+                    self._refuse(instrument, "not_finite", (bid_size, ask_size))
+                    return
+            elif rule == _PRINT and not 0.0 < bid == ask < _INF:
+                self._refuse(instrument, _implausible(bid, ask), (bid, ask))
+                return
+        except (TypeError, ValueError, OverflowError, IndexError):
+            self._refuse(instrument, "wrong_type", (kind, instrument, bid, ask, bid_size, ask_size, ts_venue))
+            return
+        rows = self._rows
+        if len(rows) >= self._capacity and self._full() and rule != _NEVER_DROPPED:
+            self._refuse(instrument, "inbox_full", len(self._rows))
+            return
+        rows = self._rows
+        if now < self._last:
+            now = self._last
+            flags |= _RAISED
+            self.raised += 1
+        else:
+            self._last = now
+        if rule == _BOOK:
+            before = self._unread[instrument]
+            if before >= 0:
+                self._overtaken.append(before)
+            self._unread[instrument] = len(rows)
+        rows.append((ts_venue, now, instrument, kind, flags, bid, ask, bid_size, ask_size, extra))
+        self.taken += 1
+        self._awake.set()
+
+    def reject(self, venue: str, reason: str, detail: str = "") -> None:
+        """Counts a message that never became a row, and remembers the last one of its kind."""
+        self.rejected[venue, reason] += 1
+        self.details[venue, reason] = detail[:_DETAIL]
+
+    def take(self) -> Rows | None:
+        """What has arrived since the last look as one block, or None; never waits."""
+        if not self._rows:
+            return None
+        records = np.array(self._rows, dtype=ROW)
+        self._rows = []
+        self._unread = [-1] * self._count
+        if self._overtaken:
+            records["flags"][self._overtaken] |= _SUPERSEDED
+            self.superseded += len(self._overtaken)
+            self._overtaken = []
+        block = Rows.from_records(records)
+        for tap in self.taps:
+            tap(block)
+        return block
+
+    def close(self) -> None:
+        """Ends the iteration after what is still unread."""
+        self._closed = True
+        self._awake.set()
+
+    def __aiter__(self) -> AsyncIterator[Rows]:
+        """Block by block, until closed."""
+        return self
+
+    async def __anext__(self) -> Rows:
+        """What has arrived since the last look; after `timer_s` of silence one TICK row."""
+        while True:
+            block = self.take()
+            if block is not None:
+                return block
+            if self._closed:
+                raise StopAsyncIteration
+            self._awake.clear()
+            try:
+                async with asyncio.timeout(self._timer_s):
+                    await self._awake.wait()
+            except TimeoutError:
+                if not self._rows and self._count:
+                    self.ticks += 1
+                    self.put(Kind.TICK, 0)
+
+    def _full(self) -> bool:
+        """Lets overtaken rows go; True where the inbox is still full."""
+        if self._overtaken:
+            gone = set(self._overtaken)
+            self.superseded += len(gone)
+            self.let_go += len(gone)
+            self._rows = [row for at, row in enumerate(self._rows) if at not in gone]
+            self._overtaken = []
+            self._unread = [-1] * self._count
+            for at, row in enumerate(self._rows):
+                if _RULES[row[3]] == _BOOK:
+                    self._unread[row[2]] = at
+        return len(self._rows) >= self._capacity
+
+    def _refuse(self, instrument: int, reason: str, detail: object) -> None:
+        known = isinstance(instrument, int) and 0 <= instrument < self._count
+        try:
+            words = repr(detail)
+        except ValueError:  # an integer of more digits than Python will print
+            words = "an integer too long to print"
+        self.reject(self._venues[instrument] if known else "", reason, words)
+
+
+def _implausible(bid: float, ask: float) -> str:
+    """Why a pair of prices is no quote."""
+    if not (-_INF < bid < _INF and -_INF < ask < _INF):
+        return "not_finite"
+    return "crossed" if bid > 0.0 and ask > 0.0 else "not_positive"
+
+
+def _real(value: object) -> float:
+    """A number as a float. Raises TypeError for what is no number (a string is none), OverflowError past a float."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError
+    return float(value)

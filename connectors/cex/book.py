@@ -1,0 +1,65 @@
+"""Best bid and ask out of a ccxt order book: the dict dies here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+Best = tuple[float, float, float, float]
+"""Best bid, best ask, size at the bid, size at the ask."""
+
+_INF: Final = float("inf")
+_DEEP: Final = 10
+"""Levels of each side that must be numbers: one that is none breaks the order in which ccxt keeps the others."""
+
+
+def read_book(book: object) -> Best | str:
+    """(bid, ask, bid_size, ask_size) in quote currency and units, or the reason why there is none.
+
+    Reasons: wrong_type, not_finite, not_positive, negative_size, crossed, and empty_side for a book in which nobody
+    buys or nobody sells.
+    """
+    if not isinstance(book, Mapping):
+        return "wrong_type"
+    bids, asks = book.get("bids"), book.get("asks")
+    for side in (bids, asks):
+        trouble = _trouble(side)
+        if trouble:
+            return trouble
+    if not bids or not asks:
+        return "empty_side"
+    bid, bid_size = bids[0][0], bids[0][1]
+    ask, ask_size = asks[0][0], asks[0][1]
+    if not bid < ask:
+        return "crossed"
+    return float(bid), float(ask), float(bid_size), float(ask_size)
+
+
+def venue_time(book: Mapping[str, Any]) -> int:
+    """The venue's own time of a book, ns UTC; 0 where it gives none. Raises TypeError for a time that is no number."""
+    milliseconds = book.get("timestamp")
+    if milliseconds is None:
+        return 0
+    if isinstance(milliseconds, bool) or not isinstance(milliseconds, (int, float)):
+        raise TypeError("the time of a book is no number")
+    return int(milliseconds) * 1_000_000
+
+
+def _trouble(side: object) -> str:
+    """What is wrong with one side of a book; empty for nothing."""
+    if not isinstance(side, Sequence) or isinstance(side, str):
+        return "wrong_type"
+    for at in range(min(_DEEP, len(side))):
+        level = side[at]
+        if not isinstance(level, Sequence) or isinstance(level, str) or len(level) < 2:
+            return "wrong_type"
+        price, size = level[0], level[1]
+        if price.__class__ is not float or size.__class__ is not float:
+            for number in (price, size):
+                if isinstance(number, bool) or not isinstance(number, (int, float)):
+                    return "wrong_type"
+        if not (0.0 < price < _INF and 0.0 <= size < _INF):
+            if not (-_INF < price < _INF and -_INF < size < _INF):
+                return "not_finite"
+            return "negative_size" if price > 0.0 else "not_positive"
+    return ""

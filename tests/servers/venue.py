@@ -1,0 +1,125 @@
+"""What all local venues share: an address on loopback, a list of what was asked, and a hand on every connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Self
+
+from aiohttp import WSMsgType, web
+
+PATIENCE_S = 20.0
+
+
+class VenueServer:
+    """`async with KrakenServer() as server:` serves on `server.url`; the methods below make it misbehave."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.sockets: list[web.WebSocketResponse] = []
+        """Open websockets, oldest first."""
+        self.connections = 0
+        """Websockets that were ever opened."""
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        """REST calls: path and query."""
+        self.heard: list[Any] = []
+        """Websocket messages as they came."""
+        self.refuse: tuple[int, dict[str, str]] | None = None
+        """Status and headers that every REST call and handshake gets instead of an answer."""
+        self.mute = False
+        """Nothing that is heard is answered: connected, but silent."""
+        self._changed = asyncio.Condition()
+        self._runner: web.AppRunner | None = None
+
+    def routes(self, app: web.Application) -> None:
+        """Adds the venue's paths."""
+        raise TypeError("a venue has paths")
+
+    async def said(self, socket: web.WebSocketResponse, text: str) -> None:
+        """One text message of a client."""
+
+    async def greet(self, socket: web.WebSocketResponse) -> None:
+        """What a client gets first."""
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(middlewares=[self._gate])
+        self.routes(app)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://{host}:{port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.drop()
+        assert self._runner is not None
+        await self._runner.cleanup()
+
+    @web.middleware
+    async def _gate(self, request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() != "websocket":
+            self.asked.append((request.path, dict(request.query)))
+            await self._tell()
+        if self.refuse is not None:
+            status, headers = self.refuse
+            return web.Response(status=status, headers=headers, text="<html>maintenance</html>")
+        answer: web.StreamResponse = await handler(request)
+        return answer
+
+    async def socket(self, request: web.Request) -> web.WebSocketResponse:
+        """The websocket life of one client."""
+        socket = web.WebSocketResponse(autoping=True)
+        await socket.prepare(request)
+        self.sockets.append(socket)
+        self.connections += 1
+        await self.greet(socket)
+        await self._tell()
+        try:
+            async for message in socket:
+                if message.type is WSMsgType.TEXT:
+                    self.heard.append(message.data)
+                    if not self.mute:
+                        await self.said(socket, message.data)
+                    await self._tell()
+        finally:
+            self.sockets.remove(socket)
+            await self._tell()
+        return socket
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Waits for something that a client does. Raises TimeoutError when it does not."""
+        async with asyncio.timeout(PATIENCE_S), self._changed:
+            await self._changed.wait_for(condition)
+
+    async def send(self, text: str | bytes) -> None:
+        """The same message to every open websocket, whatever it is."""
+        for socket in list(self.sockets):
+            if isinstance(text, bytes):
+                await socket.send_bytes(text)
+            else:
+                await socket.send_str(text)
+
+    async def flood(self, size: int) -> None:
+        """One text message of `size` bytes; a client that refuses it closes the line, which is no error here."""
+        try:
+            await self.send('{"channel":"book","data":"' + "x" * size + '"}')
+        except (ConnectionError, RuntimeError):
+            return
+
+    def drop(self) -> None:
+        """Resets every websocket: no close frame, no goodbye."""
+        for socket in list(self.sockets):
+            request = socket._req
+            if request is not None and request.transport is not None:
+                request.transport.abort()
+
+    async def close(self, code: int = 1000) -> None:
+        """Closes every websocket the polite way."""
+        for socket in list(self.sockets):
+            await socket.close(code=code)
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
