@@ -7,8 +7,8 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NoReturn, Protocol, cast
 
 from bot.errors import ExitCode, exit_code
 from bot.terminal import coloured, nearest, paint
@@ -31,6 +31,24 @@ EXTRAS: Final[dict[str, str]] = {"ccxt": "feeds", "yfinance": "feeds", "pandas":
 """Packages that are not in the core, and the extra that brings them."""
 
 
+class Command(Protocol):
+    """What the file of a command holds."""
+
+    def arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declares the options."""
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Does the work and returns the exit code; errors of the tree may leave it."""
+
+
+Load = Callable[[str], Command]
+
+
+def imported(name: str) -> Command:
+    """The file of a command."""
+    return cast(Command, importlib.import_module(f"bot.commands.{name}"))
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that never guesses abbreviations and says what was probably meant. Subcommands inherit it."""
 
@@ -51,12 +69,12 @@ class Parser(argparse.ArgumentParser):
         self.exit(ExitCode.USAGE, f"pegline: {message}{hint}\nhelp: {self.prog} --help\n")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code (`pegline help exit-codes`)."""
+def main(argv: Sequence[str] | None = None, load: Load = imported) -> int:
+    """Runs one command and returns its exit code (`pegline help exit-codes`); `load` finds a command by name."""
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in _options(words)
     try:
-        code = _dispatch(words)
+        code = _dispatch(words, load)
         sys.stdout.flush()
         return code
     except SystemExit as stop:  # argparse: help was shown, or the words were not understood
@@ -79,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return exit_code(error)
 
 
-def _dispatch(words: list[str]) -> int:
+def _dispatch(words: list[str], load: Load) -> int:
     """Finds the command among the words, imports it, and runs it."""
     at = next((i for i, word in enumerate(words) if not word.startswith("-") and words[i - 1 : i] != ["--color"]), None)
     root = _root()
@@ -93,10 +111,10 @@ def _dispatch(words: list[str]) -> int:
     root.parse_args(words[:at])
     name, rest = words[at], words[at + 1 :]
     if name == "help":
-        return _help(root, rest)
+        return _help(root, rest, load)
     if name not in COMMANDS:
         root.error(f"no command {name!r}{_meant(name, COMMANDS)}")
-    command, parser = _command(name)
+    command, parser = _command(name, load)
     # What stands before the command counts as if it stood behind it.
     args = parser.parse_args([*words[:at], *rest])
     return int(command.run(args))
@@ -123,16 +141,16 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--color", choices=("auto", "always", "never"), default="auto", help="colour (NO_COLOR counts)")
 
 
-def _command(name: str) -> tuple[Any, Parser]:
+def _command(name: str, load: Load) -> tuple[Command, Parser]:
     """The file of a command and its parser."""
-    command = importlib.import_module(f"bot.commands.{name}")
+    command = load(name)
     parser = Parser(prog=f"pegline {name}", description=COMMANDS[name])
     _common(parser)
     command.arguments(parser)
     return command, parser
 
 
-def _help(root: Parser, rest: list[str]) -> int:
+def _help(root: Parser, rest: list[str], load: Load) -> int:
     """`pegline help`, `pegline help TOPIC`, `pegline help COMMAND`."""
     subjects = [word for word in rest if not word.startswith("-")]
     if not subjects:
@@ -140,7 +158,7 @@ def _help(root: Parser, rest: list[str]) -> int:
     elif subjects[0] in TOPICS:
         print(TOPICS[subjects[0]][1])
     elif subjects[0] in COMMANDS:
-        _command(subjects[0])[1].print_help()
+        _command(subjects[0], load)[1].print_help()
     else:
         root.error(f"no topic or command {subjects[0]!r}{_meant(subjects[0], (*TOPICS, *COMMANDS))}")
     return ExitCode.OK
@@ -171,7 +189,7 @@ def _options(words: list[str]) -> list[str]:
     return words[: words.index("--")] if "--" in words else words
 
 
-def _meant(word: str, known: Any) -> str:
+def _meant(word: str, known: Iterable[str]) -> str:
     """`; did you mean 'x'?`, or nothing."""
     meant = nearest(word, known)
     return f"; did you mean {meant!r}?" if meant else ""

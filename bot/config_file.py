@@ -106,10 +106,11 @@ def _told(message: str, rows: list[str]) -> tuple[int, str]:
     while line > 1 and not rows[line - 1].strip():
         line -= 1
     what = message[: place.start()] if place else message
-    if twice := re.fullmatch(r"Cannot declare (.*) twice", what):
+    if what.startswith("Unclosed"):  # told where the text goes wrong; the slip is where the bracket was opened
+        line = next((at for at in range(line, 0, -1) if _open(rows[at - 1])), line)
+    if re.fullmatch(r"Cannot declare .* twice", what):
         header = "".join(rows[line - 1].split("#")[0].split())
         first = next((i for i, r in enumerate(rows[: line - 1], 1) if "".join(r.split("#")[0].split()) == header), 0)
-        del twice
         return line, f"duplicate: {header} stands twice" + (f", first in line {first}" if first else "")
     if what == "Cannot overwrite a value":
         key = rows[line - 1].partition("=")[0].strip()
@@ -126,6 +127,8 @@ def _remedy(what: str, row: str) -> str:
         return "write the number alone; its unit stands in the key's name"
     if re.match(r"\d{1,3}(,\d{3})+", value):
         return "write numbers without commas, e.g. 10_000"
+    if "=" in row and not value:
+        return "write a value behind the equals sign, or remove the key"
     if value.lower() in ("true", "false", "yes", "no", "on", "off", "none", "null"):
         return "write true or false in small letters, or leave the key out"
     if re.fullmatch(r"[A-Za-z_][\w./:-]*", value):

@@ -81,13 +81,16 @@ def unknown_key(key: str, value: object, known: Collection[str]) -> tuple[str, s
 
 def _other_unit(key: str, value: object, known: str) -> tuple[str, str] | None:
     """What is wrong and what to write where `key` is `known` in another unit or without one."""
-    stem, _, unit = key.casefold().replace("-", "_").rpartition("_")
     known_stem, _, known_unit = known.rpartition("_")
     if known_unit not in _SIZES:
         return None
     words = _WORDS.get(known_unit, "")
-    if key.casefold().replace("-", "_") == known_stem:
+    folded = key.casefold().replace("-", "_")
+    if folded == known:
+        return None
+    if folded == known_stem:
         return "unknown key: units stand in the names", f"write {known} = NUMBER, {words}"
+    stem, _, unit = folded.rpartition("_")
     if unit not in _SIZES or stem != known_stem:
         return None
     (dimension, size), (known_dimension, known_size) = _SIZES[unit], _SIZES[known_unit]

@@ -15,21 +15,26 @@ from bot.toml_lines import Path
 from connectors.instruments import Token, UnitModel
 
 Data = Mapping[str, Any]
+Told = Collection[Path]
 SESSIONS: Final[tuple[str, ...]] = get_args(SessionName)
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
-def breaches(data: Data, told: Collection[Path]) -> list[Fault]:
+def breaches(data: Data, told: Told) -> list[Fault]:
     """Every rule across keys that a document breaks.
 
     `data` is the parsed document without what has a fault already; `told` are the paths of those faults and the paths
     that they probably meant: what follows from them is not told again.
     """
-    found: list[Fault] = []
-    rules: tuple[Callable[[Data], Iterator[Fault]], ...] = (_instruments, _venues, _cross_venue, _risk)
-    for rule in rules:
-        found += [f for f in rule(data) if f.path not in told]
-    return found + list(_peg_watch(data, told))
+    rules: tuple[Callable[[Data, Told], Iterator[Fault]], ...] = (
+        _instruments,
+        _venues,
+        _cross_venue,
+        _peg_watch,
+        _risk,
+    )
+    found = [fault for rule in rules for fault in rule(data, told)]
+    return [f for f in found if f.path not in told and (not f.meant or f.meant not in told)]
 
 
 def listed(table: Data) -> tuple[Token, ...]:
@@ -44,7 +49,7 @@ def listed(table: Data) -> tuple[Token, ...]:
     return tuple(t for t in tokens if all(table.get(k) in (None, "", getattr(t, k)) for k in ("issuer", "chain")))
 
 
-def _instruments(data: Data) -> Iterator[Fault]:
+def _instruments(data: Data, told: Told) -> Iterator[Fault]:
     """Names, venues, duplicates, and what each role needs."""
     instruments: dict[str, Data] = data.get("instruments", {})
     venues: dict[str, Data] = data.get("venues", {})
@@ -62,7 +67,7 @@ def _instruments(data: Data) -> Iterator[Fault]:
             meant = nearest(venue, venues)
             hint = f"did you mean {meant}? " if meant else ""
             yield Fault(path, f"venue {venue} is not known", f"{hint}write a table [venues.{venue}]")
-        role = table.get("role", "token")
+        role = "" if (*path, "role") in told else table.get("role", "token")
         yield from _token(path, table) if role == "token" else _other_role(path, role, table)
         if role == "token" and table.get("token") and venues.get(venue, {}).get("kind") == "cex":
             # One exchange lists a token once per quote currency; pools of one chain may be many.
@@ -116,7 +121,7 @@ def _choices() -> str:
 def _other_role(path: Path, role: str, table: Data) -> Iterator[Fault]:
     """A share or perp needs its ticker, a coin its name."""
     key = "coin" if role == "coin" else "underlying"
-    if not table.get(key):
+    if role and not table.get(key):
         example = "USDT" if role == "coin" else "AAPL"
         yield Fault((*path, key), f"missing for role {plain(role)}", f'write {key} = "{example}"')
 
@@ -137,7 +142,7 @@ def _own_judges(instruments: Mapping[str, Data]) -> Iterator[Fault]:
             yield Fault(("instruments", name, "role"), said, "name a source at another venue")
 
 
-def _venues(data: Data) -> Iterator[Fault]:
+def _venues(data: Data, told: Told) -> Iterator[Fault]:
     """What a venue needs to be listened to and traded at."""
     for name, table in data.get("venues", {}).items():
         path: Path = ("venues", name)
@@ -148,7 +153,7 @@ def _venues(data: Data) -> Iterator[Fault]:
             yield Fault((*path, "latency_ms"), said, "write latency_ms = NUMBER, in milliseconds")
 
 
-def _cross_venue(data: Data) -> Iterator[Fault]:
+def _cross_venue(data: Data, told: Told) -> Iterator[Fault]:
     """A strategy that trades has one size, a review, and an order within its limits."""
     table = data.get("strategies", {}).get("cross_venue")
     if not isinstance(table, dict) or not table.get("enabled", True):
@@ -161,13 +166,14 @@ def _cross_venue(data: Data) -> Iterator[Fault]:
         yield Fault((*path, "size_usd"), "missing", "write exactly one of size_usd and size_units")
     risk = data.get("risk")
     if risk is None:
-        yield Fault(("risk",), "missing: an enabled strategy trades only within limits", "write a table [risk]")
+        said = "it trades only within limits, and there is no [risk]"
+        yield Fault(path, said, "write a table [risk]", ("risk",))
     elif "size_usd" in table and "max_order_usd" in risk and table["size_usd"] > risk["max_order_usd"]:
         said = f"{plain(table['size_usd'])} is more than [risk] max_order_usd = {plain(risk['max_order_usd'])}"
         yield Fault((*path, "size_usd"), said, "every order would be refused: write less, or raise the limit")
 
 
-def _peg_watch(data: Data, told: Collection[Path]) -> Iterator[Fault]:
+def _peg_watch(data: Data, told: Told) -> Iterator[Fault]:
     """Thresholds exist for every session, and a warning comes no later than the alarm."""
     table = data.get("strategies", {}).get("peg_watch")
     if not isinstance(table, dict):
@@ -186,7 +192,7 @@ def _peg_watch(data: Data, told: Collection[Path]) -> Iterator[Fault]:
             yield Fault((*path, "warn_bps", session), said, "a warning comes first: write at most the depeg threshold")
 
 
-def _risk(data: Data) -> Iterator[Fault]:
+def _risk(data: Data, told: Told) -> Iterator[Fault]:
     """Limits grow from order to position to the whole, and sessions are named once each."""
     table = data.get("risk")
     if not isinstance(table, dict):

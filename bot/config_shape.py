@@ -212,9 +212,8 @@ def _translated(path: Path, kind: str, value: Any, context: Mapping[str, Any]) -
         spelt = value if isinstance(value, str) else key
         meant = nearest(str(spelt), allowed)
         hint = f"did you mean {meant}? " if meant else "write "
-        return Fault(
-            path, f"{plain(value) if value != key else key} is not known", f"{hint}one of {', '.join(allowed)}"
-        )
+        what = f"{plain(value) if value != key else key} is not known"
+        return Fault(path, what, f"{hint}one of {', '.join(allowed)}", (*path[:-1], meant) if meant else ())
     return Fault(path, f"{plain(value)} does not fit", f"write another value {unit}".rstrip())
 
 
