@@ -1,0 +1,94 @@
+"""The read-only HTTP door on loopback: /metrics for Prometheus, /healthz for probes, / for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from connectors.errors import ConnectorError
+from monitoring.health import Health
+from monitoring.page import POLICY, page
+from monitoring.snapshot import Snapshot
+
+
+class Server:
+    """Serves what the callbacks say at the moment of the request. GET and HEAD only; it changes nothing."""
+
+    def __init__(
+        self,
+        *,
+        registry: CollectorRegistry,
+        picture: Callable[[], Snapshot],
+        health: Callable[[Snapshot], Health],
+        host: str = "127.0.0.1",
+        port: int = 9464,
+    ) -> None:
+        """`port` 0 takes any free one; `url` says which, once started."""
+        self._registry, self._picture, self._health = registry, picture, health
+        self._host, self._port = host, port
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+        """Where it answers, e.g. `http://127.0.0.1:9464/`; empty while it does not."""
+
+    def app(self) -> web.Application:
+        """The application with its three paths."""
+        app = web.Application()
+        app.router.add_get("/", self._page)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/metrics", self._metrics)
+        return app
+
+    async def start(self) -> None:
+        """Begins to answer. Raises ConnectorError where the port is taken."""
+        runner = web.AppRunner(self.app(), access_log=None)
+        await runner.setup()
+        site = web.TCPSite(runner, self._host, self._port)
+        try:
+            await site.start()
+        except OSError as error:
+            await runner.cleanup()
+            raise ConnectorError(
+                f"cannot listen on {self._host}:{self._port}: {error.strerror or error}",
+                where="[http]",
+                hint="another program has the port: choose another one, or 0 for any",
+            ) from error
+        self._runner = runner
+        host, port = runner.addresses[0][:2]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+    async def stop(self) -> None:
+        """Stops answering."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self._runner, self.url = None, ""
+
+    async def __aenter__(self) -> Self:
+        """Started."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stopped."""
+        await self.stop()
+
+    async def _page(self, request: web.Request) -> web.Response:
+        picture = self._picture()
+        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return web.Response(text=page(picture, self._health(picture)), content_type="text/html", headers=headers)
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        answer = self._health(self._picture())
+        body = msgspec.json.encode(answer)
+        return web.Response(body=body, status=answer.code, content_type="application/json")
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        encode, kind = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._registry), headers={"Content-Type": kind})

@@ -1,0 +1,104 @@
+"""Every metric that we export: name, type, labels and help in one table that code, docs and tests read."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+Type = Literal["info", "gauge", "counter"]
+
+
+class Metric(NamedTuple):
+    """One family. A counter's name ends in _total, an info's in _info, as Prometheus shows them."""
+
+    name: str
+    type: Type
+    labels: tuple[str, ...]
+    help: str
+
+
+_TOKEN: Final = ("token", "venue", "instrument")
+
+CATALOGUE: Final = (
+    Metric("pegline_build_info", "info", ("version", "commit", "python"), "1; what is running"),
+    Metric("pegline_config_info", "info", ("hash", "file"), "1; which config is loaded, so that a change shows"),
+    Metric("pegline_mode", "gauge", ("mode",), "1 for the active mode: monitor, dry_run, live"),
+    Metric(
+        "pegline_token_info",
+        "info",
+        ("token", "issuer", "underlying", "chain", "unit_model"),
+        "1; facts about a token, to be joined on token",
+    ),
+    Metric("pegline_venue_info", "info", ("venue", "kind"), "1; cex, dex, broker, issuer or oracle"),
+    Metric("pegline_market_session", "gauge", ("market", "session"), "1 for the active session of the share market"),
+    Metric(
+        "pegline_quote_price_usd", "gauge", (*_TOKEN, "side"), "Best quote of one unit in USD; absent when not live"
+    ),
+    Metric(
+        "pegline_quote_last_update_timestamp_seconds",
+        "gauge",
+        _TOKEN,
+        "Unix time of the last accepted quote; stays when the quote is gone",
+    ),
+    Metric(
+        "pegline_reference_price_usd",
+        "gauge",
+        ("underlying", "source"),
+        "Mid price of the share by source; absent when the source is not believed",
+    ),
+    Metric(
+        "pegline_reference_last_update_timestamp_seconds",
+        "gauge",
+        ("underlying", "source"),
+        "Unix time of the last accepted quote of that source",
+    ),
+    Metric("pegline_fair_price_usd", "gauge", ("token",), "Fair value of one unit of a token; absent when unknown"),
+    Metric(
+        "pegline_fair_price_uncertainty_ratio",
+        "gauge",
+        ("token",),
+        "One-sigma error of the fair value; grows with age, faster when the share trades",
+    ),
+    Metric("pegline_premium_ratio", "gauge", _TOKEN, "Mid over fair value; 0.01 is a premium of 1 %"),
+    Metric(
+        "pegline_executable_premium_ratio",
+        "gauge",
+        (*_TOKEN, "side", "size"),
+        "Price after costs at the best level over fair value: what a seller gets (sell) or a buyer pays (buy)",
+    ),
+    Metric("pegline_alert_threshold_ratio", "gauge", ("token",), "Alert threshold in the session in force"),
+    Metric("pegline_multiplier_ratio", "gauge", ("token",), "Shares per unit of a token"),
+    Metric("pegline_stablecoin_price_usd", "gauge", ("stablecoin",), "Price of a quote coin; absent when unknown"),
+    Metric("pegline_feed_up", "gauge", ("venue", "feed"), "1 while the stream is connected and in sequence"),
+    Metric("pegline_feed_messages_total", "counter", ("venue", "feed"), "Messages received"),
+    Metric(
+        "pegline_feed_rejected_messages_total",
+        "counter",
+        ("venue", "reason"),
+        "Messages and rows that were not believed, by reason",
+    ),
+    Metric("pegline_opportunities_total", "counter", ("strategy", "token"), "Trades that a strategy wished for"),
+    Metric(
+        "pegline_opportunities_skipped_total",
+        "counter",
+        ("strategy", "reason"),
+        "Trades that the risk review stopped, by its first objection",
+    ),
+    Metric("pegline_edge_seen_usd_total", "counter", ("strategy",), "Net edge of all wishes after modelled costs"),
+    Metric("pegline_edge_captured_usd_total", "counter", ("strategy",), "Gains of closed trades, fees paid"),
+    Metric("pegline_edge_lost_usd_total", "counter", ("strategy",), "Losses of closed trades, as a positive number"),
+    Metric("pegline_orders_total", "counter", ("venue", "strategy"), "Orders sent"),
+    Metric("pegline_order_failures_total", "counter", ("venue", "reason"), "Orders refused, or with unknown outcome"),
+    Metric("pegline_costs_usd_total", "counter", ("strategy", "component"), "Costs of fills: fee, slippage"),
+    Metric(
+        "pegline_unhedged_exposure_usd",
+        "gauge",
+        ("underlying",),
+        "Net signed position in a share over all venues, at fair value; absent when that is unknown",
+    ),
+    Metric("pegline_inventory_usd", "gauge", ("asset", "venue"), "Position marked at fair value; absent when unknown"),
+    Metric(
+        "pegline_peg_state", "gauge", (*_TOKEN, "state"), "1 for the state of the peg in force, which may be unknown"
+    ),
+)
+
+BY_NAME: Final = {metric.name: metric for metric in CATALOGUE}

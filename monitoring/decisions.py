@@ -1,0 +1,176 @@
+"""What happened so far, counted from the step records alone: notes, wishes, orders, fills, money, peg states."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from connectors.instruments import Universe
+from connectors.orders import Fill, Intent, Outcome, Report, Side
+from monitoring.contract import NoteView, StepView
+
+RECENT: Final = 40
+"""Steps worth telling that are kept for the page."""
+
+
+class Trade(msgspec.Struct):
+    """An approved intent and what became of its legs."""
+
+    intent: Intent
+    opened_ns: int
+    closed_ns: int = 0
+    """When the last leg was final; 0 while one is open."""
+    outcomes: dict[int, Outcome] = {}
+    fills: dict[int, tuple[Fill, ...]] = {}
+    net_usd: float = 0.0
+    """Edge of the matched shares less all fees; set when closed."""
+
+    @property
+    def filled(self) -> int:
+        """How many legs traded at all."""
+        return sum(1 for fills in self.fills.values() if fills)
+
+    @property
+    def fees_usd(self) -> Decimal:
+        """Fees of all fills so far."""
+        return sum((fill.fee * fill.fx for fills in self.fills.values() for fill in fills), Decimal(0))
+
+
+class Tally:
+    """Folds step records into counts. One fold per step, in order; nothing else changes it."""
+
+    def __init__(
+        self,
+        universe: Universe,
+        *,
+        shares_per_unit: Callable[[int], float] | None = None,
+        positions: Mapping[int, Decimal] | None = None,
+    ) -> None:
+        """`shares_per_unit` of an instrument now (default: as the universe says); `positions` a ledger begins with."""
+        self.universe = universe
+        self.shares_per_unit = shares_per_unit or (lambda number: universe[number].multiplier or 1.0)
+        self.steps = 0
+        self.last_ns = 0
+        self.notes: Counter[str] = Counter()
+        self.noted_rows: Counter[tuple[str, str]] = Counter()
+        """Refusals of rows that were told, by (instrument, reason); the columns count every row."""
+        self.wishes: Counter[tuple[str, str]] = Counter()
+        """By (strategy, token of the first leg)."""
+        self.skipped: Counter[tuple[str, str]] = Counter()
+        """By (strategy, reason)."""
+        self.orders: Counter[tuple[str, str]] = Counter()
+        """Legs sent, by (venue, strategy)."""
+        self.failures: Counter[tuple[str, str]] = Counter()
+        """Legs refused or unknown, by (venue, outcome)."""
+        self.edge_seen_usd: defaultdict[str, float] = defaultdict(float)
+        self.edge_captured_usd: defaultdict[str, float] = defaultdict(float)
+        self.edge_lost_usd: defaultdict[str, float] = defaultdict(float)
+        self.costs_usd: defaultdict[tuple[str, str], float] = defaultdict(float)
+        """By (strategy, component): fee, and slippage where a leg traded worse than it was seen."""
+        self.fills = 0
+        self.positions: dict[int, Decimal] = dict(positions or {})
+        """Units by instrument."""
+        self.cash_usd = Decimal(0)
+        """What fills brought and took, fees included, each at the coin's price of its moment."""
+        self.peg: dict[int, str] = {}
+        """State of each instrument of which a state was ever told."""
+        self.peg_history: list[tuple[int, int, str]] = []
+        """(ts, instrument, state), in order."""
+        self.down: set[int] = set()
+        """Instruments whose feed is down."""
+        self.open: dict[str, Trade] = {}
+        self.closed: list[Trade] = []
+        self.recent: deque[StepView] = deque(maxlen=RECENT)
+
+    def fold(self, step: StepView) -> None:
+        """Counts one step."""
+        self.steps += 1
+        self.last_ns = step.ts
+        for note in step.notes:
+            self._note(note, step.ts)
+        for wish in step.wishes:
+            self.wishes[wish.strategy, self._token(wish)] += 1
+            self.edge_seen_usd[wish.strategy] += max(0.0, wish.edge_bps / 1e4 * float(wish.notional_usd))
+        for refused in step.refused:
+            self.skipped[refused.intent.strategy, refused.reason.value] += 1
+        for approved in step.approved:
+            intent = approved.intent
+            self.open[intent.id] = Trade(intent, step.ts)
+            for leg in intent.legs:
+                self.orders[self.universe[leg.instrument].venue, intent.strategy] += 1
+        for report in step.reports:
+            self._report(report, step.ts)
+        if step.notes or step.approved or step.refused or step.reports:
+            self.recent.append(step)
+
+    def _note(self, note: NoteView, ts: int) -> None:
+        self.notes[note.kind] += 1
+        if note.kind in ("refused_row", "reference_refused"):
+            self.noted_rows[self._name(note.instrument), str(note.detail.get("reason", "unknown"))] += 1
+        elif note.kind == "peg_state":
+            state = str(note.detail.get("to", "unknown"))
+            self.peg[note.instrument] = state
+            self.peg_history.append((ts, note.instrument, state))
+        elif note.kind == "feed_down":
+            self.down.add(note.instrument)
+        elif note.kind == "feed_up":
+            self.down.discard(note.instrument)
+
+    def _report(self, report: Report, ts: int) -> None:
+        trade = self.open.get(report.intent_id)
+        if trade is None:
+            return
+        leg = trade.intent.legs[report.leg]
+        strategy, venue = trade.intent.strategy, self.universe[leg.instrument].venue
+        if report.leg not in trade.outcomes and report.outcome is not Outcome.ACCEPTED:
+            self.failures[venue, report.outcome.value] += 1
+        # A report holds what the leg filled so far: only what is new counts.
+        known = len(trade.fills.get(report.leg, ()))
+        for fill in report.fills[known:]:
+            self._fill(fill, strategy, leg.seen)
+        trade.fills[report.leg] = report.fills if len(report.fills) >= known else trade.fills[report.leg]
+        if report.final:
+            trade.outcomes[report.leg] = report.outcome
+        if len(trade.outcomes) == len(trade.intent.legs):
+            self._close(trade, ts)
+
+    def _fill(self, fill: Fill, strategy: str, seen: Decimal) -> None:
+        sign = 1 if fill.side is Side.BUY else -1
+        self.fills += 1
+        self.positions[fill.instrument] = self.positions.get(fill.instrument, Decimal(0)) + sign * fill.quantity
+        self.cash_usd -= (sign * fill.quantity * fill.price + fill.fee) * fill.fx
+        self.costs_usd[strategy, "fee"] += float(fill.fee * fill.fx)
+        worse = float(sign * (fill.price - seen) * fill.quantity * fill.fx)
+        self.costs_usd[strategy, "slippage"] += max(0.0, worse)
+
+    def _close(self, trade: Trade, ts: int) -> None:
+        del self.open[trade.intent.id]
+        trade.closed_ns = ts
+        trade.net_usd = self._net(fill for fills in trade.fills.values() for fill in fills) - float(trade.fees_usd)
+        kept = self.edge_captured_usd if trade.net_usd > 0 else self.edge_lost_usd
+        if trade.filled:
+            kept[trade.intent.strategy] += abs(trade.net_usd)
+            self.closed.append(trade)
+
+    def _net(self, fills: Iterable[Fill]) -> float:
+        """USD of the shares that were both bought and sold, at their average prices; the rest stays inventory."""
+        shares = {Side.BUY: 0.0, Side.SELL: 0.0}
+        value = {Side.BUY: 0.0, Side.SELL: 0.0}
+        for fill in fills:
+            shares[fill.side] += float(fill.quantity) * self.shares_per_unit(fill.instrument)
+            value[fill.side] += float(fill.quantity * fill.price * fill.fx)
+        matched = min(shares.values())
+        if not matched > 0:
+            return 0.0
+        return matched * (value[Side.SELL] / shares[Side.SELL] - value[Side.BUY] / shares[Side.BUY])
+
+    def _token(self, intent: Intent) -> str:
+        instrument = self.universe[intent.legs[0].instrument]
+        return instrument.token or instrument.underlying
+
+    def _name(self, number: int) -> str:
+        return self.universe[number].name if 0 <= number < len(self.universe) else ""

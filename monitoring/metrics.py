@@ -1,0 +1,205 @@
+"""What Prometheus gets when it asks: read from the columns and counts at that moment, so a scrape costs the hot path
+nothing.
+
+A value that is dead, stale or unknown is left out, never NaN or 0: a series that stays looks alive, and NaN hides an
+outage from every comparison. Its `_timestamp_seconds` stays.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import Metric as Family
+from prometheus_client.registry import Collector
+
+from connectors.events import NS
+from connectors.instruments import Role, Universe
+from connectors.orders import Outcome, Reason
+from monitoring.catalogue import CATALOGUE
+from monitoring.contract import SESSIONS, ColumnsView, Facts, FeedState
+from monitoring.decisions import Tally
+from monitoring.snapshot import fx_of, number, shares_per_unit, snapshot, unbelieved
+
+MODES: Final = ("monitor", "dry_run", "live")
+Sample = tuple[tuple[str, ...], float | None]
+"""Label values and a value; None is left out."""
+
+
+class Metrics(Collector):
+    """The collector of a running daemon; `registry()` is what /metrics shows."""
+
+    def __init__(
+        self,
+        columns: ColumnsView,
+        universe: Universe,
+        tally: Tally,
+        *,
+        facts: Facts,
+        feeds: Callable[[], Sequence[FeedState]] = tuple,
+    ) -> None:
+        """`feeds` gives the state of every stream when asked."""
+        self._columns, self._universe, self._tally = columns, universe, tally
+        self._facts, self._feeds = facts, feeds
+        self._tokens = universe.where(role=Role.TOKEN)
+        self._shares = universe.where(role=Role.SHARE)
+
+    def registry(self) -> CollectorRegistry:
+        """A registry with nothing else in it."""
+        found = CollectorRegistry()
+        found.register(self)
+        return found
+
+    def describe(self) -> Iterable[Family]:
+        """Nothing: the names are checked by tests, and asking early would read columns that do not exist yet."""
+        return []
+
+    def collect(self) -> Iterator[Family]:
+        """Every family of the catalogue, in its order, with the values of this moment."""
+        samples = self._samples()
+        for metric in CATALOGUE:
+            family: Family
+            if metric.type == "counter":
+                family = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+            else:
+                # An info is a gauge of value 1 whose name says so: the text format knows no other.
+                family = GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+            for labels, value in samples[metric.name]:
+                if value is not None:
+                    family.add_metric(labels, value)
+            yield family
+
+    def _samples(self) -> dict[str, Iterable[Sample]]:
+        return {
+            f"pegline_{name}": values
+            for part in (self._facts_samples(), self._market_samples(), self._count_samples())
+            for name, values in part.items()
+        }
+
+    def _facts_samples(self) -> dict[str, Iterable[Sample]]:
+        facts, columns = self._facts, self._columns
+        tokens = {self._universe[at].token: self._universe[at] for at in self._tokens}
+        chains = {i.token: i.chain for i in self._universe if i.chain}
+        venues = dict.fromkeys(instrument.venue for instrument in self._universe)
+        session = SESSIONS[int(columns.session)]
+        threshold = facts.warn_bps.get(session)
+        return {
+            "build_info": [((facts.version, facts.commit, facts.python), 1.0)],
+            "config_info": [((facts.config_hash, facts.config_file), 1.0)],
+            "mode": [((mode,), float(mode == facts.mode)) for mode in MODES],
+            "token_info": [
+                (
+                    (name, i.issuer, i.underlying, chains.get(name, ""), i.unit_model.value if i.unit_model else ""),
+                    1.0,
+                )
+                for name, i in tokens.items()
+            ],
+            "venue_info": [((venue, facts.venue_kinds.get(venue, "")), 1.0) for venue in venues],
+            "market_session": [((facts.market, name), float(name == session)) for name in SESSIONS],
+            "alert_threshold_ratio": [((name,), None if threshold is None else threshold / 1e4) for name in tokens],
+        }
+
+    def _market_samples(self) -> dict[str, Iterable[Sample]]:
+        columns, universe, now = self._columns, self._universe, int(self._columns.now)
+        picture = snapshot(columns, universe, self._tally, facts=self._facts)
+        keys = {
+            at: (line.token, line.venue, line.instrument) for at, line in zip(self._tokens, picture.tokens, strict=True)
+        }
+        lines = {at: line for at, line in zip(self._tokens, picture.tokens, strict=True)}
+        one = {line.token: line for line in picture.tokens}
+        quotes: list[Sample] = []
+        for at in self._tokens:
+            fx = fx_of(columns, universe, universe[at])
+            live = lines[at].mid_usd is not None and fx is not None
+            for side, price in (("bid", columns.bid[at]), ("ask", columns.ask[at])):
+                quotes.append(((*keys[at], side), float(price) * fx if live and fx is not None else None))
+        executable: list[Sample] = []
+        for at, line in lines.items():
+            buy = None if line.buy_edge_bps is None else -line.buy_edge_bps
+            executable.append(((*keys[at], "buy", "best"), _ratio(buy)))
+            executable.append(((*keys[at], "sell", "best"), _ratio(line.sell_edge_bps)))
+        references = {at: (universe[at].underlying, universe[at].name) for at in self._shares}
+        return {
+            "quote_price_usd": quotes,
+            "quote_last_update_timestamp_seconds": [(keys[at], self._heard(at)) for at in self._tokens],
+            "reference_price_usd": [(key, self._reference(at, now)) for at, key in references.items()],
+            "reference_last_update_timestamp_seconds": [(key, self._heard(at)) for at, key in references.items()],
+            "fair_price_usd": [((name,), line.fair_usd) for name, line in one.items()],
+            "fair_price_uncertainty_ratio": [((name,), _ratio(line.error_bps)) for name, line in one.items()],
+            "premium_ratio": [(keys[at], _ratio(line.premium_bps)) for at, line in lines.items()],
+            "executable_premium_ratio": executable,
+            "multiplier_ratio": list(
+                {universe[at].token: ((universe[at].token,), self._units(at)) for at in self._tokens}.values()
+            ),
+            "stablecoin_price_usd": [((coin,), number(columns.fx[at])) for at, coin in enumerate(universe.coins())],
+            "unhedged_exposure_usd": [((name,), usd) for name, usd in picture.money.unhedged_usd.items()],
+            "inventory_usd": self._inventory({s.underlying: s.fair_usd for s in picture.shares}),
+            "peg_state": [((*keys[at], line.peg_state), 1.0) for at, line in lines.items()],
+        }
+
+    def _count_samples(self) -> dict[str, Iterable[Sample]]:
+        tally, feeds = self._tally, self._feeds()
+        rejected: Counter[tuple[str, str]] = Counter()
+        for feed in feeds:
+            for reason, count in feed.rejected.items():
+                rejected[feed.venue, reason] += count
+        reasons = self._columns.refusal_names
+        for at, instrument in enumerate(self._universe):
+            for code in self._columns.refused[at].nonzero()[0]:
+                if code:
+                    rejected[instrument.venue, reasons[code]] += int(self._columns.refused[at][code])
+        names, tokens = self._facts.strategies, {self._universe[at].token for at in self._tokens}
+        venues = {self._universe[at].venue for at in self._tokens}
+        return {
+            "feed_up": [((feed.venue, feed.feed), float(feed.up)) for feed in feeds],
+            "feed_messages_total": [((feed.venue, feed.feed), float(feed.messages)) for feed in feeds],
+            "feed_rejected_messages_total": _counted(rejected),
+            "opportunities_total": _counted(tally.wishes, product(names, tokens)),
+            "opportunities_skipped_total": _counted(tally.skipped, product(names, Reason)),
+            "edge_seen_usd_total": _counted(tally.edge_seen_usd, product(names)),
+            "edge_captured_usd_total": _counted(tally.edge_captured_usd, product(names)),
+            "edge_lost_usd_total": _counted(tally.edge_lost_usd, product(names)),
+            "orders_total": _counted(tally.orders, product(venues, names)),
+            "order_failures_total": _counted(tally.failures, product(venues, (Outcome.REFUSED, Outcome.UNKNOWN))),
+            "costs_usd_total": _counted(tally.costs_usd, product(names, ("fee", "slippage"))),
+        }
+
+    def _heard(self, at: int) -> float | None:
+        ts = int(self._columns.ts[at])
+        return ts / NS if ts else None
+
+    def _reference(self, at: int, now: int) -> float | None:
+        columns, fx = self._columns, fx_of(self._columns, self._universe, self._universe[at])
+        if unbelieved(columns, at, self._facts, now) or fx is None:
+            return None
+        return float(columns.bid[at] + columns.ask[at]) / 2 * fx
+
+    def _units(self, at: int) -> float | None:
+        return shares_per_unit(self._columns, self._universe, at)
+
+    def _inventory(self, fair: dict[str, float | None]) -> list[Sample]:
+        found: dict[tuple[str, ...], float | None] = {}
+        for at, units in self._tally.positions.items():
+            instrument, shares = self._universe[at], self._units(at)
+            price = fair.get(instrument.underlying)
+            value = float(units) * shares * price if shares is not None and price is not None else None
+            key = (instrument.token or instrument.underlying, instrument.venue)
+            before = found.get(key, 0.0)
+            found[key] = before + value if before is not None and value is not None else None
+        return list(found.items())
+
+
+def _ratio(bps: float | None) -> float | None:
+    return None if bps is None else bps / 1e4
+
+
+def _counted(counts: Mapping[Any, float], expected: Iterable[tuple[str, ...]] = ()) -> list[Sample]:
+    """Counts as samples; what is expected but has not happened yet stands at 0, so that its first event shows."""
+    found: dict[tuple[str, ...], float | None] = dict.fromkeys(expected, 0.0)
+    for labels, count in counts.items():
+        found[labels if isinstance(labels, tuple) else (labels,)] = float(count)
+    return list(found.items())

@@ -1,0 +1,240 @@
+"""What happened, in one line of plain English each, told from the step records and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from connectors.events import NS
+from connectors.instruments import Universe
+from connectors.orders import Fill, Outcome, Side
+from monitoring.contract import NoteView, StepView
+from monitoring.decisions import Tally, Trade
+
+Tone = Literal["good", "bad", "plain"]
+
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+_QUICK_NS: Final = 600 * NS
+"""A print that is believed again within this time was a slip; the refusal alone tells it."""
+
+REASONS: Final = {
+    "outlier": "far from the fair value",
+    "frozen": "the same price again and again",
+    "wide": "too wide",
+    "stub": "a jump that nobody confirms",
+    "crossed": "bid over ask",
+    "halted": "trading is halted",
+    "fx_unknown": "its coin has no price",
+}
+"""A refusal's reason as words; others are told by their own name."""
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the story."""
+
+    ts: int
+    """Nanoseconds UTC."""
+    kind: str
+    """What it is about: the note's kind, `trade` or `refused`."""
+    text: str
+    tone: Tone = "plain"
+
+    def __str__(self) -> str:
+        """With the moment in New York, whose sessions matter here."""
+        return f"{moment(self.ts)}  {self.text}"
+
+
+def moment(ts: int) -> str:
+    """A time (ns UTC) as `Fri 04 Sep 10:03 ET`."""
+    return datetime.fromtimestamp(ts // NS, tz=_NEW_YORK).strftime("%a %d %b %H:%M ET")
+
+
+def utc(ts: int) -> str:
+    """A time (ns UTC) as `2026-09-04T14:03:20Z`."""
+    return datetime.fromtimestamp(ts // NS, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Narrator:
+    """Tells each step after the tally has folded it; says once what many rows repeat."""
+
+    def __init__(self, universe: Universe, tally: Tally) -> None:
+        """Reads trades from `tally`, names from `universe`."""
+        self._universe, self._tally = universe, tally
+        self._closed = len(tally.closed)
+        self._silent: dict[str, set[int]] = {}
+        self._silent_since: dict[str, int] = {}
+        self._multipliers: set[tuple[str, float, float]] = set()
+        self._refused_since: dict[int, int] = {}
+        self._refusals: Counter[tuple[str, str]] = Counter()
+
+    def tell(self, step: StepView) -> list[Line]:
+        """The lines of one step, in order; often none."""
+        lines = [line for note in step.notes for line in self._note(note, step.ts)]
+        for refused in step.refused:
+            key = (refused.intent.strategy, refused.reason.value)
+            self._refusals[key] += 1
+            count = self._refusals[key]
+            if count in (1, 10, 100) or count % 1000 == 0:
+                again = "" if count == 1 else f" ({count} times so far)"
+                what = f"{self._share(refused.intent.underlying)}: trade refused, {refused.detail}{again}"
+                lines.append(Line(ts=step.ts, kind="refused", text=what))
+        for trade in self._tally.closed[self._closed :]:
+            lines.append(self._trade(trade, step.ts))
+        self._closed = len(self._tally.closed)
+        return lines
+
+    def _note(self, note: NoteView, ts: int) -> list[Line]:
+        teller = {
+            "refused_row": self._refused_row,
+            "accepted_again": self._accepted_again,
+            "peg_state": self._peg_state,
+            "feed_down": self._feed_down,
+            "feed_up": self._feed_up,
+            "multiplier": self._multiplier,
+            "reference_refused": self._reference_refused,
+            "reference_back": self._reference_back,
+            "fair_unknown": self._fair_unknown,
+            "fair_known": self._fair_known,
+            "session": self._session,
+        }.get(note.kind)
+        if teller is None:
+            return []
+        text, tone = teller(note, ts)
+        return [Line(ts=ts, kind=note.kind, text=text, tone=tone)] if text else []
+
+    def _refused_row(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+        self._refused_since[note.instrument] = ts
+        reason = str(note.detail.get("reason", "unknown"))
+        what = "outlier refused" if reason == "outlier" else "quote refused"
+        return f"{what}: {self._where(note)} says {_prices(note)}, {REASONS.get(reason, reason)}", "bad"
+
+    def _accepted_again(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+        since = self._refused_since.pop(note.instrument, ts)
+        if ts - since < _QUICK_NS:
+            return "", "plain"
+        return f"{self._where(note)} is believed again after {_span(ts - since)}", "good"
+
+    def _peg_state(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+        state, premium = str(note.detail.get("to", "unknown")), _real(note, "premium_bps")
+        sigma = _real(note, "sigma_bps")
+        width = f", one sigma {sigma / 100:.2f} %" if sigma is not None else ""
+        side = "" if premium is None else f"{abs(premium) / 100:.2f} % {'over' if premium > 0 else 'under'} fair value"
+        where = self._where(note)
+        if state == "depeg":
+            return f"DEPEG: {where} stays {side}{width}", "bad"
+        if state in ("warn", "warning"):
+            return f"peg strained: {where} stays {side}{width}", "bad"
+        if state in ("ok", "pegged", "on_peg"):
+            return f"peg cleared: {where} is back, {side}", "good"
+        return f"peg {state}: {where}", "plain"
+
+    def _feed_down(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+        venue = self._universe[note.instrument].venue
+        gone = self._silent.setdefault(venue, set())
+        first = not gone
+        gone.add(note.instrument)
+        if not first:
+            return "", "plain"
+        self._silent_since[venue] = ts
+        return f"feed dropped: {venue} is silent, its quotes are not traded", "bad"
+
+    def _feed_up(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+        venue = self._universe[note.instrument].venue
+        gone = self._silent.get(venue, set())
+        gone.discard(note.instrument)
+        if gone or venue not in self._silent_since:
+            return "", "plain"
+        return f"feed back: {venue} speaks again after {_span(ts - self._silent_since.pop(venue))}", "good"
+
+    def _multiplier(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+        old, new, activates = (_real(note, key) for key in ("old", "new", "activates"))
+        token = self._universe[note.instrument].token
+        key = (token, new or 0.0, activates or 0.0)
+        if new is None or key in self._multipliers:
+            return "", "plain"
+        self._multipliers.add(key)
+        was = f" (was {old:.6g})" if old is not None else ""
+        at = int(activates * NS) if activates is not None else ts
+        when = f"from {moment(at)}" if at > ts else "now"
+        return f"multiplier of {token}: {new:.6g} shares per unit {when}{was}", "plain"
+
+    def _reference_refused(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+        reason, instead = str(note.detail.get("reason", "unknown")), str(note.detail.get("instead", ""))
+        self._refused_since[note.instrument] = ts
+        what = "reference frozen" if reason == "frozen" else "reference refused"
+        heir = f"; {instead} takes over" if instead else ""
+        return f"{what}: {self._where(note)}, {REASONS.get(reason, reason)}{heir}", "bad"
+
+    def _reference_back(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+        since = self._refused_since.pop(note.instrument, None)
+        after = f" after {_span(ts - since)}" if since is not None else ""
+        return f"reference back: {self._where(note)} is believed again{after}", "good"
+
+    def _fair_unknown(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+        return f"fair value of {self._share(note.underlying)} is unknown: no source is left to believe", "bad"
+
+    def _fair_known(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+        return f"fair value of {self._share(note.underlying)} is known again", "good"
+
+    def _session(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+        return f"session: {note.detail.get('from', 'unknown')} -> {note.detail.get('to', 'unknown')}", "plain"
+
+    def _trade(self, trade: Trade, ts: int) -> Line:
+        told = []
+        for at, leg in enumerate(trade.intent.legs):
+            fills, side = trade.fills.get(at, ()), "bought" if leg.side is Side.BUY else "sold"
+            instrument = self._universe[leg.instrument]
+            name = f"{instrument.token or instrument.symbol} on {instrument.venue}"
+            if fills:
+                told.append(f"{side} {_quantity(fills)} {name} at {_average(fills):.2f}")
+            else:
+                outcome = trade.outcomes.get(at, Outcome.UNKNOWN)
+                told.append(f"{leg.side.value} {name} {'refused' if outcome is Outcome.REFUSED else outcome.value}")
+        text, fees = ", ".join(told), float(trade.fees_usd)
+        if trade.filled < len(trade.intent.legs):
+            return Line(ts=ts, kind="trade", tone="bad", text=f"half a trade on paper: {text}; fees {fees:.2f} USD")
+        tone: Tone = "good" if trade.net_usd > 0 else "bad"
+        return Line(
+            ts=ts,
+            kind="trade",
+            tone=tone,
+            text=f"gap traded on paper: {text}; fees {fees:.2f}, net {trade.net_usd:+.2f} USD",
+        )
+
+    def _where(self, note: NoteView) -> str:
+        if not 0 <= note.instrument < len(self._universe):
+            return self._share(note.underlying)
+        instrument = self._universe[note.instrument]
+        return f"{instrument.token or instrument.symbol} on {instrument.venue}"
+
+    def _share(self, underlying: str) -> str:
+        return underlying or "a share"
+
+
+def _real(note: NoteView, key: str) -> float | None:
+    value = note.detail.get(key)
+    return float(value) if isinstance(value, (int, float)) and value == value else None
+
+
+def _prices(note: NoteView) -> str:
+    bid, ask = _real(note, "bid"), _real(note, "ask")
+    return "no price" if bid is None or ask is None else f"{bid:.2f} / {ask:.2f}"
+
+
+def _quantity(fills: tuple[Fill, ...]) -> str:
+    return f"{sum((fill.quantity for fill in fills), Decimal(0)):f}"
+
+
+def _average(fills: tuple[Fill, ...]) -> Decimal:
+    quantity = sum((fill.quantity for fill in fills), Decimal(0))
+    return sum((fill.quantity * fill.price for fill in fills), Decimal(0)) / quantity
+
+
+def _span(ns: int) -> str:
+    minutes = round(ns / NS / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"

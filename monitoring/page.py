@@ -1,0 +1,131 @@
+"""The status page: one self-contained HTML document that asks nobody but its own server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from typing import Final
+
+from monitoring.health import Health
+from monitoring.narrate import moment, utc
+from monitoring.snapshot import Snapshot, TokenLine
+from monitoring.words import age, best_edge, percent, usd, width
+
+REFRESH_S: Final = 2
+
+_STYLE: Final = """
+:root{color-scheme:light dark;--fg:#1b1f24;--bg:#fff;--dim:#59636e;--line:#d1d9e0;
+--good:#116329;--bad:#a40e26;--warn:#7d4e00}
+@media(prefers-color-scheme:dark){:root{--fg:#e6edf3;--bg:#0d1117;--dim:#9198a1;--line:#30363d;
+--good:#56d364;--bad:#ff7b72;--warn:#e3b341}}
+body{font:15px/1.45 system-ui,sans-serif;color:var(--fg);background:var(--bg);
+margin:0 auto;max-width:76rem;padding:1rem}
+h1{font-size:1.25rem;margin:0}h2{font-size:1rem;margin:1.4rem 0 .3rem}
+p{margin:.2rem 0}.dim{color:var(--dim)}.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
+th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+th{color:var(--dim);font-weight:600}th:first-child,td:first-child,.left{text-align:left}
+ol{margin:.2rem 0;padding-left:0;list-style:none}li{border-bottom:1px solid var(--line);padding:.2rem 0}
+"""
+
+_SCRIPT: Final = f"""
+setInterval(async()=>{{try{{const r=await fetch(location.href,{{cache:"no-store"}});
+const d=new DOMParser().parseFromString(await r.text(),"text/html");
+document.querySelector("main").replaceWith(d.querySelector("main"))}}
+catch(e){{document.querySelector("#state").textContent="no answer from the daemon: this page is old"}}}},
+{REFRESH_S * 1000});
+"""
+
+POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+"""Content-Security-Policy of the page: nothing from elsewhere, whatever a venue puts into a name."""
+
+
+def page(picture: Snapshot, health: Health) -> str:
+    """The whole document for one picture."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f'<noscript><meta http-equiv="refresh" content="{REFRESH_S}"></noscript>'
+        f"<title>pegline: {escape(health.status)}</title><style>{_STYLE}</style></head><body>"
+        f"<main>{_head(picture, health)}{_premia(picture)}{_edges(picture)}{_told(picture)}{_feeds(picture)}</main>"
+        f"<script>{_SCRIPT}</script></body></html>"
+    )
+
+
+def _head(picture: Snapshot, health: Health) -> str:
+    tone = {"ready": "good", "degraded": "warn", "down": "bad"}[health.status]
+    money = picture.money
+    why = "".join(f"<li>{escape(reason)}</li>" for reason in health.reasons)
+    reasons = f"<details><summary>{len(health.reasons)} reasons</summary><ol>{why}</ol></details>" if why else ""
+    when = f"{utc(picture.now_ns)} · {moment(picture.now_ns)}" if picture.now_ns else "nothing heard yet"
+    return (
+        f'<h1>pegline <span id="state" class="{tone}">{escape(health.status)}</span></h1>'
+        f'<p class="dim">{escape(when)} · session {escape(picture.session)} · mode {escape(picture.mode)}</p>{reasons}'
+        f"<p>{money.trades} trades, {money.fills} fills · gains {usd(money.captured_usd)} · losses "
+        f"{usd(money.lost_usd)} · fees {usd(money.fees_usd)} USD · position {usd(money.inventory_usd)} USD</p>"
+    )
+
+
+def _premia(picture: Snapshot) -> str:
+    heads = ("token", "venue", "fair value, USD", "error", "premium", "executable edge", "age", "peg", "note")
+    rows = (_row(line) for line in picture.tokens)
+    return f"<h2>Premia</h2>{_table(heads, rows)}"
+
+
+def _row(line: TokenLine) -> str:
+    edge = best_edge(line.sell_edge_bps, line.buy_edge_bps)
+    cells = (
+        (line.token, ""),
+        (line.venue, ""),
+        (usd(line.fair_usd), "" if line.fair_usd is not None else "dim"),
+        (width(line.error_bps), "dim"),
+        (percent(line.premium_bps), "" if line.premium_bps is not None else "dim"),
+        (percent(edge), "good" if edge is not None and edge > 0 else "dim"),
+        (age(line.age_s), ""),
+        (line.peg_state, {"ok": "good", "unknown": "dim"}.get(line.peg_state, "bad")),
+        (line.reason, "warn"),
+    )
+    return "".join(f'<td class="{tone}">{escape(text)}</td>' for text, tone in cells)
+
+
+def _edges(picture: Snapshot) -> str:
+    heads = ("share", "fair value, USD", "error", "source", "age", "best edge", "buy on", "sell on")
+    rows = (
+        "".join(
+            f"<td>{escape(text)}</td>"
+            for text in (
+                share.underlying,
+                usd(share.fair_usd),
+                width(share.error_bps),
+                share.source or "unknown",
+                age(share.age_s),
+                percent(share.edge_bps),
+                share.buy,
+                share.sell,
+            )
+        )
+        for share in picture.shares
+    )
+    return f"<h2>Shares</h2>{_table(heads, rows)}"
+
+
+def _told(picture: Snapshot) -> str:
+    lines = "".join(f"<li>{escape(line)}</li>" for line in reversed(picture.told))
+    return f"<h2>What happened</h2><ol>{lines or '<li class=dim>nothing yet</li>'}</ol>"
+
+
+def _feeds(picture: Snapshot) -> str:
+    heads = ("venue", "stream", "state", "messages", "rejected")
+    rows = (
+        f"<td>{escape(feed.venue)}</td><td>{escape(feed.feed)}</td>"
+        f'<td class="{"good" if feed.up else "bad"}">{"up" if feed.up else "down"}</td>'
+        f"<td>{feed.messages:,}</td><td>{sum(feed.rejected.values()):,}</td>"
+        for feed in picture.feeds
+    )
+    return f"<h2>Feeds</h2>{_table(heads, rows)}"
+
+
+def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
+    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
