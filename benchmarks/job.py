@@ -21,13 +21,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from benchmarks.rules import COOLDOWN_NS, FEE, LATENCY_NS, LEGS, LIMIT, MIN_EDGE_BPS, SHARE
 from connectors.events import F8, NS, Kind, Rows
 from connectors.instruments import Instrument, Role, UnitModel, Universe
 from connectors.tape import TapeWriter
 
 ROWS: Final = 5_000_000
-LEGS: Final = 4
-SHARE: Final = 3
 
 CHUNK: Final = 262_144
 """Rows made at once. A job of fewer rows is the beginning of one of more."""
@@ -52,12 +51,6 @@ PREMIUM_HALF_LIFE_S: Final = 120.0
 TOKEN_HALF_SPREAD: Final = (1.0e-4, 4.0e-4)
 SHARE_HALF_SPREAD: Final = (0.2e-4, 0.8e-4)
 MAX_SIZE: Final = 500
-
-LIMIT: Final = 50
-FEE: Final = 0.001
-MIN_EDGE_BPS: Final = 20.0
-COOLDOWN_NS: Final = NS
-LATENCY_NS: Final = 5_000_000
 
 
 class JobFill(NamedTuple):

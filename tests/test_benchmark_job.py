@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import job
+from benchmarks import job, rules
 from bot.config import Config
 from connectors.events import FIELDS, NS, Kind, Rows
 from connectors.tape import open_tape
@@ -49,8 +50,8 @@ def test_rows_are_plausible(small: Rows) -> None:
     for prices in (small.bid, small.ask):
         assert np.array_equal(prices, np.round(prices, 2))
     assert 1 <= min(small.bid_size.min(), small.ask_size.min())
-    assert set(range(job.LEGS)) == set(small.instrument.tolist())
-    assert np.array_equal(small.instrument == job.SHARE, small.kind == Kind.REFERENCE)
+    assert set(range(rules.LEGS)) == set(small.instrument.tolist())
+    assert np.array_equal(small.instrument == rules.SHARE, small.kind == Kind.REFERENCE)
 
 
 def test_a_shorter_job_is_the_beginning_of_a_longer_one() -> None:
@@ -77,7 +78,7 @@ def test_fills_keep_the_rules(small: Rows) -> None:
     columns = [column.tolist() for column in (small.ts_recv, small.instrument, small.bid, small.ask)]
     fills, _ = job.plain_loop(*columns)
     assert 100 == len(fills)
-    position = [0] * job.LEGS
+    position = [0] * rules.LEGS
     for buy, sell in zip(fills[::2], fills[1::2], strict=True):
         assert (buy.time_ns, 1, -1) == (sell.time_ns, buy.side, sell.side)
         assert buy.leg != sell.leg
@@ -85,8 +86,8 @@ def test_fills_keep_the_rules(small: Rows) -> None:
             own = np.flatnonzero((small.instrument == fill.leg) & (small.ts_recv <= fill.time_ns))
             assert prices[own[-1]] == fill.price
             position[fill.leg] += fill.side
-    assert max(map(abs, position)) <= job.LIMIT
-    assert min(np.diff([fill.time_ns for fill in fills[::2]])) >= job.COOLDOWN_NS
+    assert max(map(abs, position)) <= rules.LIMIT
+    assert min(np.diff([fill.time_ns for fill in fills[::2]])) >= rules.COOLDOWN_NS
 
 
 def test_one_pair_by_hand() -> None:
@@ -145,16 +146,16 @@ def test_nothing_to_do_is_no_trade() -> None:
 
 def test_the_config_asks_for_the_job() -> None:
     """job.toml is a valid config with the job's fee, latency, edge, cooldown, limits and instruments."""
-    import tomllib
-
     config = Config.model_validate(tomllib.loads((Path(job.__file__).with_name("job.toml")).read_text()))
     strategy = config.strategies.cross_venue
     assert strategy is not None
-    assert (job.MIN_EDGE_BPS, job.COOLDOWN_NS / NS, 1) == (
+    assert (rules.MIN_EDGE_BPS, rules.COOLDOWN_NS / NS, 1) == (
         strategy.min_edge_bps,
         strategy.cooldown_s,
         strategy.max_open_pairs,
     )
-    assert (1, job.LIMIT, job.LIMIT) == (strategy.size_units, strategy.max_long_units, strategy.max_short_units)
-    assert {(job.FEE * 1e4, job.LATENCY_NS / 1e6)} == {(v.taker_fee_bps, v.latency_ms) for v in config.venues.values()}
+    assert (1, rules.LIMIT, rules.LIMIT) == (strategy.size_units, strategy.max_long_units, strategy.max_short_units)
+    assert {(rules.FEE * 1e4, rules.LATENCY_NS / 1e6)} == {
+        (v.taker_fee_bps, v.latency_ms) for v in config.venues.values()
+    }
     assert [i.name for i in job.universe()] == list(config.instruments)
