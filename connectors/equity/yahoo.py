@@ -1,0 +1,173 @@
+"""Share prices from Yahoo: its stream read by a socket loop of our own, polled through yfinance where it is silent.
+
+yfinance's own stream reader freezes the loop on a clean close and never reconnects (1.7.0). Prices are informational:
+one price per message for most shares, bid and ask for some; at most one source among several, never the only trigger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import numpy as np
+
+from connectors.equity.pricing import Pricing, decode
+from connectors.equity.yahoo_poll import last_bar
+from connectors.errors import BadMessage, ConnectorError
+from connectors.events import Flag, Kind
+from connectors.instruments import Instrument, Role
+from connectors.poll import Poll
+from connectors.ports import Sink
+from connectors.socket import Line, Sleep, Socket, reason
+
+STREAM: Final = "wss://streamer.finance.yahoo.com/?version=2"
+FIRST_POLL_S: Final = 5.0
+"""How long the stream has to say something before the first poll."""
+
+REFUSED_S: Final = 600.0
+"""Pause after the stream refuses us; polling goes on meanwhile."""
+
+_KINDS: Final[Mapping[Role, Kind]] = {Role.SHARE: Kind.REFERENCE, Role.COIN: Kind.FX}
+
+
+class YahooFeed:
+    """A Feed of REFERENCE rows (FX rows for a coin such as `USDT-USD`)."""
+
+    def __init__(
+        self,
+        *,
+        venue: str,
+        instruments: tuple[Instrument, ...],
+        clock: Callable[[], int],
+        rng: np.random.Generator,
+        sleep: Sleep,
+        url: str = "",
+        poll_s: float = 30.0,
+        first_message_s: float = 60.0,
+    ) -> None:
+        """`url`, as `http://host:port`, replaces stream and REST hosts; a silent symbol is polled every `poll_s`."""
+        self._venue = venue
+        self._instruments = instruments
+        self._url = url
+        self._poll_s = poll_s
+        self._sleep = sleep
+        symbols = json.dumps({"subscribe": [i.symbol for i in instruments]})
+        line = Line(
+            venue=venue,
+            url=f"ws{url.rstrip('/').removeprefix('http')}/?version=2" if url else STREAM,
+            hello=(symbols,),
+            repeat=(symbols,),
+            first_message_s=first_message_s,
+        )
+        self.socket = Socket(line, rng=rng, sleep=sleep)
+        self.poll = Poll(venue, clock=clock, rng=rng, sleep=sleep, per_period=1, period_s=1.0, tries=2)
+        self.polled = 0
+        """Prices that came by polling."""
+        self._sink: Sink
+        self._numbers: dict[str, tuple[int, Kind]] = {}
+        self._seen: dict[str, int] = {}
+        self._spoke: set[str] = set()
+        self._up: set[int] = set()
+
+    @property
+    def venue(self) -> str:
+        """Name of the venue that it listens to."""
+        return self._venue
+
+    @property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """What it speaks about."""
+        return self._instruments
+
+    async def run(self, sink: Sink, numbers: dict[str, int]) -> None:
+        """Streams and polls until cancelled; nothing that Yahoo does ends it."""
+        self._sink = sink
+        self._numbers = {i.symbol: (numbers[i.name], _KINDS.get(i.role, Kind.QUOTE)) for i in self._instruments}
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._stream())
+            group.create_task(self._polls())
+
+    async def _stream(self) -> None:
+        while True:
+            try:
+                await self.socket.live(self._hear, self._ended, lambda: None)
+            except ConnectorError:
+                await self._sleep(REFUSED_S)
+
+    def _ended(self, error: ConnectorError) -> None:
+        """A life of the stream is over: what it spoke about is down until somebody speaks again."""
+        self._sink.reject(self._venue, reason(error), str(error))
+        for number in sorted(self._up):
+            self._sink.put(Kind.HEALTH, number, bid=0.0)
+        self._up.clear()
+
+    def _hear(self, text: str | bytes) -> None:
+        """One message of the stream: a row, or a counted reason."""
+        try:
+            message = json.loads(text)
+        except ValueError:
+            self._sink.reject(self._venue, "not_json", str(text[:80]))
+            return
+        if not isinstance(message, dict) or not isinstance(message.get("message", ""), str):
+            self._sink.reject(self._venue, "wrong_type", str(text[:80]))
+            return
+        if message.get("type") != "pricing":
+            return
+        try:
+            pricing = decode(base64.b64decode(message.get("message", ""), validate=True))
+        except (BadMessage, binascii.Error) as error:
+            self._sink.reject(self._venue, "bad_message", str(error))
+            return
+        if pricing.id not in self._numbers:
+            self._sink.reject(self._venue, "unknown_symbol", pricing.id)
+            return
+        self._spoke.add(pricing.id)
+        ts = pricing.time_ms * 1_000_000
+        self._seen[pricing.id] = max(ts, self._seen.get(pricing.id, 0))
+        self._put(pricing, ts)
+
+    def _put(self, pricing: Pricing, ts: int) -> None:
+        """Bid and ask where Yahoo gives both, else the one price. Its sizes have no stated unit and stay out."""
+        number, kind = self._numbers[pricing.id]
+        if number not in self._up:
+            self._up.add(number)
+            self._sink.put(Kind.HEALTH, number, bid=1.0)
+        if _present(pricing.bid) and _present(pricing.ask):
+            self._sink.put(kind, number, ts_venue=ts, bid=pricing.bid, ask=pricing.ask)
+        else:
+            one = int(Flag.ONE_PRICE)
+            self._sink.put(kind, number, ts_venue=ts, bid=pricing.price, ask=pricing.price, flags=one)
+
+    async def _polls(self) -> None:
+        """Asks for the symbols that the stream has not spoken of since the last round."""
+        await self._sleep(FIRST_POLL_S)
+        while True:
+            silent = [symbol for symbol in self._numbers if symbol not in self._spoke]
+            self._spoke.clear()
+            for symbol in silent:
+                await self._ask(symbol)
+            await self._sleep(self._poll_s)
+
+    async def _ask(self, symbol: str) -> None:
+        try:
+            bar = await self.poll.call(lambda: asyncio.to_thread(last_bar, symbol, self._url))
+        except ConnectorError as error:
+            self._sink.reject(self._venue, "poll_failed", str(error))
+            return
+        if bar is None:
+            self._sink.reject(self._venue, "no_quote", symbol)
+            return
+        # A bar that we have seen is no news: repeating it would make an old price look fresh.
+        if bar.ts > self._seen.get(symbol, 0):
+            self._seen[symbol] = bar.ts
+            self.polled += 1
+            self._put(Pricing(id=symbol, price=bar.price), bar.ts)
+
+
+def _present(price: float) -> bool:
+    """Whether a price was sent: proto3 cannot tell zero from absent. A negative one was, and the door refuses it."""
+    return price == price and price != 0.0
