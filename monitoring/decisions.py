@@ -11,7 +11,7 @@ import msgspec
 
 from connectors.instruments import Universe
 from connectors.orders import Fill, Intent, Outcome, Report, Side
-from monitoring.contract import NoteView, StepView
+from strategies.base import Note, Step
 
 RECENT: Final = 40
 """Steps worth telling that are kept for the page."""
@@ -84,9 +84,9 @@ class Tally:
         """Instruments whose feed is down."""
         self.open: dict[str, Trade] = {}
         self.closed: list[Trade] = []
-        self.recent: deque[StepView] = deque(maxlen=RECENT)
+        self.recent: deque[Step] = deque(maxlen=RECENT)
 
-    def fold(self, step: StepView) -> None:
+    def fold(self, step: Step) -> None:
         """Counts one step."""
         self.steps += 1
         self.last_ns = step.ts
@@ -97,8 +97,8 @@ class Tally:
             self.edge_seen_usd[wish.strategy] += max(0.0, wish.edge_bps / 1e4 * float(wish.notional_usd))
         for refused in step.refused:
             self.skipped[refused.intent.strategy, refused.reason.value] += 1
-        for approved in step.approved:
-            intent = approved.intent
+        passed = set(step.approved)
+        for intent in (wish for wish in step.wishes if wish.id in passed):
             self.open[intent.id] = Trade(intent, step.ts)
             for leg in intent.legs:
                 self.orders[self.universe[leg.instrument].venue, intent.strategy] += 1
@@ -107,12 +107,12 @@ class Tally:
         if step.notes or step.approved or step.refused or step.reports:
             self.recent.append(step)
 
-    def _note(self, note: NoteView, ts: int) -> None:
+    def _note(self, note: Note, ts: int) -> None:
         self.notes[note.kind] += 1
         if note.kind in ("refused_row", "reference_refused"):
             self.noted_rows[self._name(note.instrument), str(note.detail.get("reason", "unknown"))] += 1
         elif note.kind == "peg_state":
-            state = str(note.detail.get("to", "unknown"))
+            state = str(note.detail.get("to", "unknown")).lower()
             self.peg[note.instrument] = state
             self.peg_history.append((ts, note.instrument, state))
         elif note.kind == "feed_down":

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -18,12 +18,16 @@ from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
 from connectors.events import NS
-from connectors.instruments import Role, Universe
+from connectors.instruments import Role
 from connectors.orders import Outcome, Reason
 from monitoring.catalogue import CATALOGUE
-from monitoring.contract import SESSIONS, ColumnsView, Facts, FeedState
 from monitoring.decisions import Tally
-from monitoring.snapshot import fx_of, number, shares_per_unit, snapshot, unbelieved
+from monitoring.facts import Facts, FeedState
+from monitoring.snapshot import number, refusals, shares_per_unit, snapshot, unbelieved
+from strategies.market.session import Session
+
+if TYPE_CHECKING:
+    from strategies.market.columns import Columns
 
 MODES: Final = ("monitor", "dry_run", "live")
 Sample = tuple[tuple[str, ...], float | None]
@@ -35,18 +39,17 @@ class Metrics(Collector):
 
     def __init__(
         self,
-        columns: ColumnsView,
-        universe: Universe,
+        columns: Columns,
         tally: Tally,
         *,
         facts: Facts,
         feeds: Callable[[], Sequence[FeedState]] = tuple,
     ) -> None:
         """`feeds` gives the state of every stream when asked."""
-        self._columns, self._universe, self._tally = columns, universe, tally
+        self._columns, self._universe, self._tally = columns, columns.universe, tally
         self._facts, self._feeds = facts, feeds
-        self._tokens = universe.where(role=Role.TOKEN)
-        self._shares = universe.where(role=Role.SHARE)
+        self._tokens = self._universe.where(role=Role.TOKEN)
+        self._shares = self._universe.where(role=Role.SHARE)
 
     def registry(self) -> CollectorRegistry:
         """A registry with nothing else in it."""
@@ -85,7 +88,7 @@ class Metrics(Collector):
         tokens = {self._universe[at].token: self._universe[at] for at in self._tokens}
         chains = {i.token: i.chain for i in self._universe if i.chain}
         venues = dict.fromkeys(instrument.venue for instrument in self._universe)
-        session = SESSIONS[int(columns.session)]
+        session = columns.session.label
         threshold = facts.warn_bps.get(session)
         return {
             "build_info": [((facts.version, facts.commit, facts.python), 1.0)],
@@ -99,13 +102,13 @@ class Metrics(Collector):
                 for name, i in tokens.items()
             ],
             "venue_info": [((venue, facts.venue_kinds.get(venue, "")), 1.0) for venue in venues],
-            "market_session": [((facts.market, name), float(name == session)) for name in SESSIONS],
+            "market_session": [((facts.market, one.label), float(one is columns.session)) for one in Session],
             "alert_threshold_ratio": [((name,), None if threshold is None else threshold / 1e4) for name in tokens],
         }
 
     def _market_samples(self) -> dict[str, Iterable[Sample]]:
-        columns, universe, now = self._columns, self._universe, int(self._columns.now)
-        picture = snapshot(columns, universe, self._tally, facts=self._facts)
+        columns, universe = self._columns, self._universe
+        picture = snapshot(columns, self._tally, facts=self._facts)
         keys = {
             at: (line.token, line.venue, line.instrument) for at, line in zip(self._tokens, picture.tokens, strict=True)
         }
@@ -113,10 +116,10 @@ class Metrics(Collector):
         one = {line.token: line for line in picture.tokens}
         quotes: list[Sample] = []
         for at in self._tokens:
-            fx = fx_of(columns, universe, universe[at])
-            live = lines[at].mid_usd is not None and fx is not None
+            fx = columns.known_fx(at)
             for side, price in (("bid", columns.bid[at]), ("ask", columns.ask[at])):
-                quotes.append(((*keys[at], side), float(price) * fx if live and fx is not None else None))
+                live = lines[at].mid_usd is not None
+                quotes.append(((*keys[at], side), number(price * fx) if live else None))
         executable: list[Sample] = []
         for at, line in lines.items():
             buy = None if line.buy_edge_bps is None else -line.buy_edge_bps
@@ -126,7 +129,7 @@ class Metrics(Collector):
         return {
             "quote_price_usd": quotes,
             "quote_last_update_timestamp_seconds": [(keys[at], self._heard(at)) for at in self._tokens],
-            "reference_price_usd": [(key, self._reference(at, now)) for at, key in references.items()],
+            "reference_price_usd": [(key, self._reference(at)) for at, key in references.items()],
             "reference_last_update_timestamp_seconds": [(key, self._heard(at)) for at, key in references.items()],
             "fair_price_usd": [((name,), line.fair_usd) for name, line in one.items()],
             "fair_price_uncertainty_ratio": [((name,), _ratio(line.error_bps)) for name, line in one.items()],
@@ -147,11 +150,9 @@ class Metrics(Collector):
         for feed in feeds:
             for reason, count in feed.rejected.items():
                 rejected[feed.venue, reason] += count
-        reasons = self._columns.refusal_names
         for at, instrument in enumerate(self._universe):
-            for code in self._columns.refused[at].nonzero()[0]:
-                if code:
-                    rejected[instrument.venue, reasons[code]] += int(self._columns.refused[at][code])
+            for reason, count in refusals(self._columns, at).items():
+                rejected[instrument.venue, reason] += count
         names, tokens = self._facts.strategies, {self._universe[at].token for at in self._tokens}
         venues = {self._universe[at].venue for at in self._tokens}
         return {
@@ -172,14 +173,11 @@ class Metrics(Collector):
         ts = int(self._columns.ts[at])
         return ts / NS if ts else None
 
-    def _reference(self, at: int, now: int) -> float | None:
-        columns, fx = self._columns, fx_of(self._columns, self._universe, self._universe[at])
-        if unbelieved(columns, at, self._facts, now) or fx is None:
-            return None
-        return float(columns.bid[at] + columns.ask[at]) / 2 * fx
+    def _reference(self, at: int) -> float | None:
+        return None if unbelieved(self._columns, at) else number(self._columns.mark_usd(at))
 
     def _units(self, at: int) -> float | None:
-        return shares_per_unit(self._columns, self._universe, at)
+        return shares_per_unit(self._columns, at)
 
     def _inventory(self, fair: dict[str, float | None]) -> list[Sample]:
         found: dict[tuple[str, ...], float | None] = {}

@@ -13,8 +13,8 @@ import msgspec
 from connectors.events import NS
 from connectors.instruments import Universe
 from connectors.orders import Fill, Outcome, Side
-from monitoring.contract import NoteView, StepView
 from monitoring.decisions import Tally, Trade
+from strategies.base import Note, Step
 
 Tone = Literal["good", "bad", "plain"]
 
@@ -70,9 +70,10 @@ class Narrator:
         self._silent_since: dict[str, int] = {}
         self._multipliers: set[tuple[str, float, float]] = set()
         self._refused_since: dict[int, int] = {}
+        self._peg: dict[int, str] = {}
         self._refusals: Counter[tuple[str, str]] = Counter()
 
-    def tell(self, step: StepView) -> list[Line]:
+    def tell(self, step: Step) -> list[Line]:
         """The lines of one step, in order; often none."""
         lines = [line for note in step.notes for line in self._note(note, step.ts)]
         for refused in step.refused:
@@ -88,7 +89,7 @@ class Narrator:
         self._closed = len(self._tally.closed)
         return lines
 
-    def _note(self, note: NoteView, ts: int) -> list[Line]:
+    def _note(self, note: Note, ts: int) -> list[Line]:
         teller = {
             "refused_row": self._refused_row,
             "accepted_again": self._accepted_again,
@@ -107,33 +108,39 @@ class Narrator:
         text, tone = teller(note, ts)
         return [Line(ts=ts, kind=note.kind, text=text, tone=tone)] if text else []
 
-    def _refused_row(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+    def _refused_row(self, note: Note, ts: int) -> tuple[str, Tone]:
         self._refused_since[note.instrument] = ts
         reason = str(note.detail.get("reason", "unknown"))
         what = "outlier refused" if reason == "outlier" else "quote refused"
         return f"{what}: {self._where(note)} says {_prices(note)}, {REASONS.get(reason, reason)}", "bad"
 
-    def _accepted_again(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+    def _accepted_again(self, note: Note, ts: int) -> tuple[str, Tone]:
         since = self._refused_since.pop(note.instrument, ts)
         if ts - since < _QUICK_NS:
             return "", "plain"
         return f"{self._where(note)} is believed again after {_span(ts - since)}", "good"
 
-    def _peg_state(self, note: NoteView, ts: int) -> tuple[str, Tone]:
-        state, premium = str(note.detail.get("to", "unknown")), _real(note, "premium_bps")
+    def _peg_state(self, note: Note, ts: int) -> tuple[str, Tone]:
+        state, premium = str(note.detail.get("to", "unknown")).lower(), _real(note, "premium_bps")
+        if state == "unknown":
+            return "", "plain"  # a quote went stale or a fair value is lost: its own note tells that
+        before = self._peg.get(note.instrument, "pegged")
+        self._peg[note.instrument] = state
+        if state == before:
+            return "", "plain"
         sigma = _real(note, "sigma_bps")
         width = f", one sigma {sigma / 100:.2f} %" if sigma is not None else ""
         side = "" if premium is None else f"{abs(premium) / 100:.2f} % {'over' if premium > 0 else 'under'} fair value"
         where = self._where(note)
-        if state == "depeg":
+        if state == "depegged":
             return f"DEPEG: {where} stays {side}{width}", "bad"
-        if state in ("warn", "warning"):
+        if state == "strained" and before == "pegged":
             return f"peg strained: {where} stays {side}{width}", "bad"
-        if state in ("ok", "pegged", "on_peg"):
-            return f"peg cleared: {where} is back, {side}", "good"
-        return f"peg {state}: {where}", "plain"
+        if state == "strained":
+            return f"depeg eases: {where} is {side}{width}", "plain"
+        return f"peg cleared: {where} is back, {side}", "good"
 
-    def _feed_down(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+    def _feed_down(self, note: Note, ts: int) -> tuple[str, Tone]:
         venue = self._universe[note.instrument].venue
         gone = self._silent.setdefault(venue, set())
         first = not gone
@@ -143,7 +150,7 @@ class Narrator:
         self._silent_since[venue] = ts
         return f"feed dropped: {venue} is silent, its quotes are not traded", "bad"
 
-    def _feed_up(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+    def _feed_up(self, note: Note, ts: int) -> tuple[str, Tone]:
         venue = self._universe[note.instrument].venue
         gone = self._silent.get(venue, set())
         gone.discard(note.instrument)
@@ -151,7 +158,7 @@ class Narrator:
             return "", "plain"
         return f"feed back: {venue} speaks again after {_span(ts - self._silent_since.pop(venue))}", "good"
 
-    def _multiplier(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+    def _multiplier(self, note: Note, ts: int) -> tuple[str, Tone]:
         old, new, activates = (_real(note, key) for key in ("old", "new", "activates"))
         token = self._universe[note.instrument].token
         key = (token, new or 0.0, activates or 0.0)
@@ -163,25 +170,25 @@ class Narrator:
         when = f"from {moment(at)}" if at > ts else "now"
         return f"multiplier of {token}: {new:.6g} shares per unit {when}{was}", "plain"
 
-    def _reference_refused(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+    def _reference_refused(self, note: Note, ts: int) -> tuple[str, Tone]:
         reason, instead = str(note.detail.get("reason", "unknown")), str(note.detail.get("instead", ""))
         self._refused_since[note.instrument] = ts
         what = "reference frozen" if reason == "frozen" else "reference refused"
         heir = f"; {instead} takes over" if instead else ""
         return f"{what}: {self._where(note)}, {REASONS.get(reason, reason)}{heir}", "bad"
 
-    def _reference_back(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+    def _reference_back(self, note: Note, ts: int) -> tuple[str, Tone]:
         since = self._refused_since.pop(note.instrument, None)
         after = f" after {_span(ts - since)}" if since is not None else ""
         return f"reference back: {self._where(note)} is believed again{after}", "good"
 
-    def _fair_unknown(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+    def _fair_unknown(self, note: Note, ts: int) -> tuple[str, Tone]:
         return f"fair value of {self._share(note.underlying)} is unknown: no source is left to believe", "bad"
 
-    def _fair_known(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+    def _fair_known(self, note: Note, ts: int) -> tuple[str, Tone]:
         return f"fair value of {self._share(note.underlying)} is known again", "good"
 
-    def _session(self, note: NoteView, ts: int) -> tuple[str, Tone]:
+    def _session(self, note: Note, ts: int) -> tuple[str, Tone]:
         return f"session: {note.detail.get('from', 'unknown')} -> {note.detail.get('to', 'unknown')}", "plain"
 
     def _trade(self, trade: Trade, ts: int) -> Line:
@@ -206,7 +213,7 @@ class Narrator:
             text=f"gap traded on paper: {text}; fees {fees:.2f}, net {trade.net_usd:+.2f} USD",
         )
 
-    def _where(self, note: NoteView) -> str:
+    def _where(self, note: Note) -> str:
         if not 0 <= note.instrument < len(self._universe):
             return self._share(note.underlying)
         instrument = self._universe[note.instrument]
@@ -216,12 +223,12 @@ class Narrator:
         return underlying or "a share"
 
 
-def _real(note: NoteView, key: str) -> float | None:
+def _real(note: Note, key: str) -> float | None:
     value = note.detail.get(key)
     return float(value) if isinstance(value, (int, float)) and value == value else None
 
 
-def _prices(note: NoteView) -> str:
+def _prices(note: Note) -> str:
     bid, ask = _real(note, "bid"), _real(note, "ask")
     return "no price" if bid is None or ask is None else f"{bid:.2f} / {ask:.2f}"
 

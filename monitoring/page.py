@@ -82,7 +82,7 @@ def _row(line: TokenLine) -> str:
         (percent(line.premium_bps), "" if line.premium_bps is not None else "dim"),
         (percent(edge), "good" if edge is not None and edge > 0 else "dim"),
         (age(line.age_s), ""),
-        (line.peg_state, {"ok": "good", "unknown": "dim"}.get(line.peg_state, "bad")),
+        (line.peg_state, {"pegged": "good", "unknown": "dim"}.get(line.peg_state, "bad")),
         (line.reason, "warn"),
     )
     return "".join(f'<td class="{tone}">{escape(text)}</td>' for text, tone in cells)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from connectors.events import NS
-from connectors.instruments import USD, Instrument, Role, Universe
-from monitoring.contract import SESSIONS, ColumnsView, Facts, FeedState
+from connectors.instruments import Instrument, Role
 from monitoring.decisions import Tally
+from monitoring.facts import Facts, FeedState
+
+if TYPE_CHECKING:
+    from strategies.market.columns import Columns
 
 
 class TokenLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,113 +85,98 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def snapshot(
-    columns: ColumnsView,
-    universe: Universe,
+    columns: Columns,
     tally: Tally,
     *,
-    feeds: Sequence[FeedState] = (),
     facts: Facts,
+    feeds: Sequence[FeedState] = (),
     told: Sequence[str] = (),
 ) -> Snapshot:
     """The picture of `columns.now`."""
-    now = int(columns.now)
-    names = universe.underlyings()
-    errors = columns.fair_error_bps(now)
-    shares = tuple(_share(columns, universe, at, name, number(errors[at]), now) for at, name in enumerate(names))
+    shares = tuple(_share(columns, group, name) for group, name in enumerate(columns.underlyings))
     fair = {share.underlying: share for share in shares}
     tokens = tuple(
-        _token(columns, universe, at, instrument, fair[instrument.underlying], tally, facts, now)
-        for at, instrument in enumerate(universe)
+        _token(columns, at, instrument, fair[instrument.underlying], tally)
+        for at, instrument in enumerate(columns.universe)
         if instrument.role is Role.TOKEN
     )
     return Snapshot(
-        now_ns=now,
-        session=SESSIONS[int(columns.session)],
+        now_ns=columns.now,
+        session=columns.session.label,
         mode=facts.mode,
         tokens=tokens,
         shares=shares,
         feeds=tuple(feeds),
-        money=_money(columns, universe, tally, fair),
+        money=_money(columns, tally, fair),
         steps=tally.steps,
         notes=dict(tally.notes),
         told=tuple(told),
     )
 
 
-def number(value: object) -> float | None:
-    """A finite number as a float, anything else as None."""
-    found = float(value)  # type: ignore[arg-type]
-    return found if math.isfinite(found) else None
+def number(value: float) -> float | None:
+    """A finite number, or None."""
+    return float(value) if math.isfinite(value) else None
 
 
-def fx_of(columns: ColumnsView, universe: Universe, instrument: Instrument) -> float | None:
-    """USD per quote currency of an instrument; None while the coin has no price."""
-    if instrument.quote == USD:
-        return 1.0
-    coins = universe.coins()
-    return number(columns.fx[coins.index(instrument.quote)]) if instrument.quote in coins else None
+def shares_per_unit(columns: Columns, at: int) -> float | None:
+    """Shares in one unit of an instrument now; None while its multiplier is unknown."""
+    return number(columns.shares_per_unit[at])
 
 
-def shares_per_unit(columns: ColumnsView, universe: Universe, at: int) -> float | None:
-    """Shares in one unit of an instrument, as the engine reckons now; None while unknown."""
-    fx, factor = fx_of(columns, universe, universe[at]), number(columns.usd_per_share[at])
-    return fx / factor if fx is not None and factor is not None and factor > 0 else None
-
-
-def unbelieved(columns: ColumnsView, at: int, facts: Facts, now: int) -> str:
+def unbelieved(columns: Columns, at: int) -> str:
     """Why the quote of an instrument may not be shown as live; empty where it may."""
+    from strategies.market import kernel  # compiled code: only a process that has columns pays for it
+
     if not int(columns.prints[at]):
         return "no quote yet"
-    code = int(columns.refusal[at])
-    if code:
-        return columns.refusal_names[code]
-    if facts.max_age_s and now - int(columns.ts[at]) > facts.max_age_s[at] * NS:
-        return "stale"
+    if code := int(columns.refusal[at]):
+        return kernel.REFUSALS[code].replace("_", " ")
     if not 0 < float(columns.bid[at]) <= float(columns.ask[at]) < math.inf:
-        return "no two-sided quote"
+        return "new unit, no quote yet"
+    if columns.now > int(columns.expires[at]):
+        return "stale"
     return ""
+
+
+def refusals(columns: Columns, at: int) -> dict[str, int]:
+    """Rows of an instrument that were not believed, by reason."""
+    from strategies.market import kernel
+
+    counts = enumerate(columns.refused[at].tolist())
+    return {kernel.REFUSALS[code]: count for code, count in counts if count and code != kernel.OK}
 
 
 def _age_s(now: int, ts: int) -> float | None:
     return (now - ts) / NS if ts else None
 
 
-def _share(
-    columns: ColumnsView, universe: Universe, at: int, name: str, error_bps: float | None, now: int
-) -> ShareLine:
-    source, fair = int(columns.fair_source[at]), number(columns.fair_price[at])
-    known = source >= 0 and fair is not None and error_bps is not None
-    edge, buy, sell = number(columns.edge_bps[at]), int(columns.edge_buy[at]), int(columns.edge_sell[at])
+def _share(columns: Columns, group: int, name: str) -> ShareLine:
+    now, universe = columns.now, columns.universe
+    fair = columns.fair(group, now)
+    buy, sell, edge = columns.best_pair(group, now)
     return ShareLine(
         underlying=name,
-        fair_usd=fair if known else None,
-        error_bps=error_bps if known else None,
-        source=universe[source].name if known else "",
-        age_s=_age_s(now, int(columns.fair_as_of[at])) if known else None,
-        edge_bps=edge if edge is not None and buy >= 0 and sell >= 0 else None,
+        fair_usd=fair.price if fair else None,
+        error_bps=fair.error_bps if fair else None,
+        source=universe[fair.source].name if fair else "",
+        age_s=_age_s(now, fair.as_of) if fair else None,
+        edge_bps=number(edge) if fair else None,
         buy=universe[buy].name if buy >= 0 else "",
         sell=universe[sell].name if sell >= 0 else "",
     )
 
 
-def _token(
-    columns: ColumnsView,
-    universe: Universe,
-    at: int,
-    instrument: Instrument,
-    share: ShareLine,
-    tally: Tally,
-    facts: Facts,
-    now: int,
-) -> TokenLine:
-    units, fx = shares_per_unit(columns, universe, at), fx_of(columns, universe, instrument)
-    why = unbelieved(columns, at, facts, now)
-    if not why and at in tally.down:
-        why = "feed down"
-    live = not why and fx is not None
-    judged = live and share.fair_usd is not None and units is not None
-    if not why:
-        why = "" if judged else "fair value unknown" if share.fair_usd is None else "price in USD unknown"
+def _token(columns: Columns, at: int, instrument: Instrument, share: ShareLine, tally: Tally) -> TokenLine:
+    units, mid = shares_per_unit(columns, at), number(columns.mark_usd(at))
+    why = "feed down" if at in tally.down else unbelieved(columns, at)
+    if not why and mid is None:
+        why = "its coin has no price"
+    live = not why
+    if not why and share.fair_usd is None:
+        why = "fair value unknown"
+    if not why and units is None:
+        why = "multiplier unknown"
     buy = number(columns.buy_premium_bps[at])
     return TokenLine(
         token=instrument.token,
@@ -196,21 +185,21 @@ def _token(
         underlying=instrument.underlying,
         fair_usd=share.fair_usd * units if share.fair_usd is not None and units is not None else None,
         error_bps=share.error_bps,
-        mid_usd=float(columns.bid[at] + columns.ask[at]) / 2 * fx if live and fx is not None else None,
-        premium_bps=number(columns.premium_bps[at]) if judged else None,
-        sell_edge_bps=number(columns.sell_premium_bps[at]) if judged else None,
-        buy_edge_bps=-buy if judged and buy is not None else None,
-        age_s=_age_s(now, int(columns.ts[at])),
-        peg_state=tally.peg.get(at, "ok" if judged else "unknown"),
+        mid_usd=mid if live else None,
+        premium_bps=None if why else number(columns.premium_bps[at]),
+        sell_edge_bps=None if why else number(columns.sell_premium_bps[at]),
+        buy_edge_bps=-buy if not why and buy is not None else None,
+        age_s=_age_s(columns.now, int(columns.ts[at])),
+        peg_state="unknown" if why else tally.peg.get(at, "unknown"),
         reason=why,
     )
 
 
-def _money(columns: ColumnsView, universe: Universe, tally: Tally, fair: dict[str, ShareLine]) -> Money:
+def _money(columns: Columns, tally: Tally, fair: dict[str, ShareLine]) -> Money:
     unhedged: dict[str, float | None] = {}
     for at, units in tally.positions.items():
-        name = universe[at].underlying
-        shares, price = shares_per_unit(columns, universe, at), fair[name].fair_usd
+        name = columns.universe[at].underlying
+        shares, price = shares_per_unit(columns, at), fair[name].fair_usd
         value = float(units) * shares * price if shares is not None and price is not None else None
         before = unhedged.get(name, 0.0)
         unhedged[name] = before + value if before is not None and value is not None else None

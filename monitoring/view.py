@@ -36,7 +36,7 @@ def premia(picture: Snapshot) -> Table:
     table.add_column("note", no_wrap=True)
     for line in picture.tokens:
         edge = best_edge(line.sell_edge_bps, line.buy_edge_bps)
-        state = {"ok": "green", "unknown": "dim"}.get(line.peg_state, "bold red")
+        state = {"pegged": "green", "unknown": "dim"}.get(line.peg_state, "bold red")
         table.add_row(
             line.token,
             line.venue,

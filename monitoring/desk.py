@@ -1,0 +1,68 @@
+"""Everything that monitoring keeps of one run, in one place: counts, story, picture, health and metrics."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry
+
+from monitoring.decisions import Tally
+from monitoring.facts import Facts, FeedState
+from monitoring.health import Health, health
+from monitoring.metrics import Metrics
+from monitoring.narrate import Line, Narrator
+from monitoring.snapshot import Snapshot, snapshot
+from strategies.base import Step
+
+if TYPE_CHECKING:
+    from strategies.market.columns import Columns
+
+KEPT: Final = 500
+"""Lines of the story that are kept; the journal has all of it."""
+SHOWN: Final = 30
+"""Lines of the story on the page."""
+
+
+class Desk:
+    """Give `on_step` every step record, in order; ask for the rest at any time."""
+
+    def __init__(
+        self,
+        columns: Columns,
+        *,
+        facts: Facts,
+        feeds: Callable[[], Sequence[FeedState]] = tuple,
+        positions: Mapping[int, Decimal] | None = None,
+        idle_s: Callable[[], float] | None = None,
+    ) -> None:
+        """`feeds` and `idle_s` (wall seconds since the last row) are asked when needed; `positions` of a ledger that
+        goes on from an earlier run, in units by instrument.
+        """
+        self.columns, self.facts, self._feeds, self._idle_s = columns, facts, feeds, idle_s
+        self.tally = Tally(
+            columns.universe,
+            shares_per_unit=lambda number: float(columns.shares_per_unit[number]),
+            positions=positions,
+        )
+        self._narrator = Narrator(columns.universe, self.tally)
+        self.story: deque[Line] = deque(maxlen=KEPT)
+        self.registry: CollectorRegistry = Metrics(columns, self.tally, facts=facts, feeds=feeds).registry()
+
+    def on_step(self, step: Step) -> list[Line]:
+        """Counts a step and tells it; returns the new lines."""
+        self.tally.fold(step)
+        lines = self._narrator.tell(step)
+        self.story.extend(lines)
+        return lines
+
+    def picture(self) -> Snapshot:
+        """The picture of this moment."""
+        told = [str(line) for line in list(self.story)[-SHOWN:]]
+        return snapshot(self.columns, self.tally, facts=self.facts, feeds=self._feeds(), told=told)
+
+    def health(self, picture: Snapshot) -> Health:
+        """Whether what the picture shows is fit to work with."""
+        return health(picture, idle_s=self._idle_s() if self._idle_s is not None else None)
