@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ Best = tuple[float, float, float, float]
 """Best bid, best ask, size at the bid, size at the ask."""
 
 _INF: Final = float("inf")
+_LARGEST: Final = sys.float_info.max
 _DEEP: Final = 10
 """Levels of each side that must be numbers: one that is none breaks the order in which ccxt keeps the others."""
 
@@ -58,6 +60,8 @@ def _trouble(side: object) -> str:
             for number in (price, size):
                 if isinstance(number, bool) or not isinstance(number, (int, float)):
                     return "wrong_type"
+                if not -_LARGEST <= number <= _LARGEST:  # an integer may be larger than any float
+                    return "not_finite"
         if not (0.0 < price < _INF and 0.0 <= size < _INF):
             if not (-_INF < price < _INF and -_INF < size < _INF):
                 return "not_finite"

@@ -23,6 +23,8 @@ class Lane:
     """Parameters of load_markets."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """ccxt options of the instance."""
+    candles: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of fetch_ohlcv."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,9 @@ _BYBIT_SPOT: Final = Lane(options={"fetchMarkets": {"types": ["spot"]}})
 QUIRKS: Final[Mapping[str, Quirk]] = {
     # AssetPairs lists tokenized shares only when asked; the stream knows `TSLAx/USD` and is silent for `TSLAX/USD`.
     "kraken": Quirk(
-        lanes={Role.TOKEN: Lane(params={"aclass_base": "tokenized_asset"})},
+        lanes={
+            Role.TOKEN: Lane(params={"aclass_base": "tokenized_asset"}, candles={"asset_class": "tokenized_asset"}),
+        },
         keep_case=True,
         depth=10,
         book_frame=("channel", "book"),

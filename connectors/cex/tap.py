@@ -93,8 +93,8 @@ class Tap:
                 return client
 
             def handle_message(self, client: Any, message: Any) -> None:
-                tap.decoded(message)
-                super().handle_message(client, message)
+                if tap.decoded(message):
+                    super().handle_message(client, message)
 
             def on_error(self, client: Any, error: Exception) -> None:
                 super().on_error(client, error)
@@ -137,12 +137,19 @@ class Tap:
             if reason != "not_json" and not self._quirk.self_healing:
                 self.end("book_broken")
 
-    def decoded(self, message: Any) -> None:
-        """One frame as ccxt decoded it, before ccxt acts on it."""
+    def decoded(self, message: Any) -> bool:
+        """One frame as ccxt decoded it, before ccxt acts on it; False where it is nothing for ccxt."""
         key, prefix = self._quirk.book_frame
-        if prefix and isinstance(message, dict) and str(message.get(key, "")).startswith(prefix):
+        if not prefix:
+            return True
+        if not isinstance(message, dict):
+            # ccxt would let it pass without a word.
+            self._sink.reject(self._venue, "wrong_type", f"a frame that is a {type(message).__name__}")
+            return False
+        if str(message.get(key, "")).startswith(prefix):
             self.book_frames += 1
             self._in_book_frame = True
+        return True
 
     def state(self, book: dict[str, Any]) -> None:
         """One state of a book: a row, or a counted reason."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -58,7 +59,7 @@ class BybitServer(VenueServer):
         """Any message, as it is, to the followers of a topic."""
         text = message if isinstance(message, str) else json.dumps(message)
         for socket in list(self.topics.get(topic, ())):
-            if not socket.closed:
+            with suppress(ConnectionError):  # it may just have gone
                 await socket.send_str(text)
 
     async def follower(self, topic: str, connection: int = 1) -> None:

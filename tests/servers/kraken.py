@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -103,7 +104,7 @@ class KrakenServer(VenueServer):
         """Any message, as it is, to who follows the book of a pair."""
         text = message if isinstance(message, str) else json.dumps(message)
         for socket in list(self.subscribed.get(symbol, ())):
-            if not socket.closed:
+            with suppress(ConnectionError):  # it may just have gone
                 await socket.send_str(text)
 
     async def follower(self, symbol: str, connection: int = 1) -> None:
