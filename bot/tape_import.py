@@ -8,27 +8,24 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from bot.tape_map import Places, Series, TapeMap, load_map, mistakes
+from bot.tape_map import Series, TapeMap, load_map
+from bot.tape_plan import install, may_write, plan_of
 from bot.tape_rows import Lines, Taken, take
-from bot.tape_sources import batches, columns_of, raw_lines
+from bot.tape_sources import batches, raw_lines
 from bot.tape_universe import series_of, universe_of
-from bot.terminal import nearest
 from connectors.errors import ImportFailed
 from connectors.events import IMPORT_ORDER, Kind, Rows
 from connectors.instruments import Universe
 from connectors.tape import GROUP_ROWS, TapeWriter
-from connectors.tape_format import REJECTS_FILE, UNIVERSE_FILE
+from connectors.tape_format import REJECTS_FILE
 
 Progress = Callable[[str, int], None]
 """Called with a file's name and the lines read of it so far."""
@@ -98,11 +95,9 @@ def import_tape(
     nothing to write, and an `out` that exists (unless `force` and it is a tape). `out` appears whole or not at all.
     """
     found, places = load_map(map_file)
-    plan = _plan(found, places, files)
+    plan = plan_of(found, places, files)
     universe = universe_of(found, places)
-    partial = out.with_name(out.name + ".partial")
-    _may_write(out, force)
-    _may_write(partial, True)
+    may_write(out, force=force)
     reports = [FileReport(path.name, path.stat().st_size, _sha256(path)) for path in files]
     series = [SeriesReport(s.instrument, s.kind) for _, _, s in series_of(found)]
     pile = _Pile()
@@ -121,66 +116,19 @@ def import_tape(
         "files": [{"name": r.file, "bytes": r.bytes, "sha256": r.sha256, "lines": r.lines} for r in reports],
         "rejected": dict(rejected),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    _clear(partial)
-    try:
+    with install(out) as partial:
         with TapeWriter(partial, universe, provenance) as writer:
             for record in pile.records:
                 writer.side("multipliers", record)
             for start in range(0, count, GROUP_ROWS):
                 writer.append(_rows(columns, order[start : start + GROUP_ROWS]))
         _write_rejects(partial / REJECTS_FILE, files, pile.rejects)
-        _replace(partial, out)
-    except BaseException:
-        _clear(partial)
-        raise
     ends = columns["ts"][order[[0, -1]]]
     return Imported(str(out), count, int(ends[0]), int(ends[1]), reports, series, dict(rejected))
 
 
 _COLUMNS: Final = ("ts", "rank", "series", "file", "line", "instrument", "kind", "flags", "bid", "ask", "bid_size",
                    "ask_size", "extra")  # fmt: skip
-
-
-def _plan(found: TapeMap, places: Places, files: Sequence[Path]) -> list[tuple[int, int]]:
-    """(source, file) pairs to read. Raises ImportFailed with every file, glob or column that does not fit."""
-    wrong: list[str] = []
-    plan = []
-    for i, source in enumerate(found.source):
-        matches = [n for n, path in enumerate(files) if fnmatch(path.name, source.files) or path.match(source.files)]
-        plan += [(i, n) for n in matches]
-        if not matches:
-            given = ", ".join(path.name for path in files)
-            wrong.append(f"{places(i, -1, 'files')}: {source.files!r} matches none of the files given ({given})")
-        for n in matches:
-            there = columns_of(files[n])
-            wrong += [line for line in _strangers(found, places, i, files[n].name, there) if line not in wrong]
-    for n, path in enumerate(files):
-        if all(number != n for _, number in plan):
-            wrong.append(
-                f"{places()}: no source takes {path.name} (add a [[source]] whose `files` matches it, or drop it)"
-            )
-    if wrong:
-        raise mistakes(wrong)
-    return plan
-
-
-def _strangers(found: TapeMap, places: Places, i: int, file: str, there: tuple[str, ...]) -> Iterator[str]:
-    """A line for every column that the map names and the file lacks."""
-
-    def line(place: str, column: str) -> str:
-        meant = nearest(column, there)
-        guess = f"did you mean {meant!r}? " if meant else ""
-        return f"{place}: no column {column!r} in {file} ({guess}there are: {', '.join(there)})"
-
-    source = found.source[i]
-    if source.time.column not in there:
-        yield line(places(i, -1, "time", "column"), source.time.column)
-    for j, series in enumerate(source.series):
-        for key, column in series.columns():
-            if column not in there:
-                keys = (key, column) if key in ("where", "drop_where") else (key,)
-                yield line(places(i, j, *keys), column)
 
 
 def _read(
@@ -286,32 +234,6 @@ def _write_rejects(path: Path, files: Sequence[Path], rejects: list[tuple[int, i
         writer.writerow(("file", "line", "reason", "instrument", "text"))
         for n, line, reason, instrument in sorted(set(rejects)):
             writer.writerow((files[n].name, line, reason, instrument, raw[n].get(line, "")))
-
-
-def _may_write(out: Path, force: bool) -> None:
-    """Refuses to overwrite; with `force` a tape may be replaced, anything else never."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out.is_dir() and (out / UNIVERSE_FILE).exists()):
-        raise ImportFailed("this exists and is not a tape", where=str(out), hint="choose another --out")
-    if not force:
-        raise ImportFailed("there is a tape here already", where=str(out), hint="choose another --out, or --force")
-
-
-def _replace(partial: Path, out: Path) -> None:
-    """Gives the finished tape its name; the old one goes only when the new one is in place."""
-    old = out.with_name(out.name + ".replaced")
-    if out.exists():
-        _clear(old)
-        os.replace(out, old)
-    os.replace(partial, out)
-    _clear(old)
-
-
-def _clear(folder: Path) -> None:
-    """Removes a folder, if it is there."""
-    if folder.exists():
-        shutil.rmtree(folder)
 
 
 def _sha256(path: Path) -> str:

@@ -177,6 +177,26 @@ class Rows:
         return Rows(**{name: np.ascontiguousarray(records[name]) for name in FIELDS})
 
     @staticmethod
+    def one_price(points: Sequence[tuple[int, float]], kind: Kind) -> Rows:
+        """Rows of instrument 0 from (ns UTC, price) pairs of a series that has one price and no book."""
+        count = len(points)
+        ts = np.array([at for at, _ in points], np.int64)
+        price = np.array([value for _, value in points], np.float64)
+        absent = np.full(count, np.nan)
+        return Rows(
+            ts_venue=ts,
+            ts_recv=ts,
+            instrument=np.zeros(count, np.int32),
+            kind=np.full(count, kind, np.int16),
+            flags=np.full(count, Flag.ONE_PRICE, np.int16),
+            bid=price,
+            ask=price,
+            bid_size=absent,
+            ask_size=absent,
+            extra=absent,
+        )
+
+    @staticmethod
     def join(blocks: Sequence[Rows]) -> Rows:
         """Several blocks as one, in the order given."""
         if not blocks:
