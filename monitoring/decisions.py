@@ -80,8 +80,8 @@ class Tally:
         """State of each instrument of which a state was ever told."""
         self.peg_history: list[tuple[int, int, str]] = []
         """(ts, instrument, state), in order."""
-        self.down: set[int] = set()
-        """Instruments whose feed is down."""
+        self.down: set[str] = set()
+        """Venues whose feed is down."""
         self.open: dict[str, Trade] = {}
         self.closed: list[Trade] = []
         self.recent: deque[Step] = deque(maxlen=RECENT)
@@ -116,9 +116,9 @@ class Tally:
             self.peg[note.instrument] = state
             self.peg_history.append((ts, note.instrument, state))
         elif note.kind == "feed_down":
-            self.down.add(note.instrument)
+            self.down.add(self._venue(note))
         elif note.kind == "feed_up":
-            self.down.discard(note.instrument)
+            self.down.discard(self._venue(note))
 
     def _report(self, report: Report, ts: int) -> None:
         trade = self.open.get(report.intent_id)
@@ -171,6 +171,9 @@ class Tally:
     def _token(self, intent: Intent) -> str:
         instrument = self.universe[intent.legs[0].instrument]
         return instrument.token or instrument.underlying
+
+    def _venue(self, note: Note) -> str:
+        return str(note.detail.get("venue") or self.universe[note.instrument].venue)
 
     def _name(self, number: int) -> str:
         return self.universe[number].name if 0 <= number < len(self.universe) else ""

@@ -66,7 +66,7 @@ class Narrator:
         """Reads trades from `tally`, names from `universe`."""
         self._universe, self._tally = universe, tally
         self._closed = len(tally.closed)
-        self._silent: dict[str, set[int]] = {}
+        self._unknown: set[str] = set()
         self._silent_since: dict[str, int] = {}
         self._multipliers: set[tuple[str, float, float]] = set()
         self._refused_since: dict[int, int] = {}
@@ -96,6 +96,7 @@ class Narrator:
             "peg_state": self._peg_state,
             "feed_down": self._feed_down,
             "feed_up": self._feed_up,
+            "multiplier_scheduled": self._multiplier_scheduled,
             "multiplier": self._multiplier,
             "reference_refused": self._reference_refused,
             "reference_back": self._reference_back,
@@ -112,7 +113,9 @@ class Narrator:
         self._refused_since[note.instrument] = ts
         reason = str(note.detail.get("reason", "unknown"))
         what = "outlier refused" if reason == "outlier" else "quote refused"
-        return f"{what}: {self._where(note)} says {_prices(note)}, {REASONS.get(reason, reason)}", "bad"
+        away = _real(note, "away_bps")
+        by = "" if away is None else f", {away / 100:+.0f} % from fair value"
+        return f"{what}: {self._where(note)} says {_prices(note)}{by or ', ' + REASONS.get(reason, reason)}", "bad"
 
     def _accepted_again(self, note: Note, ts: int) -> tuple[str, Tone]:
         since = self._refused_since.pop(note.instrument, ts)
@@ -141,37 +144,38 @@ class Narrator:
         return f"peg cleared: {where} is back, {side}", "good"
 
     def _feed_down(self, note: Note, ts: int) -> tuple[str, Tone]:
-        venue = self._universe[note.instrument].venue
-        gone = self._silent.setdefault(venue, set())
-        first = not gone
-        gone.add(note.instrument)
-        if not first:
+        venue = self._venue(note)
+        if venue in self._silent_since:
             return "", "plain"
         self._silent_since[venue] = ts
         return f"feed dropped: {venue} is silent, its quotes are not traded", "bad"
 
     def _feed_up(self, note: Note, ts: int) -> tuple[str, Tone]:
-        venue = self._universe[note.instrument].venue
-        gone = self._silent.get(venue, set())
-        gone.discard(note.instrument)
-        if gone or venue not in self._silent_since:
+        venue = self._venue(note)
+        if venue not in self._silent_since:
             return "", "plain"
         return f"feed back: {venue} speaks again after {_span(ts - self._silent_since.pop(venue))}", "good"
 
+    def _multiplier_scheduled(self, note: Note, ts: int) -> tuple[str, Tone]:
+        value, activates = _real(note, "value"), _real(note, "activates")
+        key = (self._universe[note.instrument].token, value or 0.0, activates or 0.0)
+        if value is None or key in self._multipliers:
+            return "", "plain"
+        self._multipliers.add(key)
+        when = "now" if activates is None else f"from {moment(int(activates * NS))}"
+        return f"multiplier announced: {key[0]} will be {value:.6g} shares per unit {when}", "plain"
+
     def _multiplier(self, note: Note, ts: int) -> tuple[str, Tone]:
-        old, new, activates = (_real(note, key) for key in ("old", "new", "activates"))
-        token = self._universe[note.instrument].token
-        key = (token, new or 0.0, activates or 0.0)
+        old, new = _real(note, "old"), _real(note, "new")
+        key = (self._universe[note.instrument].token, new or 0.0, -1.0)
         if new is None or key in self._multipliers:
             return "", "plain"
         self._multipliers.add(key)
-        was = f" (was {old:.6g})" if old is not None else ""
-        at = int(activates * NS) if activates is not None else ts
-        when = f"from {moment(at)}" if at > ts else "now"
-        return f"multiplier of {token}: {new:.6g} shares per unit {when}{was}", "plain"
+        was = f", was {old:.6g}" if old is not None else ""
+        return f"multiplier changed: {key[0]} is {new:.6g} shares per unit{was}; its fair value follows", "plain"
 
     def _reference_refused(self, note: Note, ts: int) -> tuple[str, Tone]:
-        reason, instead = str(note.detail.get("reason", "unknown")), str(note.detail.get("instead", ""))
+        reason, instead = str(note.detail.get("reason", "unknown")), str(note.detail.get("now_used", ""))
         self._refused_since[note.instrument] = ts
         what = "reference frozen" if reason == "frozen" else "reference refused"
         heir = f"; {instead} takes over" if instead else ""
@@ -183,10 +187,14 @@ class Narrator:
         return f"reference back: {self._where(note)} is believed again{after}", "good"
 
     def _fair_unknown(self, note: Note, ts: int) -> tuple[str, Tone]:
-        return f"fair value of {self._share(note.underlying)} is unknown: no source is left to believe", "bad"
+        self._unknown.add(note.underlying)
+        return f"fair value of {note.underlying} is unknown: no source is left to believe", "bad"
 
     def _fair_known(self, note: Note, ts: int) -> tuple[str, Tone]:
-        return f"fair value of {self._share(note.underlying)} is known again", "good"
+        if note.underlying not in self._unknown:
+            return "", "plain"  # the first source of the run has spoken
+        self._unknown.discard(note.underlying)
+        return f"fair value of {note.underlying} is known again", "good"
 
     def _session(self, note: Note, ts: int) -> tuple[str, Tone]:
         return f"session: {note.detail.get('from', 'unknown')} -> {note.detail.get('to', 'unknown')}", "plain"
@@ -218,6 +226,9 @@ class Narrator:
             return self._share(note.underlying)
         instrument = self._universe[note.instrument]
         return f"{instrument.token or instrument.symbol} on {instrument.venue}"
+
+    def _venue(self, note: Note) -> str:
+        return str(note.detail.get("venue") or self._universe[note.instrument].venue)
 
     def _share(self, underlying: str) -> str:
         return underlying or "a share"

@@ -215,8 +215,8 @@ class _Maker:
         for fault in self.injected:
             numbers = [self.universe.number(name) for name in fault.instruments]
             if fault.kind == "multiplier":
-                said = (fault.start_ns, Kind.MULTIPLIER, fault.detail["new"], fault.end_ns / NS)
-                made += [(said[0], number, *said[1:]) for number in numbers]
+                # Said of one instrument of the token: an announcement is about the token, wherever it trades.
+                made.append((fault.start_ns, numbers[0], Kind.MULTIPLIER, fault.detail["new"], fault.end_ns / NS))
             if fault.kind == "drop":
                 made += [(fault.start_ns, number, Kind.HEALTH, 0.0, NAN) for number in numbers]
                 made += [(fault.end_ns, number, Kind.HEALTH, 1.0, NAN) for number in numbers]
