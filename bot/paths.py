@@ -22,23 +22,26 @@ def say(text: str) -> None:
 
 
 def state_dir(
-    configured: str = "", environ: Mapping[str, str] | None = None, warn: Callable[[str], None] = say
+    configured: str = "",
+    environ: Mapping[str, str] | None = None,
+    warn: Callable[[str], None] = say,
+    memory: str = _MEMORY,
 ) -> Path:
     """The folder for the journal, the lock and tapes, made where it does not exist.
 
     `configured` is [run] state_dir (relative to the present folder); where that is empty or cannot be written,
     $XDG_STATE_HOME/pegline, ~/.local/state/pegline, or a folder of this user among the temporary files is taken.
-    A wish that could not be met, and a folder that a restart of the machine empties, are warned of once.
+    `memory` is the last resort. A wish that could not be met, and a folder that a restart of the machine empties, are warned of once.
     Raises DataError where nothing can be written.
     """
     environ = os.environ if environ is None else environ
     wished = [Path(configured).expanduser()] if configured and not configured.startswith("~") else []
     if configured.startswith("~") and environ.get("HOME"):
         wished = [Path(environ["HOME"]) / configured.lstrip("~/")]
-    for folder in (*wished, *_homes(environ, "XDG_STATE_HOME", ".local/state"), *_temporary(environ)):
+    for folder in (*wished, *_homes(environ, "XDG_STATE_HOME", ".local/state"), *_temporary(environ, memory)):
         if not _usable(folder):
             continue
-        if folder in _temporary(environ):
+        if folder in _temporary(environ, memory):
             warn(f"state is kept in {folder}, which does not outlive a restart of the machine")
         elif wished and folder != wished[0]:
             warn(f"{wished[0]} cannot be written; state is kept in {folder}")
@@ -48,10 +51,10 @@ def state_dir(
     )
 
 
-def cache_dir(environ: Mapping[str, str] | None = None) -> Path | None:
+def cache_dir(environ: Mapping[str, str] | None = None, memory: str = _MEMORY) -> Path | None:
     """The folder for compiled code: $XDG_CACHE_HOME/pegline, ~/.cache/pegline, or temporary; None where none can be."""
     environ = os.environ if environ is None else environ
-    folders = (*_homes(environ, "XDG_CACHE_HOME", ".cache"), *_temporary(environ))
+    folders = (*_homes(environ, "XDG_CACHE_HOME", ".cache"), *_temporary(environ, memory))
     return next((folder for folder in folders if _usable(folder)), None)
 
 
@@ -82,10 +85,10 @@ def _homes(environ: Mapping[str, str], variable: str, below: str) -> Iterator[Pa
         yield Path(environ["HOME"]) / below / "pegline"
 
 
-def _temporary(environ: Mapping[str, str]) -> tuple[Path, ...]:
+def _temporary(environ: Mapping[str, str], memory: str) -> tuple[Path, ...]:
     """Folders of this user among the temporary files."""
     name = f"pegline-{os.getuid()}"
-    return tuple(Path(root) / name for root in (environ.get("TMPDIR") or "/tmp", _MEMORY))
+    return tuple(Path(root) / name for root in (environ.get("TMPDIR") or "/tmp", memory))
 
 
 def _usable(folder: Path) -> bool:
