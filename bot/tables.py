@@ -31,7 +31,14 @@ def print_table(
     stream = out or sys.stdout
     console = Console(file=stream, color_system="auto" if stream.isatty() else None, soft_wrap=False, highlight=False)
     console.width = min(console.width, WIDTH) if stream.isatty() else WIDTH
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title or None, title_justify="left", title_style="bold")
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+    )
     for column in columns:
         side: Literal["left", "right"] = "right" if column in numbers else "left"
         table.add_column(column, justify=side, overflow="fold", no_wrap=column in whole)

@@ -1,0 +1,130 @@
+"""`pegline peg`: premium statistics of every token on a tape, by session."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from bot.commands.tape import duration, moment
+from bot.errors import UsageError
+
+EPILOG = """\
+A premium is sampled when the token prints; silent markets are not filled forward. Against an instrument, its last
+price is used whatever its age. Times are ts_recv, sessions are those of New York. share_outside counts prints; a spell
+outside ends at the first print inside, or before a silence longer than --gap. The half-life is that of an
+Ornstein-Uhlenbeck process fitted to neighbouring prints, with a 95 % interval."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The tape, what to compare with, and how."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("tape", type=Path, metavar="TAPE", help="folder of a tape")
+    parser.add_argument(
+        "--against", required=True, metavar="INSTRUMENT", help="venue:symbol whose price is the share's"
+    )
+    parser.add_argument("--from", dest="start", type=moment, metavar="TIME", help="first moment, ISO 8601, UTC")
+    parser.add_argument("--to", dest="end", type=moment, metavar="TIME", help="moment after the last, ISO 8601, UTC")
+    parser.add_argument("--band", type=positive, metavar="BPS", help="what counts as outside (default: see --config)")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="take its depeg thresholds by session as the band")
+    parser.add_argument(
+        "--gap", type=duration, default="30m", metavar="SPAN", help="a longer silence ends a spell (30m)"
+    )
+    parser.add_argument("--json", action="store_true", help="a JSON list on stdout")
+
+
+def positive(text: str) -> float:
+    """A number above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above zero")
+    return value
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the statistics. Raises TapeError, RegistryError for an unknown instrument, ConfigError, UsageError."""
+    from bot.peg import gap_of, judged, samples_against, statistics
+    from connectors.tape import open_tape
+
+    if args.start is not None and args.end is not None and not args.start < args.end:
+        raise UsageError("--from must be before --to", where="peg")
+    band = _band(args)
+    tape = open_tape(args.tape)
+    samples = samples_against(tape, args.against, args.start, args.end)
+    tokens = judged(tape.universe, args.against)
+    found = statistics(samples, tape.universe, tokens, args.against, gap_ns=gap_of(args.gap), band_bps=band)
+    if args.json:
+        print(json.dumps(found, indent=1, allow_nan=False))
+    else:
+        _tables(found, args.gap, band)
+    return 0
+
+
+def _band(args: argparse.Namespace) -> dict[str, float] | None:
+    """The band by session: --band, else the depeg thresholds of the config, else none."""
+    from bot.peg import SESSIONS
+
+    if args.band is not None:
+        return dict.fromkeys(SESSIONS, args.band)
+    if args.config is None:
+        return None
+    from bot.config_file import load
+
+    watch = load(args.config, credentials=False).strategies.peg_watch
+    return None if watch is None else {session: float(bps) for session, bps in watch.depeg_bps.items()}
+
+
+def _tables(found: list[dict[str, Any]], gap_s: float, band: dict[str, float] | None) -> None:
+    """A table for each token with a line for each session, notes below it."""
+    from bot.tables import print_table
+
+    columns = ("session", "n", "mean", "sd", "median", "50%", "95%", "max", "outside", "longest", "half-life")
+    for (token, instrument, against), group in groupby(found, lambda f: (f["token"], f["instrument"], f["against"])):
+        lines = list(group)
+        title = f"{token} on {instrument}: premium in bps against {against}"
+        print_table(columns, [_line(line) for line in lines], title=title, numbers=columns[1:], whole=columns)
+        for line in lines:
+            if line["note"]:
+                print(f"  {line['session']}: {line['note']}")
+        print()
+    outside = "no band: --band BPS or --config FILE" if band is None else "share of prints, longest spell"
+    print("50%, 95%, max: of the absolute premium; half-life: of deviations from the mean", file=sys.stderr)
+    print(f"outside: {outside}; a silence over {gap_s / 60:g} min ends a spell", file=sys.stderr)
+
+
+def _line(line: dict[str, Any]) -> list[str]:
+    """One session as cells."""
+    share = line["share_outside"]
+    return [
+        line["session"],
+        str(line["n"]),
+        _number(line["mean_bps"], "+.1f"),
+        _number(line["sd_bps"], ".1f"),
+        _number(line["median_bps"], "+.1f"),
+        *(_number(line[name], ".1f") for name in ("median_abs_bps", "p95_abs_bps", "max_abs_bps")),
+        "-" if share is None else f"{share:.1%}",
+        _time(line["longest_outside_s"]),
+        _time(line["half_life_s"]),
+    ]
+
+
+def _number(value: float | None, form: str) -> str:
+    """A number, or a dash where it is absent."""
+    return "-" if value is None else format(value, form)
+
+
+def _time(seconds: float | None) -> str:
+    """Seconds in the unit that a person would use, or a dash."""
+    if seconds is None:
+        return "-"
+    for limit, size, unit in ((120, 1, "s"), (7200, 60, "m"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / size:.3g}{unit}"
+    return f"{seconds / 86_400:.3g}d"
