@@ -31,7 +31,8 @@ def state_dir(
 
     `configured` is [run] state_dir (relative to the present folder); where that is empty or cannot be written,
     $XDG_STATE_HOME/pegline, ~/.local/state/pegline, or a folder of this user among the temporary files is taken.
-    `memory` is the last resort. A wish that could not be met, and a folder that a restart of the machine empties, are warned of once.
+    `memory` is the last resort. A wish that could not be met, and a folder that a restart of the machine empties, are
+    warned of once.
     Raises DataError where nothing can be written.
     """
     environ = os.environ if environ is None else environ
