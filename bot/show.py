@@ -103,7 +103,7 @@ def summary(result: Mapping[str, Any], *, url: str = "") -> str:
     lines = [
         f"Seed {result['seed']}: {result['rows']:,} rows of an invented market, to {result['until']}",
         f"  traded on paper  {pnl['trades']} trades, {pnl['fills']} fills: gains {usd(pnl['captured_usd'])}, losses "
-        f"{usd(pnl['lost_usd'])}, of which fees {usd(pnl['fees_usd'])} USD",
+        f"{usd(pnl['lost_usd'])} USD after {usd(pnl['fees_usd'])} of fees",
         f"  not believed     {counts or 'nothing'}",
         f"  not traded       {stops or 'nothing was stopped'}",
         f"  off the peg now  {', '.join(bad) or 'none'} ({told.get('peg_state', 0)} changes told)",

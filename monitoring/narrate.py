@@ -50,13 +50,13 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def moment(ts: int) -> str:
-    """A time (ns UTC) as `Fri 04 Sep 10:03 ET`."""
-    return datetime.fromtimestamp(ts // NS, tz=_NEW_YORK).strftime("%a %d %b %H:%M ET")
+    """A time (ns UTC) as `Fri 04 Sep 10:03 ET`. What is due stands 1 ns before its moment, hence the 1."""
+    return datetime.fromtimestamp((ts + 1) // NS, tz=_NEW_YORK).strftime("%a %d %b %H:%M ET")
 
 
 def utc(ts: int) -> str:
     """A time (ns UTC) as `2026-09-04T14:03:20Z`."""
-    return datetime.fromtimestamp(ts // NS, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp((ts + 1) // NS, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Narrator:
