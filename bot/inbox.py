@@ -112,6 +112,8 @@ class Inbox:
         """Takes one row and stamps its receive time; an implausible one is counted by reason and goes no further."""
         now = self._clock()
         try:
+            if not (instrument.__class__ is ts_venue.__class__ is flags.__class__ is int):
+                instrument, ts_venue, flags = _whole(instrument), _whole(ts_venue), _whole(flags)
             if not 0 <= instrument < self._count:
                 self._refuse(instrument, "unknown_instrument", instrument)
                 return
@@ -235,6 +237,13 @@ def _implausible(bid: float, ask: float) -> str:
     if not (-_INF < bid < _INF and -_INF < ask < _INF):
         return "not_finite"
     return "crossed" if bid > 0.0 and ask > 0.0 else "not_positive"
+
+
+def _whole(value: object) -> int:
+    """A whole number as an int. Raises TypeError for what is none."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError
+    return int(value)
 
 
 def _real(value: object) -> float:
