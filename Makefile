@@ -30,7 +30,7 @@ check:  ## lint and test, as before a commit
 
 bench:  ## how fast, against whom (minutes)
 	@scripts/setup all
-	@.venv/bin/python -m benchmarks
+	@.venv/bin/python -m benchmarks.run
 
 clean:  ## remove what can be made again
 	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks dist
