@@ -98,13 +98,13 @@ class Source(_Table):
 
     files: Word
     time: TimeColumn
-    series: Annotated[tuple[Series, ...], Field(min_length=1)]
+    series: tuple[Series, ...]
 
 
 class TapeMap(_Table):
     """The whole map."""
 
-    source: Annotated[tuple[Source, ...], Field(min_length=1)]
+    source: tuple[Source, ...]
 
 
 class Places:
@@ -181,7 +181,11 @@ _NEEDED: Final[dict[str, tuple[str, ...]]] = {
 
 def _check(found: TapeMap, places: Places) -> Iterator[str]:
     """What types alone cannot tell."""
+    if not found.source:
+        yield f"{places()}: no [[source]] (write at least one)"
     for i, source in enumerate(found.source):
+        if not source.series:
+            yield f"{places(i)}: no [[source.series]] (write at least one)"
         for j, series in enumerate(source.series):
             for key, what in _series_mistakes(series):
                 yield f"{places(i, j, key)}: {what}"

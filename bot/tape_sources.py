@@ -8,6 +8,7 @@ import io
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -183,16 +184,23 @@ def _text(path: Path, head: bytes) -> io.TextIOBase:
 
 def _whole_lines(path: Path, head: bytes) -> int:
     """How many whole lines can be read before a file breaks off; its sum at the end is not needed for that."""
-    lines = 0
-    unpack = zlib.decompressobj(31) if head[:2] == _GZIP else None
-    try:
+    if head[:2] != _GZIP:
         with path.open("rb") as file:
-            while piece := file.read(1 << 12):
-                if unpack is not None and unpack.eof:
-                    unpack = zlib.decompressobj(31)
-                lines += (piece if unpack is None else unpack.decompress(piece)).count(b"\n")
-    except (OSError, zlib.error):
-        pass
+            return sum(piece.count(b"\n") for piece in iter(lambda: file.read(1 << 16), b""))
+    lines = 0
+    unpack = zlib.decompressobj(31)
+    with path.open("rb") as file:
+        while piece := file.read(1 << 12):
+            unpack = zlib.decompressobj(31) if unpack.eof else unpack
+            before = unpack.copy()
+            try:
+                lines += unpack.decompress(piece).count(b"\n")
+            except zlib.error:
+                # What came out before the fault is lost with the error: once more, byte by byte.
+                with suppress(zlib.error):
+                    for byte in piece:
+                        lines += before.decompress(bytes((byte,))).count(b"\n")
+                break
     return lines
 
 
