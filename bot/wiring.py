@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from bot.clock import wall_ns
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.clock import chance, monotonic_s, sleep, wall_ns
 from connectors.events import Rows
-from connectors.instruments import Role
+from connectors.instruments import Role, Universe
+from connectors.ports import Feed
+from strategies.market.session import SessionTable
+
+if TYPE_CHECKING:
+    from bot.config import Config
+    from connectors.simulated.feed import SimulatedFeed
+    from connectors.simulated.world import World
 
 
 def fetch_history(
@@ -23,3 +35,60 @@ def fetch_history(
     return candles(
         source, symbol, start_ns=start_ns, end_ns=end_ns, interval=interval, role=role, clock=wall_ns, url=url
     )
+
+
+def live_feeds(config: Config, universe: Universe) -> tuple[Feed, ...]:
+    """The feeds of the world outside that a config names, each with its instruments; venues without any have none."""
+    feeds: list[Feed] = []
+    for at, (name, venue) in enumerate(config.venues.items()):
+        instruments = tuple(i for i in universe if i.venue == name)
+        if not instruments:
+            continue
+        # Each feed draws its jitter from a stream of its own, so that one feed's failures do not move another's.
+        rng = chance(config.run.seed + 7919 * (at + 1))
+        if venue.feed == "ccxt":
+            from connectors.cex.ccxt_feed import CcxtFeed
+
+            feeds.append(
+                CcxtFeed(
+                    venue=name,
+                    exchange=venue.exchange or name,
+                    instruments=instruments,
+                    clock=wall_ns,
+                    rng=rng,
+                    sleep=sleep,
+                    url=venue.url,
+                )
+            )
+        elif venue.feed == "yahoo":
+            from connectors.equity.yahoo import YahooFeed
+
+            feeds.append(
+                YahooFeed(venue=name, instruments=instruments, clock=wall_ns, rng=rng, sleep=sleep, url=venue.url)
+            )
+    return tuple(feeds)
+
+
+def simulated_market(
+    seed: int, *, off: Sequence[str] = (), sessions: SessionTable, seconds: float = 0.0, speed: float = 0.0
+) -> tuple[World, SimulatedFeed]:
+    """A seeded world of four days without the faults named in `off`, and the feed that tells it.
+
+    It is told in `seconds`, or at `speed` market seconds per second; with neither, as fast as it goes. Raises
+    RegistryError for a name that is no fault.
+    """
+    from connectors.simulated.faults import Faults
+    from connectors.simulated.feed import SimulatedFeed
+    from connectors.simulated.world import SECONDS, START_NS, simulate
+
+    world = simulate(seed, START_NS, SECONDS, Faults().without(off), sessions=sessions.codes_at)
+    pace = speed or (SECONDS / seconds if seconds else math.inf)
+    return world, SimulatedFeed(world, speed=pace, monotonic=monotonic_s, sleep=sleep)
+
+
+def simulated_tape(path: Path, seed: int, *, off: Sequence[str] = (), sessions: SessionTable) -> World:
+    """The world that `demo --seed` shows, as a tape at `path`. Raises TapeError where it cannot be written."""
+    from connectors.simulated.faults import Faults
+    from connectors.simulated.recording import write_tape
+
+    return write_tape(path, seed, faults=Faults().without(off), sessions=sessions.codes_at)

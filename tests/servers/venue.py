@@ -26,6 +26,8 @@ class VenueServer:
         """Websocket messages as they came."""
         self.refuse: tuple[int, dict[str, str]] | None = None
         """Status and headers that every REST call and handshake gets instead of an answer."""
+        self.pongs = 0
+        """Pongs that clients sent."""
         self.mute = False
         """Nothing that is heard is answered: connected, but silent."""
         self._changed = asyncio.Condition()
@@ -70,7 +72,7 @@ class VenueServer:
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
         """The websocket life of one client."""
-        socket = web.WebSocketResponse(autoping=True)
+        socket = web.WebSocketResponse(autoping=False)
         await socket.prepare(request)
         self.sockets.append(socket)
         self.connections += 1
@@ -82,6 +84,12 @@ class VenueServer:
                     self.heard.append(message.data)
                     if not self.mute:
                         await self.said(socket, message.data)
+                    await self._tell()
+                elif message.type is WSMsgType.PING:
+                    if not self.mute:
+                        await socket.pong(message.data)
+                elif message.type is WSMsgType.PONG:
+                    self.pongs += 1
                     await self._tell()
         finally:
             self.sockets.remove(socket)
@@ -100,6 +108,13 @@ class VenueServer:
                 await socket.send_bytes(text)
             else:
                 await socket.send_str(text)
+
+    async def settled(self) -> None:
+        """Waits until every client has read all that was sent: a pong comes after what came before its ping."""
+        expected = self.pongs + len(self.sockets)
+        for socket in list(self.sockets):
+            await socket.ping()
+        await self.until(lambda: self.pongs >= expected)
 
     async def flood(self, size: int) -> None:
         """One text message of `size` bytes; a client that refuses it closes the line, which is no error here."""
