@@ -1,7 +1,7 @@
 """`pegline tape import`: files of prices and a map become one tape; what is bad is counted, named and set aside.
 
 Rows of one instant stand in the order of connectors.events.IMPORT_ORDER, within a kind by series in the map, then by
-file and line. All rows are in memory while they are sorted: about 150 bytes each.
+file and line. All rows are in memory while they are sorted: about 300 bytes each.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ def import_tape(
     for source, number in plan:
         _read(found, universe, source, files[number], number, reports[number], series, pile, progress)
     columns = {name: np.concatenate([piece[name] for piece in pile.pieces]) for name in _COLUMNS} if pile.pieces else {}
+    pile.pieces.clear()
     count = len(columns.get("ts", ()))
     rejected = Counter(reason for _, _, reason, _ in pile.rejects)
     if not count:

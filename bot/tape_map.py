@@ -133,7 +133,9 @@ def load_map(path: Path) -> tuple[TapeMap, Places]:
         text = path.read_text(encoding="utf-8")
         raw = tomllib.loads(text)
     except FileNotFoundError:
-        raise ImportFailed("there is no such map", where=str(path), hint="see `pegline help tape`") from None
+        raise ImportFailed(
+            "there is no such map", where=str(path), hint="what a map is: pegline tape import --help"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ImportFailed(f"the map cannot be read: {error}", where=str(path)) from None
     except tomllib.TOMLDecodeError as error:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.errors import TapeError
-from connectors.events import FIELDS, Rows
+from connectors.events import FIELDS, ROW, Rows
 from connectors.instruments import Instrument, Universe
 from connectors.tape_format import (
     FLOATS,
@@ -56,7 +56,8 @@ class TapeWriter:
         self.universe = universe
         self.provenance = dict(provenance or {})
         self._parts = 0
-        self._held: list[Rows] = []
+        self._buffer = {name: np.empty(GROUP_ROWS, ROW[name]) for name in FIELDS}
+        """The part that is being filled; its first `_waiting` rows count."""
         self._waiting = 0
         self._dirty = False
         self._last_ns = int(np.iinfo(np.int64).min)
@@ -85,12 +86,10 @@ class TapeWriter:
         while at < len(rows):
             piece = rows[at : at + GROUP_ROWS - self._waiting]
             at += len(piece)
-            # A copy: the caller may reuse its arrays, and a small view must not keep a large block alive.
-            self._held.append(Rows(**{name: getattr(piece, name).copy() for name in FIELDS}))
-            self._waiting += len(piece)
+            self._hold(piece)
             if self._waiting == GROUP_ROWS:
                 self._write_part()
-                self._parts, self._held, self._waiting = self._parts + 1, [], 0
+                self._parts, self._waiting = self._parts + 1, 0
 
     def side(self, name: str, record: Any) -> int:
         """Adds an exact record (anything JSON) to a side table; returns the index that a row's `extra` carries."""
@@ -111,7 +110,6 @@ class TapeWriter:
         """Makes everything so far durable and readable. Costs at most one part (262,144 rows) of writing."""
         self._open()
         if self._dirty and self._waiting:
-            self._held = [Rows.join(self._held)]
             self._write_part()
         else:
             self._write_sides()
@@ -134,6 +132,12 @@ class TapeWriter:
         if kind is None:
             self.close()
         self._closed = True
+
+    def _hold(self, rows: Rows) -> None:
+        """Copies rows that fit into the part that is being filled."""
+        for name in FIELDS:
+            self._buffer[name][self._waiting : self._waiting + len(rows)] = getattr(rows, name)
+        self._waiting += len(rows)
 
     def _open(self) -> None:
         if self._closed:
@@ -162,9 +166,9 @@ class TapeWriter:
     def _write_part(self) -> None:
         """Writes what is held as the current part, replacing a shorter one of that name."""
         self._write_sides()
-        rows = Rows.join(self._held)
-        table = pa.table([pa.array(getattr(rows, name)) for name in FIELDS], schema=SCHEMA)
-        busy = [name for name in FLOATS if _busy(getattr(rows, name))]
+        held = {name: values[: self._waiting] for name, values in self._buffer.items()}
+        table = pa.table([pa.array(held[name]) for name in FIELDS], schema=SCHEMA)
+        busy = [name for name in FLOATS if _busy(held[name])]
         packed = [name for name in FIELDS if name not in busy]
         path = self.path / part_name(self._parts)
         partial = path.with_name(path.name + PARTIAL)
@@ -212,8 +216,7 @@ class TapeWriter:
         self._parts = len(parts)
         if len(table) < GROUP_ROWS:
             self._parts -= 1
-            self._held = [Rows(**{name: table[name].to_numpy() for name in FIELDS})]
-            self._waiting = len(table)
+            self._hold(Rows(**{name: table[name].to_numpy() for name in FIELDS}))
 
 
 def _settled_lines(path: Path) -> int:
