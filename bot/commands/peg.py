@@ -7,16 +7,23 @@ import json
 import sys
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bot.commands.tape import duration, moment
 from bot.errors import UsageError
 
+if TYPE_CHECKING:
+    from bot.config import Config
+    from bot.peg import Samples
+    from connectors.tape import Tape
+
+FAIR = "fair"
 EPILOG = """\
-A premium is sampled when the token prints; silent markets are not filled forward. Against an instrument, its last
-price is used whatever its age. Times are ts_recv, sessions are those of New York. share_outside counts prints; a spell
-outside ends at the first print inside, or before a silence longer than --gap. The half-life is that of an
-Ornstein-Uhlenbeck process fitted to neighbouring prints, with a 95 % interval."""
+A premium is sampled when the token prints; silent markets are not filled forward. Against `fair` the bot's own fair
+value counts, which refuses stale and frozen sources; against an instrument its last price counts, whatever its age.
+Times are ts_recv, sessions are those of New York. share_outside counts prints; a spell outside ends at the first print
+inside, or before a silence longer than --gap. The half-life is that of an Ornstein-Uhlenbeck process fitted to
+neighbouring prints, with a 95 % interval."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,12 +32,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("tape", type=Path, metavar="TAPE", help="folder of a tape")
     parser.add_argument(
-        "--against", required=True, metavar="INSTRUMENT", help="venue:symbol whose price is the share's"
+        "--against", default=FAIR, metavar="fair|INSTRUMENT", help=f"{FAIR} (default), or a venue:symbol of the tape"
     )
     parser.add_argument("--from", dest="start", type=moment, metavar="TIME", help="first moment, ISO 8601, UTC")
     parser.add_argument("--to", dest="end", type=moment, metavar="TIME", help="moment after the last, ISO 8601, UTC")
     parser.add_argument("--band", type=positive, metavar="BPS", help="what counts as outside (default: see --config)")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="take its depeg thresholds by session as the band")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="its gates and depeg thresholds; else defaults, no band"
+    )
     parser.add_argument(
         "--gap", type=duration, default="30m", metavar="SPAN", help="a longer silence ends a spell (30m)"
     )
@@ -50,15 +59,21 @@ def positive(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the statistics. Raises TapeError, RegistryError for an unknown instrument, ConfigError, UsageError."""
+    from bot.config_file import load
     from bot.peg import gap_of, judged, samples_against, statistics
+    from connectors.instruments import Role
     from connectors.tape import open_tape
 
     if args.start is not None and args.end is not None and not args.start < args.end:
         raise UsageError("--from must be before --to", where="peg")
-    band = _band(args)
+    config = None if args.config is None else load(args.config, credentials=False)
     tape = open_tape(args.tape)
-    samples = samples_against(tape, args.against, args.start, args.end)
-    tokens = judged(tape.universe, args.against)
+    if args.against == FAIR:
+        samples, tokens = _fair(tape, config, args), list(tape.universe.where(role=Role.TOKEN))
+    else:
+        samples = samples_against(tape, args.against, args.start, args.end)
+        tokens = judged(tape.universe, args.against)
+    band = _band(args.band, config)
     found = statistics(samples, tape.universe, tokens, args.against, gap_ns=gap_of(args.gap), band_bps=band)
     if args.json:
         print(json.dumps(found, indent=1, allow_nan=False))
@@ -67,18 +82,25 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _band(args: argparse.Namespace) -> dict[str, float] | None:
+def _fair(tape: Tape, config: Config | None, args: argparse.Namespace) -> Samples:
+    """Samples on our own fair value; this brings in the compiled scan."""
+    from bot.config import Config
+    from bot.paths import prepare_kernel
+
+    prepare_kernel()
+    from bot.peg_fair import fair_samples
+
+    return fair_samples(tape, config or Config(), args.start, args.end)
+
+
+def _band(bps: float | None, config: Config | None) -> dict[str, float] | None:
     """The band by session: --band, else the depeg thresholds of the config, else none."""
     from bot.peg import SESSIONS
 
-    if args.band is not None:
-        return dict.fromkeys(SESSIONS, args.band)
-    if args.config is None:
-        return None
-    from bot.config_file import load
-
-    watch = load(args.config, credentials=False).strategies.peg_watch
-    return None if watch is None else {session: float(bps) for session, bps in watch.depeg_bps.items()}
+    if bps is not None:
+        return dict.fromkeys(SESSIONS, bps)
+    watch = None if config is None else config.strategies.peg_watch
+    return None if watch is None else {session: float(limit) for session, limit in watch.depeg_bps.items()}
 
 
 def _tables(found: list[dict[str, Any]], gap_s: float, band: dict[str, float] | None) -> None:
