@@ -1,0 +1,216 @@
+"""Config and universe become the thinking parts: columns, strategies, limits, engine; the same in every mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite, nan
+
+from bot.config import Config, InstrumentTable, VenueTable
+from bot.engine import Engine, Scribe, Trigger
+from bot.errors import ConfigError
+from connectors.events import NS
+from connectors.instruments import Instrument, Role, Universe
+from connectors.paper import PaperExecutor, PaperTerms
+from connectors.ports import Executor
+from strategies.base import EdgeAbove, Every, PremiumBeyond, SignificanceBeyond, Step, Strategy
+from strategies.cross_venue import CrossVenue, Terms
+from strategies.execution.ledger import Ledger
+from strategies.execution.risk import Limits
+from strategies.market import kernel as K
+from strategies.market.columns import FOREVER_NS, Beliefs, Columns, Facts, Slot
+from strategies.market.fair import DEFAULT_DAILY_VOL_BPS
+from strategies.market.session import Session, SessionTable
+from strategies.peg_watch import PegWatch
+
+_NO_VENUE = VenueTable(kind="cex")
+_PLAIN = InstrumentTable()
+_BPS = Decimal(10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The parts of one run."""
+
+    engine: Engine
+    columns: Columns
+    ledger: Ledger
+    strategies: tuple[Strategy, ...]
+    peg_watch: PegWatch | None
+
+
+def assemble(
+    config: Config,
+    universe: Universe,
+    sessions: SessionTable,
+    scribe: Scribe,
+    *,
+    executor: Executor | None,
+    seed: int,
+    judge: bool = True,
+    on_step: Sequence[Callable[[Step], None]] = (),
+) -> Assembly:
+    """Everything that thinks, for the instruments of `universe` and the numbers of `config`.
+
+    Raises ConfigError where a strategy is enabled that needs what the config does not say.
+    """
+    facts = [_facts(config, instrument) for instrument in universe]
+    strategies, peg_watch = _strategies(config, universe)
+    wakes = [strategy.wakes(universe) for strategy in strategies]
+    slots: list[Slot] = []
+    triggers: list[Trigger] = []
+    timed: list[Strategy] = []
+    names = universe.underlyings()
+    for strategy, declared in zip(strategies, wakes, strict=True):
+        for wake in declared:
+            if isinstance(wake, Every):
+                timed.append(strategy)
+                continue
+            triggers.append(Trigger(strategy, wake.underlying if isinstance(wake, EdgeAbove) else ""))
+            if isinstance(wake, EdgeAbove):
+                slots.append(Slot(K.SLOT_EDGE, names.index(wake.underlying), wake.bps))
+            elif isinstance(wake, PremiumBeyond):
+                slots.append(Slot(K.SLOT_PREMIUM, wake.instrument, wake.bps))
+            elif isinstance(wake, SignificanceBeyond):
+                slots.append(Slot(K.SLOT_SIGNIFICANCE, wake.instrument, wake.sigmas))
+    columns = Columns(universe, facts, _beliefs(config, judge), sessions, slots)
+    ledger = Ledger(universe)
+    engine = Engine(
+        columns=columns,
+        strategies=strategies,
+        triggers=triggers,
+        timed=timed,
+        limits=_limits(config),
+        executor=executor,
+        ledger=ledger,
+        scribe=scribe,
+        timer_ns=ns(config.run.timer_s),
+        maintenance_ns=ns(config.gates.maintenance_s),
+        on_step=on_step,
+    )
+    return Assembly(engine, columns, ledger, tuple(strategies), peg_watch)
+
+
+def paper(config: Config, universe: Universe, seed: int) -> PaperExecutor:
+    """An executor on paper for every instrument whose venue has a fee and a latency."""
+    terms: dict[int, PaperTerms] = {}
+    for number, instrument in enumerate(universe):
+        venue, table = _tables(config, instrument)
+        if venue.taker_fee_bps is None or venue.latency_ms is None:
+            continue
+        spread = table.assumed_half_spread_bps if instrument.one_price else None
+        terms[number] = PaperTerms(
+            latency_ns=round(venue.latency_ms * 1e6),
+            fee=Decimal(repr(venue.taker_fee_bps)) / _BPS,
+            lot=table.lot,
+            reject_share=venue.reject_share,
+            fill_share=venue.fill_share,
+            assumed_half_spread=None if spread is None else Decimal(repr(spread)) / _BPS,
+        )
+    return PaperExecutor(terms, seed)
+
+
+def ns(seconds: float) -> int:
+    """Seconds as whole nanoseconds; infinity becomes an age that is never reached."""
+    return round(seconds * NS) if isfinite(seconds) else FOREVER_NS
+
+
+def _tables(config: Config, instrument: Instrument) -> tuple[VenueTable, InstrumentTable]:
+    """What the config says about an instrument and its venue; plain defaults where it says nothing."""
+    return config.venues.get(instrument.venue, _NO_VENUE), config.instruments.get(instrument.name, _PLAIN)
+
+
+def _facts(config: Config, instrument: Instrument) -> Facts:
+    """Slow facts of one instrument. A venue without a fee is watched and never traded."""
+    venue, table = _tables(config, instrument)
+    cost: float | None = None
+    if venue.taker_fee_bps is not None:
+        cost = venue.taker_fee_bps / 1e4
+        if venue.fixed_cost_usd:
+            cross = config.strategies.cross_venue
+            size = cross.size_usd if cross is not None else None
+            cost = cost + float(venue.fixed_cost_usd / size) if size else None
+    error = config.fair.source_error_bps if table.error_bps is None else table.error_bps
+    half_spread = table.assumed_half_spread_bps if table.assumed_size_units is not None else None
+    return Facts(
+        cost=cost,
+        traded=table.trade or instrument.role is Role.TOKEN,
+        max_age_ns=ns(config.gates.max_quote_age_s if table.max_age_s is None else table.max_age_s),
+        source_error=error / 1e4,
+        assumed_half_spread=None if half_spread is None else half_spread / 1e4,
+        assumed_size=nan if table.assumed_size_units is None else float(table.assumed_size_units),
+    )
+
+
+def _beliefs(config: Config, judge: bool) -> Beliefs:
+    """The gates and widths. The config's volatilities stand above the fitted ones of fair.py."""
+    gates, fair = config.gates, config.fair
+    volatility = {**DEFAULT_DAILY_VOL_BPS, **fair.daily_vol_bps}
+    return Beliefs(
+        max_reference_spread=gates.max_reference_spread_bps / 1e4,
+        stub_move=gates.stub_move,
+        frozen_ns=ns(gates.frozen_after_s),
+        frozen_rows=gates.frozen_rows,
+        outlier_bps=gates.outlier_bps,
+        confirm_ns=ns(gates.confirm_s),
+        confirm_rows=gates.confirm_rows,
+        max_error=fair.max_error_bps / 1e4,
+        daily_vol={name: bps / 1e4 for name, bps in volatility.items()},
+        default_daily_vol=fair.default_daily_vol_bps / 1e4,
+        judge=judge,
+    )
+
+
+def _limits(config: Config) -> Limits | None:
+    """The limits of the review; without them nothing is approved."""
+    risk = config.risk
+    if risk is None:
+        return None
+    return Limits(
+        max_order_usd=risk.max_order_usd,
+        max_position_usd=risk.max_position_usd,
+        max_gross_usd=risk.max_gross_usd,
+        collar_bps=risk.collar_bps,
+        max_orders_per_minute=risk.max_orders_per_minute,
+        max_daily_loss_usd=risk.max_daily_loss_usd,
+        sessions=frozenset(Session[name.upper()] for name in risk.sessions),
+        coin_band_bps=risk.coin_band_bps,
+        need_fair=risk.need_fair,
+    )
+
+
+def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], PegWatch | None]:
+    """The strategies that are switched on."""
+    strategies: list[Strategy] = []
+    cross, peg = config.strategies.cross_venue, config.strategies.peg_watch
+    peg_watch: PegWatch | None = None
+    if peg is not None and peg.enabled:
+        peg_watch = PegWatch(
+            warn_bps={Session[name.upper()]: bps for name, bps in peg.warn_bps.items()},
+            depeg_bps={Session[name.upper()]: bps for name, bps in peg.depeg_bps.items()},
+            clear_share=peg.clear_share,
+            persist_ns=ns(peg.persist_s),
+            min_sigmas=peg.min_sigmas,
+        )
+        strategies.append(peg_watch)
+    if cross is not None and cross.enabled:
+        if config.risk is None:
+            raise ConfigError(["[risk] is missing: a strategy that trades needs its limits written"])
+        latencies = [venue.latency_ms or 0.0 for venue in config.venues.values()]
+        strategies.append(
+            CrossVenue(
+                terms=tuple(Terms(lot=_tables(config, instrument)[1].lot) for instrument in universe),
+                min_edge_bps=cross.min_edge_bps,
+                size_usd=cross.size_usd,
+                size_units=cross.size_units,
+                max_short_units=cross.max_short_units,
+                max_long_units=cross.max_long_units,
+                slippage_bps=None if cross.slippage_bps is None else Decimal(repr(cross.slippage_bps)),
+                latency_ns=round(max(latencies, default=0.0) * 1e6),
+                cooldown_ns=ns(cross.cooldown_s),
+                refusal_backoff_ns=ns(cross.refusal_backoff_s),
+                max_open=cross.max_open_pairs,
+            )
+        )
+    return strategies, peg_watch

@@ -1,0 +1,225 @@
+"""The bot over a tape: the same engine, blocks of rows instead of a socket, fills on paper, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from time import perf_counter
+
+from bot.assembly import Assembly, assemble, paper
+from bot.config import Config
+from bot.exposure import Exposure
+from bot.journal import Durability, Journal
+from bot.sessions import load_sessions
+from connectors.events import NEVER, Rows
+from connectors.instruments import Universe
+from connectors.orders import Fill
+from connectors.tape import Tape
+from strategies.base import Step
+from strategies.execution.ledger import Bridge
+from strategies.market import kernel as K
+
+COLUMNS = ("ts_recv", "instrument", "kind", "flags", "bid", "ask", "bid_size", "ask_size")
+"""The columns that the scan reads; ts_venue and extra stay on disk."""
+
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the decision records say, counted as they are made."""
+
+    trades: int = 0
+    wishes: int = 0
+    legs_wished: int = 0
+    edge_seen_usd: Decimal = Decimal(0)
+    units_wished: Decimal = Decimal(0)
+    units_filled: Decimal = Decimal(0)
+    refused: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
+    fills: list[Fill] = field(default_factory=list)
+    exposure: Exposure | None = None
+
+    def hear(self, step: Step) -> None:
+        """Counts one record."""
+        for note in step.notes:
+            self.notes[note.kind] = self.notes.get(note.kind, 0) + 1
+            if note.kind == "no_trade":
+                self._refuse(str(note.detail.get("reason", "")))
+        for refusal in step.refused:
+            self._refuse(refusal.reason.value)
+        approved = set(step.approved)
+        for intent in step.wishes:
+            self.wishes += 1
+            self.edge_seen_usd += intent.notional_usd * Decimal(repr(intent.edge_bps)) / 10_000
+            if intent.id in approved:
+                self.trades += 1
+                self.units_wished += sum((leg.quantity for leg in intent.legs), Decimal(0))
+        for report in step.reports:
+            for fill in report.fills:
+                self.fills.append(fill)
+                self.units_filled += fill.quantity
+            if not report.fills:
+                self._refuse(f"venue: {report.detail}" if report.detail else "venue")
+        if step.reports and self.exposure is not None:
+            self.exposure.hear(step)
+
+    def _refuse(self, reason: str) -> None:
+        self.refused[reason] = self.refused.get(reason, 0) + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a backtest came to."""
+
+    rows: int
+    seconds: float
+    wakes: int
+    steps: int
+    dropped_dues: int
+    bridge: Bridge
+    tally: Tally
+    journal_hash: str
+    refused_rows: dict[str, dict[str, int]]
+    positions: dict[str, Decimal]
+    first_ns: int
+    last_ns: int
+
+    @property
+    def net_usd(self) -> Decimal:
+        """Net profit, USD."""
+        return self.bridge.net
+
+    @property
+    def fills(self) -> list[Fill]:
+        """Every fill in order."""
+        return self.tally.fills
+
+
+def backtest(
+    config: Config,
+    tape: Tape,
+    *,
+    seed: int | None = None,
+    journal_path: Path | None = None,
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+    block: int | None = None,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Result:
+    """Runs the config's strategies over a tape; fills on paper; the journal is written only where a path is given.
+
+    `block` cuts the rows into blocks of at most that many (None: as they are stored); it changes nothing but the time
+    it takes. Raises TapeError for a broken tape, ConfigError where the config lacks what a strategy needs.
+    """
+    blocks = tape.blocks(COLUMNS, start_ns, end_ns)
+    if block is not None:
+        blocks = (part for rows in blocks for part in rows.blocks(block))
+    return run_over(
+        config, tape.universe, blocks, seed=seed, journal_path=journal_path, progress=progress
+    )
+
+
+def run_over(
+    config: Config,
+    universe: Universe,
+    blocks: Iterable[Rows],
+    *,
+    seed: int | None = None,
+    journal_path: Path | None = None,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Result:
+    """The same over blocks of rows from anywhere, in order of ts_recv."""
+    seed = config.run.seed if seed is None else seed
+    tally = Tally()
+    with Journal(journal_path, durability=Durability.BATCHED) as journal:
+        parts = assemble(
+            config,
+            universe,
+            load_sessions(),
+            journal,
+            executor=paper(config, universe, seed),
+            seed=seed,
+            on_step=(tally.hear,),
+        )
+        tally.exposure = Exposure(parts.columns)
+        start = perf_counter()
+        first = -1
+        for rows in blocks:
+            if first < 0 and len(rows):
+                first = int(rows.ts_recv[0])
+            parts.engine.advance(rows)
+            progress(parts.engine.counts.rows)
+        parts.engine.finish()
+        seconds = perf_counter() - start
+        journal_hash = journal.hash()
+    return _result(parts, tally, seconds, journal_hash, first)
+
+
+def bridge_of(parts: Assembly) -> Bridge:
+    """The P&L bridge of a run at its last marks."""
+    columns = parts.columns
+
+    def mark(number: int) -> Decimal | None:
+        usd = columns.mark_usd(number)
+        return Decimal(repr(usd)) if usd == usd else None
+
+    def fx(coin: str) -> Decimal | None:
+        if coin == "USD":
+            return Decimal(1)
+        usd = float(columns.fx[columns.coins.index(coin)])
+        return Decimal(repr(usd)) if usd == usd else None
+
+    return parts.ledger.bridge(mark, fx)
+
+
+def refused_rows(parts: Assembly) -> dict[str, dict[str, int]]:
+    """How many rows of each instrument were not believed, by reason."""
+    out: dict[str, dict[str, int]] = {}
+    for number, instrument in enumerate(parts.columns.universe):
+        counts = parts.columns.refused[number]
+        reasons = {K.REFUSALS[code]: int(counts[code]) for code in range(1, len(K.REFUSALS)) if counts[code]}
+        if reasons:
+            out[instrument.name] = reasons
+    return out
+
+
+def _result(parts: Assembly, tally: Tally, seconds: float, journal_hash: str, first: int) -> Result:
+    engine = parts.engine
+    names = parts.columns.universe
+    if tally.exposure is not None:
+        tally.exposure.until(engine.now)
+    return Result(
+        rows=engine.counts.rows,
+        seconds=seconds,
+        wakes=engine.counts.wakes,
+        steps=engine.counts.steps,
+        dropped_dues=engine.counts.dropped_dues,
+        bridge=bridge_of(parts),
+        tally=tally,
+        journal_hash=journal_hash,
+        refused_rows=refused_rows(parts),
+        positions={names[at].name: units for at, units in sorted(parts.ledger.positions.items()) if units},
+        first_ns=first,
+        last_ns=engine.now,
+    )
+
+
+def scan_in_ram(config: Config, universe: Universe, rows: Rows, *, premia: bool, level_bps: float) -> tuple[int, float]:
+    """Drives the scan alone over one block: no strategies, no wakes; for benchmarks.
+
+    The edge rule of every underlying stands at `level_bps`. Returns (times it fired, seconds in the scan).
+    """
+    parts = assemble(config, universe, load_sessions(), Journal(None), executor=None, seed=0, judge=premia)
+    columns = parts.columns
+    columns.levels[:] = level_bps
+    for number in range(len(universe)):
+        columns.permit(number, buy_from=0, sell_from=0)
+    columns.enter_session(int(rows.ts_recv[0]))
+    at = fired = 0
+    start = perf_counter()
+    while at < len(rows):
+        at, why = columns.scan(rows, at, NEVER)
+        fired += bool(why & K.TRIGGER)
+    return fired, perf_counter() - start

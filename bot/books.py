@@ -1,0 +1,44 @@
+"""What an executor on paper may see of the columns: quotes that may be traded now, less what we took already."""
+
+from __future__ import annotations
+
+from connectors.events import NAN
+from strategies.market import kernel as K
+from strategies.market.columns import Columns
+
+
+class ColumnBooks:
+    """The Books port over the columns of this moment."""
+
+    def __init__(self, columns: Columns) -> None:
+        """A window on `columns`; it copies nothing."""
+        self.columns = columns
+        self.now = 0
+
+    def _live(self, instrument: int) -> bool:
+        k = self.columns.k[instrument]
+        return bool(k[K.REFUSAL] == K.OK and self.now <= k[K.EXPIRES])
+
+    def bid(self, instrument: int) -> float:
+        """Best bid now; NaN where it is refused, halted or too old."""
+        return float(self.columns.f[instrument, K.BID]) if self._live(instrument) else NAN
+
+    def ask(self, instrument: int) -> float:
+        """Best ask now; NaN where it is refused, halted or too old."""
+        return float(self.columns.f[instrument, K.ASK]) if self._live(instrument) else NAN
+
+    def bid_size(self, instrument: int) -> float:
+        """Units left at the best bid; NaN where unknown."""
+        return self.columns.left(instrument, bid=True)
+
+    def ask_size(self, instrument: int) -> float:
+        """Units left at the best ask; NaN where unknown."""
+        return self.columns.left(instrument, bid=False)
+
+    def prints(self, instrument: int) -> int:
+        """Accepted quotes so far."""
+        return int(self.columns.k[instrument, K.PRINTS])
+
+    def fx(self, instrument: int) -> float:
+        """USD per quote currency; NaN where unknown."""
+        return self.columns.known_fx(instrument)

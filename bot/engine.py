@@ -1,0 +1,360 @@
+"""The one data path: rows go in, the scan runs, and when it stops strategies decide, risk reviews, orders leave.
+
+`advance` never waits. The same function serves live rows one by one and a backtest in blocks; how the rows are cut
+into blocks changes nothing (tested byte for byte). Time is the rows' `ts_recv` and the dues derived from them.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite
+from typing import Protocol
+
+import msgspec
+
+from bot.books import ColumnBooks
+from bot.notices import Notices
+from connectors.events import NEVER, Rows
+from connectors.orders import Approved, Intent, Report
+from connectors.ports import Executor
+from strategies.base import Note, Step, Strategy, View
+from strategies.execution.ledger import Ledger
+from strategies.execution.risk import Limits, Memory, new_day, review
+from strategies.market import kernel as K
+from strategies.market.columns import Columns
+
+_SESSION, _TIMER, _ANSWER, _MULTIPLIER = range(4)
+
+
+class Scribe(Protocol):
+    """Where decision records go: the journal, or a list in a test."""
+
+    def append(self, kind: str, ts: int, payload: bytes) -> int:
+        """Takes one record; never waits for the disk."""
+
+
+@dataclass(slots=True)
+class Trigger:
+    """One declared wake condition and who declared it."""
+
+    strategy: Strategy
+    underlying: str
+    resume_at: int = 0
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the engine did, for reports and benchmarks."""
+
+    rows: int = 0
+    wakes: int = 0
+    steps: int = 0
+    dropped_dues: int = 0
+
+
+class Engine:
+    """Columns, strategies, risk, executor, ledger and journal, moved only by rows."""
+
+    def __init__(
+        self,
+        *,
+        columns: Columns,
+        strategies: Sequence[Strategy],
+        triggers: Sequence[Trigger],
+        timed: Sequence[Strategy],
+        limits: Limits | None,
+        executor: Executor | None,
+        ledger: Ledger,
+        scribe: Scribe,
+        timer_ns: int,
+        maintenance_ns: int = 0,
+        on_step: Sequence[Callable[[Step], None]] = (),
+    ) -> None:
+        """Parts that are ready to use; `triggers` stand in the order of the slots that `columns` was built with, and
+        `timed` strategies are asked at every tick of the clock. bot/assembly.py puts them together.
+
+        Without `limits` or `executor` nothing can be traded: wishes are refused by mode.
+        """
+        self.columns, self.universe = columns, columns.universe
+        self.strategies, self.triggers = tuple(strategies), tuple(triggers)
+        self.timed = tuple(timed)
+        self.limits, self.executor, self.ledger, self.scribe = limits, executor, ledger, scribe
+        self.timer_ns, self.on_step = timer_ns, tuple(on_step)
+        self.memory = Memory()
+        self.max_open = {strategy.name: strategy.max_open for strategy in strategies}
+        self.books = ColumnBooks(columns)
+        self.notices = Notices(columns, maintenance_ns)
+        self.intents: dict[str, tuple[Intent, set[int]]] = {}
+        self.counts = Counts()
+        self.now = 0
+        self._dues: list[tuple[int, int, int, int]] = []
+        self._seq = 0
+        self._due_seq = 0
+        self._started = False
+        self._encode = msgspec.msgpack.Encoder(decimal_format="string").encode
+
+    # --- time and rows
+
+    def advance(self, rows: Rows) -> None:
+        """Takes in what happened, in order, and decides whenever somebody should think."""
+        count = len(rows)
+        if count == 0:
+            return
+        if not self._started:
+            self._start(int(rows.ts_recv[0]))
+        self.counts.rows += count
+        columns, ts = self.columns, rows.ts_recv
+        at = 0
+        while at < count:
+            at, why = columns.scan(rows, at, self._dues[0][0])
+            if why == K.DUE:
+                self._deliver_before(int(ts[at]))
+            elif why != K.END:
+                self._wake(rows, at - 1, why)
+        self.now = int(ts[-1])
+
+    def finish(self) -> None:
+        """The end of a tape: what is still due is dropped and counted."""
+        self.counts.dropped_dues = sum(1 for due in self._dues if due[2] == _ANSWER)
+
+    def _start(self, first: int) -> None:
+        """The first row gives the time; the session and the clock begin there."""
+        self._started = True
+        self.now = first
+        self._push(self.columns.enter_session(first) - 1, _SESSION)
+        self._push(first + self.timer_ns, _TIMER)
+        self._permit_all()
+
+    def _push(self, due: int, kind: int, payload: int = 0) -> None:
+        """Something must happen after every row with ts <= `due` and before the first with ts > `due`."""
+        self._due_seq += 1
+        heapq.heappush(self._dues, (due, self._due_seq, kind, payload))
+
+    def _deliver_before(self, ts: int) -> None:
+        """Delivers everything that is due before a row of time `ts`, in order of time and submission."""
+        while self._dues[0][0] < ts:
+            due, _, kind, payload = heapq.heappop(self._dues)
+            self.now = due
+            if kind == _ANSWER:
+                self._answer(due)
+            elif kind == _TIMER:
+                # Between two rows only the last tick can tell anything new, so the others are passed over.
+                self._push(due + max(1, (ts - 1 - due) // self.timer_ns) * self.timer_ns, _TIMER)
+                self._tick(due)
+            elif kind == _SESSION:
+                self._new_session(due)
+            else:
+                self._record("due", due, notes=self.notices.activate(payload, due))
+                self._permit_all()
+
+    # --- why Python wakes
+
+    def _wake(self, rows: Rows, at: int, why: int) -> None:
+        """The scan stopped on a row: news about it, a trigger, or both."""
+        self.counts.wakes += 1
+        self.now = now = int(rows.ts_recv[at])
+        notes: list[Note] = []
+        if why & K.NOTICE:
+            notes = self.notices.of_row(rows, at, self._push_multiplier)
+            if self.notices.changed_eligibility:
+                self._permit_all()
+        if why & K.TRIGGER:
+            self._triggered(now, notes)
+        elif notes:
+            self._record("row", now, notes=notes)
+
+    def _triggered(self, now: int, notes: list[Note]) -> None:
+        """Asks every strategy whose trigger fired on this row, and lets the trigger rest."""
+        fired = self.columns.slots[:, K.SLOT_FIRED]
+        asked: dict[int, list[int]] = {}
+        for place in fired.nonzero()[0].tolist():
+            fired[place] = 0
+            number = self._place_owner(place)
+            asked.setdefault(id(self.triggers[number].strategy), []).append(number)
+        for numbers in asked.values():
+            strategy = self.triggers[numbers[0]].strategy
+            woken = tuple(dict.fromkeys(self.triggers[n].underlying for n in numbers if self.triggers[n].underlying))
+            traded = self._consult(strategy, now, woken, "trigger", notes)
+            notes = []
+            wait = strategy.cooldown_ns if traded else strategy.refusal_backoff_ns
+            for number in numbers:
+                self._rest(number, now + wait)
+            if traded:
+                self._hold(strategy)
+
+    def _tick(self, now: int) -> None:
+        """The strategies' clock."""
+        notes = self.notices.of_time(now)
+        if self.limits is not None:
+            new_day(View(self.columns, self.ledger, now), self.memory)
+        for strategy in self.timed:
+            self._consult(strategy, now, (), "timer", notes)
+            notes = []
+        if notes:
+            self._record("timer", now, notes=notes)
+
+    def _new_session(self, due: int) -> None:
+        """A session begins at due + 1."""
+        before = self.columns.session
+        change = self.columns.enter_session(due + 1)
+        self._push(change - 1 if change < NEVER else NEVER, _SESSION)
+        self._permit_all()
+        detail: dict[str, float | str] = {"from": before.label, "to": self.columns.session.label}
+        self._record("session", due, notes=[Note(kind="session", detail=detail)])
+
+    def _push_multiplier(self, due: int, payload: int) -> None:
+        self._push(due, _MULTIPLIER, payload)
+
+    # --- deciding
+
+    def _consult(self, strategy: Strategy, now: int, woken: tuple[str, ...], cause: str, notes: list[Note]) -> bool:
+        """Decide, review, record, submit. True where something was approved."""
+        view = View(self.columns, self.ledger, now, woken)
+        decision = strategy.decide(view)
+        if not (decision.wishes or decision.notes or notes):
+            return False
+        all_notes = (*notes, *decision.notes)
+        if not decision.wishes:
+            self._record(cause, now, notes=all_notes)
+            return False
+        if self.limits is None or self.executor is None:
+            note = Note(kind="watch_only", underlying=decision.wishes[0].underlying)
+            self._record(cause, now, notes=(*all_notes, note))
+            return False
+        approved, refused = review(decision.wishes, view, self.limits, self.memory, self.max_open)
+        self._record(
+            cause,
+            now,
+            notes=all_notes,
+            wishes=decision.wishes,
+            refused=refused,
+            approved=tuple(order.intent.id for order in approved),
+        )
+        for order in approved:
+            self._submit(order, now)
+        return bool(approved)
+
+    def _submit(self, order: Approved, now: int) -> None:
+        """Sends an approved order; its answers are dues on paper, rows in the real world."""
+        assert self.executor is not None  # noqa: S101 - _consult refuses without one
+        self.intents[order.intent.id] = (order.intent, set(range(len(order.intent.legs))))
+        for due in self.executor.submit(order, now):
+            self._push(due, _ANSWER)
+
+    def _answer(self, due: int) -> None:
+        """What has become of the legs that are due: fills enter the ledger, finished intents free their triggers."""
+        assert self.executor is not None  # noqa: S101 - only a submitted order makes an answer due
+        self.books.now = due
+        reports = self.executor.answer(due, self.books)
+        notes: list[Note] = []
+        for report in reports:
+            self.apply(report)
+            intent, open_legs = self.intents[report.intent_id]
+            if report.final:
+                open_legs.discard(report.leg)
+            if not open_legs:
+                del self.intents[report.intent_id]
+                self._closed(intent, due, notes)
+        if reports:
+            self._record("due", due, notes=notes, reports=reports)
+
+    def apply(self, report: Report) -> None:
+        """Books a report's fills: into the ledger, and as size that the venue no longer shows."""
+        intent = self.intents[report.intent_id][0]
+        for fill in report.fills:
+            if self.ledger.fill(fill, seen=intent.legs[report.leg].seen):
+                self.columns.take(fill.instrument, float(fill.quantity), bid=fill.side == "sell")
+                self._permit(fill.instrument)
+
+    def _closed(self, intent: Intent, now: int, notes: list[Note]) -> None:
+        """Every leg has its final answer."""
+        self.memory.open_intents.pop(intent.id, None)
+        shares = self.net_shares(intent.underlying)
+        if shares:
+            notes.append(Note(kind="unhedged", underlying=intent.underlying, detail={"shares": float(shares)}))
+        for number, trigger in enumerate(self.triggers):
+            if trigger.strategy.name == intent.strategy:
+                self.columns.slots[self.columns.slot_of[number], K.SLOT_NOT_BEFORE] = trigger.resume_at
+
+    def net_shares(self, underlying: str) -> Decimal:
+        """Net shares of an underlying over all instruments; zero is hedged."""
+        total = Decimal(0)
+        for number, units in self.ledger.positions.items():
+            if units and self.universe[number].underlying == underlying:
+                worth = float(self.columns.f[number, K.SHARES_PER_UNIT])
+                total += units * Decimal(repr(worth)) if isfinite(worth) else Decimal(0)
+        return total
+
+    # --- who may wake Python
+
+    def _place_owner(self, place: int) -> int:
+        """The trigger of a slot in the arrays."""
+        return next(number for number, where in self.columns.slot_of.items() if where == place)
+
+    def _rest(self, number: int, until: int) -> None:
+        """A trigger does not fire before `until`."""
+        self.triggers[number].resume_at = until
+        self.columns.slots[self.columns.slot_of[number], K.SLOT_NOT_BEFORE] = until
+
+    def _hold(self, strategy: Strategy) -> None:
+        """While a strategy has as many intents under way as it may, none of its triggers can lead to a trade."""
+        under_way = sum(1 for name in self.memory.open_intents.values() if name == strategy.name)
+        if under_way >= strategy.max_open:
+            for number, trigger in enumerate(self.triggers):
+                if trigger.strategy is strategy:
+                    self.columns.slots[self.columns.slot_of[number], K.SLOT_NOT_BEFORE] = NEVER
+
+    def _permit_all(self) -> None:
+        """Writes for every instrument whether it may be bought and sold now."""
+        for number in range(len(self.universe)):
+            self._permit(number)
+
+    def _permit(self, number: int) -> None:
+        """Eligible means: a fee is known, the session is allowed, the venue is up, and some strategy has room."""
+        buy = sell = False
+        if (
+            self.limits is not None
+            and self.executor is not None
+            and self.columns.facts[number].traded
+            and self.columns.facts[number].cost is not None
+            and self.columns.session in self.limits.sessions
+            and not self.notices.barred(number)
+        ):
+            view = View(self.columns, self.ledger, self.now)
+            for strategy in self.strategies:
+                may_buy, may_sell = strategy.may(view, number)
+                buy, sell = buy or may_buy, sell or may_sell
+        self.columns.permit(number, buy_from=0 if buy else NEVER, sell_from=0 if sell else NEVER)
+
+    # --- records
+
+    def _record(
+        self,
+        cause: str,
+        now: int,
+        *,
+        notes: Sequence[Note] = (),
+        wishes: tuple[Intent, ...] = (),
+        refused: tuple[object, ...] = (),
+        approved: tuple[str, ...] = (),
+        reports: tuple[Report, ...] = (),
+    ) -> None:
+        """Writes one decision record; it is chained before anything that it allows is sent."""
+        self._seq += 1
+        self.counts.steps += 1
+        step = Step(
+            seq=self._seq,
+            ts=now,
+            cause=cause,
+            notes=tuple(notes),
+            wishes=wishes,
+            refused=refused,  # type: ignore[arg-type]
+            approved=approved,
+            reports=reports,
+        )
+        self.scribe.append("step", now, self._encode(step))
+        for listen in self.on_step:
+            listen(step)

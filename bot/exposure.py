@@ -1,0 +1,50 @@
+"""How naked we stood: net shares of an underlying over time, as USD x seconds of each spell."""
+
+from __future__ import annotations
+
+from connectors.events import NS
+from strategies.base import Step
+from strategies.market import kernel as K
+from strategies.market.columns import Columns
+
+
+class Exposure:
+    """Integrates |net shares| x fair value over time; a spell ends when an underlying is flat again."""
+
+    def __init__(self, columns: Columns) -> None:
+        """Flat."""
+        self.columns = columns
+        self.shares = [0.0] * len(columns.underlyings)
+        self.spell = [0.0] * len(columns.underlyings)
+        self.since = [0] * len(columns.underlyings)
+        self.worst_usd_s = 0.0
+        self.worst_usd = 0.0
+
+    def hear(self, step: Step) -> None:
+        """Takes the fills of one decision record."""
+        for report in step.reports:
+            for fill in report.fills:
+                group = self.columns.group(fill.instrument)
+                self._grow(group, step.ts)
+                units = float(fill.quantity) if fill.side == "buy" else -float(fill.quantity)
+                self.shares[group] += units * float(self.columns.f[fill.instrument, K.SHARES_PER_UNIT])
+        for group, shares in enumerate(self.shares):
+            if abs(shares) < 1e-9:
+                self.shares[group] = self.spell[group] = 0.0
+            else:
+                self.worst_usd = max(self.worst_usd, abs(shares) * self._price(group))
+
+    def until(self, now: int) -> None:
+        """Time passes without a fill."""
+        for group in range(len(self.shares)):
+            self._grow(group, now)
+
+    def _price(self, group: int) -> float:
+        price = float(self.columns.g[group, K.FAIR])
+        return price if price == price else 0.0
+
+    def _grow(self, group: int, now: int) -> None:
+        """Adds the time since the last look to the spell under way."""
+        self.spell[group] += abs(self.shares[group]) * self._price(group) * (now - self.since[group]) / NS
+        self.since[group] = now
+        self.worst_usd_s = max(self.worst_usd_s, self.spell[group])

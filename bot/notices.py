@@ -1,0 +1,132 @@
+"""News that the scan hands up: refused and trusted-again sources, multipliers, venues that go and come, unknown fairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import isfinite
+
+from connectors.events import NS, Kind, Rows
+from connectors.instruments import UnitModel
+from strategies.base import Note
+from strategies.market import kernel as K
+from strategies.market.columns import Columns
+
+Push = Callable[[int, int], None]
+
+
+class Notices:
+    """Turns a row that is news into notes, and remembers which instruments are barred from trading."""
+
+    def __init__(self, columns: Columns, maintenance_ns: int) -> None:
+        """`maintenance_ns`: no trading this long before a multiplier activates."""
+        self.columns = columns
+        self.maintenance_ns = maintenance_ns
+        self.changed_eligibility = False
+        self._down: set[str] = set()
+        self._maintained: dict[int, int] = {}
+        self._pending: list[tuple[int, float, bool]] = []
+        self._known = [False] * len(columns.underlyings)
+
+    def barred(self, number: int) -> bool:
+        """Whether an instrument may not be traded: its venue is down, or its multiplier is about to change."""
+        return self.columns.universe[number].venue in self._down or number in self._maintained
+
+    def of_row(self, rows: Rows, at: int, push: Push) -> list[Note]:
+        """Notes of the row that the scan stopped on. `push(due, payload)` schedules a multiplier."""
+        self.changed_eligibility = False
+        kind, number = int(rows.kind[at]), int(rows.instrument[at])
+        if kind == Kind.HEALTH:
+            return self._health(number, float(rows.bid[at]) > 0)
+        if kind == Kind.MULTIPLIER:
+            return self._scheduled(number, float(rows.bid[at]), float(rows.ask[at]), int(rows.ts_recv[at]), push)
+        if kind in (Kind.SESSION, Kind.FILL, Kind.CONVERSION):
+            return []
+        return self._believed(number, float(rows.bid[at]), float(rows.ask[at]), int(rows.ts_recv[at]))
+
+    def of_time(self, now: int) -> list[Note]:
+        """Notes about fair values that became known or unknown by the passing of time."""
+        notes = []
+        for group, name in enumerate(self.columns.underlyings):
+            fair = self.columns.fair(group, now)
+            if (fair is not None) != self._known[group]:
+                self._known[group] = fair is not None
+                detail: dict[str, float | str] = {}
+                if fair is not None:
+                    detail = {"price": fair.price, "sigma_bps": fair.error_bps, "source": self._name(fair.source)}
+                notes.append(Note(kind="fair_known" if fair else "fair_unknown", underlying=name, detail=detail))
+        return notes
+
+    def activate(self, payload: int, due: int) -> list[Note]:
+        """A scheduled moment of a multiplier has come: the pause before it, or the change itself."""
+        number, value, pause = self._pending[payload]
+        if pause:
+            self._maintained[number] = due
+            return [Note(kind="maintenance", instrument=number, detail={"multiplier": value})]
+        return self._apply(number, value)
+
+    def _apply(self, number: int, value: float) -> list[Note]:
+        """A unit is worth `value` shares from now on; the quote in the old unit is forgotten until the next print."""
+        self._maintained.pop(number, None)
+        old = float(self.columns.shares_per_unit[number])
+        if old == value:
+            return []
+        self.columns.set_shares_per_unit(number, value)
+        return [Note(kind="multiplier", instrument=number, detail={"old": old, "new": value})]
+
+    def _name(self, number: int) -> str:
+        return self.columns.universe[number].name if number >= 0 else ""
+
+    def _believed(self, number: int, bid: float, ask: float, now: int) -> list[Note]:
+        """An instrument's row was refused for the first time in an episode, or believed again after one."""
+        instrument = self.columns.universe[number]
+        code = int(self.columns.refusal[number])
+        reference = bool(self.columns.k[number, K.ROLE] & K.EVIDENCE)
+        detail: dict[str, float | str] = {"bid": bid, "ask": ask}
+        if code != K.OK:
+            detail["reason"] = K.REFUSALS[code]
+            if code == K.OUTLIER_PRINT:
+                fair = self.columns.fair(self.columns.group(number), now)
+                if fair is not None:
+                    per_share = 0.5 * (bid + ask) * float(self.columns.usd_per_share[number])
+                    detail["fair"], detail["away_bps"] = fair.price, (per_share / fair.price - 1) * 1e4
+        if reference:
+            source = int(self.columns.fair_source[self.columns.group(number)])
+            detail["now_used"] = self._name(source)
+        kinds = ("reference_back", "reference_refused") if reference else ("accepted_again", "refused_row")
+        return [Note(kind=kinds[code != K.OK], instrument=number, underlying=instrument.underlying, detail=detail)]
+
+    def _health(self, number: int, up: bool) -> list[Note]:
+        """A venue's feed went down or came back; while it is down nothing is traded there."""
+        venue = self.columns.universe[number].venue
+        if up == (venue not in self._down):
+            return []
+        (self._down.discard if up else self._down.add)(venue)
+        self.changed_eligibility = True
+        return [Note(kind="feed_up" if up else "feed_down", instrument=number, detail={"venue": venue})]
+
+    def _scheduled(self, number: int, value: float, activates_s: float, now: int, push: Push) -> list[Note]:
+        """A new multiplier was announced: schedule it for every instrument of that token whose unit it changes."""
+        universe, announced = self.columns.universe, self.columns.universe[number]
+        detail: dict[str, float | str] = {"value": value, "activates": activates_s}
+        if not (isfinite(value) and value > 0):
+            return [Note(kind="multiplier_refused", instrument=number, detail={**detail, "reason": "not a positive number"})]
+        touched = [
+            at
+            for at, other in enumerate(universe)
+            if other.token == announced.token
+            and other.issuer == announced.issuer
+            and other.token
+            and other.unit_model not in (None, UnitModel.REBASING)
+        ]
+        if not touched:
+            return [Note(kind="multiplier_refused", instrument=number, detail={**detail, "reason": "rebasing or unknown token"})]
+        activates = round(activates_s * 1000) * (NS // 1000) if isfinite(activates_s) else now
+        if activates <= now:
+            return [note for at in touched for note in self._apply(at, value)]
+        for at in touched:
+            if self.maintenance_ns:
+                self._pending.append((at, value, True))
+                push(max(now, activates - self.maintenance_ns - 1), len(self._pending) - 1)
+            self._pending.append((at, value, False))
+            push(activates - 1, len(self._pending) - 1)
+        return [Note(kind="multiplier_scheduled", instrument=number, detail=detail)]

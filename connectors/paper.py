@@ -1,0 +1,114 @@
+"""An executor on paper: it fills from the book that is in force when an order would have arrived, and from nothing else.
+
+An order reaches its venue after the venue's latency. It may be refused (a seeded share of orders), and takes at most a
+share of the size that is left of what was seen. What it took stays taken until the venue prints again. A series with
+one price is filled only where the config assumes a spread and a size for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+from hashlib import blake2b
+from math import isfinite
+
+from connectors.orders import Approved, Fill, Intent, Outcome, Report, Side
+from connectors.ports import Books
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaperTerms:
+    """How the venue of one instrument treats an order on paper."""
+
+    latency_ns: int
+    fee: Decimal
+    """Taker fee, a share of the notional."""
+    lot: Decimal
+    reject_share: float = 0.0
+    fill_share: float = 1.0
+    assumed_half_spread: Decimal | None = None
+    """For a series with one price: fill this far on the wrong side of it."""
+
+
+class PaperExecutor:
+    """Fills approved orders from what was seen. Deterministic for a seed: chance hangs on the order's id alone."""
+
+    def __init__(self, terms: dict[int, PaperTerms], seed: int) -> None:
+        """`terms` by instrument; an order at another instrument is refused."""
+        self.terms = terms
+        self.seed = seed
+        self.waiting: dict[int, list[tuple[Intent, int]]] = {}
+
+    def submit(self, order: Approved, now: int) -> tuple[int, ...]:
+        """Takes an order at `now` (ns); returns when each leg arrives at its venue, each moment once."""
+        dues: list[int] = []
+        for number, leg in enumerate(order.intent.legs):
+            terms = self.terms.get(leg.instrument)
+            due = now + (terms.latency_ns if terms else 0)
+            if due not in self.waiting or due not in dues:
+                dues.append(due)
+            self.waiting.setdefault(due, []).append((order.intent, number))
+        return tuple(dues)
+
+    def answer(self, due: int, books: Books) -> tuple[Report, ...]:
+        """Reports of all legs that arrive at `due`, in the order of submission."""
+        taken: dict[tuple[int, Side], Decimal] = {}
+        reports = [self._arrive(intent, number, due, books, taken) for intent, number in self.waiting.pop(due, ())]
+        return tuple(reports)
+
+    def _arrive(
+        self, intent: Intent, number: int, due: int, books: Books, taken: dict[tuple[int, Side], Decimal]
+    ) -> Report:
+        """What the venue answers to one leg, given what earlier legs of this moment took."""
+        leg = intent.legs[number]
+        client_id = f"{intent.id}-{number}"
+        terms = self.terms.get(leg.instrument)
+
+        def refuse(detail: str) -> Report:
+            return Report(
+                client_id=client_id, intent_id=intent.id, leg=number, outcome=Outcome.REFUSED, detail=detail
+            )
+
+        if terms is None:
+            return refuse("no paper venue for this instrument")
+        if self._chance(client_id) < terms.reject_share:
+            return refuse("rejected by the venue")
+        buying = leg.side is Side.BUY
+        price_seen = books.ask(leg.instrument) if buying else books.bid(leg.instrument)
+        size_seen = books.ask_size(leg.instrument) if buying else books.bid_size(leg.instrument)
+        fx = books.fx(leg.instrument)
+        if not (isfinite(price_seen) and price_seen > 0 and isfinite(fx)):
+            return refuse("no quote in force")
+        if not (isfinite(size_seen) and size_seen > 0):
+            return refuse("no size left of what was seen")
+        price = Decimal(repr(price_seen))
+        if terms.assumed_half_spread is not None:
+            price *= 1 + terms.assumed_half_spread if buying else 1 - terms.assumed_half_spread
+        if (price > leg.limit) if buying else (price < leg.limit):
+            return refuse(f"price {price} beyond the limit {leg.limit}")
+        left = Decimal(repr(size_seen * terms.fill_share)) - taken.get((leg.instrument, leg.side), ZERO)
+        quantity = (min(leg.quantity, left) / terms.lot).to_integral_value(rounding=ROUND_DOWN) * terms.lot
+        if not quantity > 0:
+            return refuse("no size left of what was seen")
+        taken[leg.instrument, leg.side] = taken.get((leg.instrument, leg.side), ZERO) + quantity
+        fill = Fill(
+            client_id=client_id,
+            instrument=leg.instrument,
+            side=leg.side,
+            quantity=quantity,
+            price=price,
+            fee=quantity * price * terms.fee,
+            fx=Decimal(repr(fx)),
+            ts=due,
+        )
+        detail = "" if quantity == leg.quantity else f"partial: {quantity} of {leg.quantity}"
+        return Report(
+            client_id=client_id, intent_id=intent.id, leg=number, outcome=Outcome.ACCEPTED, fills=(fill,), detail=detail
+        )
+
+    def _chance(self, client_id: str) -> float:
+        """A number in [0, 1) that depends on the seed and the order's id, and on nothing else."""
+        digest = blake2b(f"{self.seed}:{client_id}".encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") / 2**64

@@ -1,0 +1,112 @@
+"""What a strategy is: it declares when to be woken, reads a view, and returns wishes and remarks; it does nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from connectors.instruments import Universe
+from connectors.orders import Intent, Refused, Report
+
+if TYPE_CHECKING:
+    from strategies.execution.ledger import Ledger
+    from strategies.market.columns import Columns
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeAbove:
+    """Wake when the best net edge of an underlying is above `bps` of the fair value."""
+
+    underlying: str
+    bps: float
+
+
+@dataclass(frozen=True, slots=True)
+class PremiumBeyond:
+    """Wake when an instrument's premium is beyond +/- `bps`."""
+
+    instrument: int
+    bps: float
+
+
+@dataclass(frozen=True, slots=True)
+class SignificanceBeyond:
+    """Wake when an instrument's premium is beyond `sigmas` of the fair value's error."""
+
+    instrument: int
+    sigmas: float
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """Wake at the strategy clock's ticks (tape time)."""
+
+
+Wake = EdgeAbove | PremiumBeyond | SignificanceBeyond | Every
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True):
+    """A remark worth keeping: something was refused, changed state or was decided against, and on what numbers."""
+
+    kind: str
+    instrument: int = -1
+    underlying: str = ""
+    detail: dict[str, float | str] = {}
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What a strategy wants and what it remarks."""
+
+    wishes: tuple[Intent, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The record of one decision: what was seen, wished, refused, approved and answered."""
+
+    seq: int
+    ts: int
+    """Tape time, ns UTC."""
+    cause: str
+    """What woke Python: start, row, edge, premium, timer, due, session."""
+    notes: tuple[Note, ...] = ()
+    wishes: tuple[Intent, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    approved: tuple[str, ...] = ()
+    """Ids of the wishes that passed."""
+    reports: tuple[Report, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a strategy may read at one moment; it must not write to any of it."""
+
+    columns: Columns
+    ledger: Ledger
+    now: int
+    """Tape time, ns UTC."""
+    woken: tuple[str, ...] = ()
+    """Underlyings whose trigger fired; empty at a tick of the clock."""
+
+
+class Strategy(Protocol):
+    """A rule that thinks. Deterministic: the same views in the same order give the same decisions."""
+
+    name: str
+    cooldown_ns: int
+    """From a decision to the next on the same trigger."""
+    refusal_backoff_ns: int
+    """After a wake that ended without a trade, the trigger rests this long."""
+    max_open: int
+    """Intents under way at once."""
+
+    def wakes(self, universe: Universe) -> tuple[Wake, ...]:
+        """When it wants to be asked; called once."""
+
+    def may(self, view: View, instrument: int) -> tuple[bool, bool]:
+        """Whether it could (buy, sell) an instrument with what it holds; Python is not woken for what it could not."""
+
+    def decide(self, view: View) -> Decision:
+        """Wishes and remarks for this moment."""

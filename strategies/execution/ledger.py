@@ -1,0 +1,116 @@
+"""What we hold: positions and cash as a fold over fills, and the bridge from gross edge to net profit.
+
+Everything is Decimal. The bridge is an identity, so that it sums to the ledger to the last digit:
+
+    net = gross edge + slippage - fees + FX + inventory mark
+
+where, over all fills with sign s = +1 for a sale and -1 for a purchase,
+    gross edge      sum of s x quantity x price seen x FX at the fill
+    slippage        sum of s x quantity x (price paid - price seen) x FX at the fill
+    fees            sum of fee x FX at the fill
+    FX              the cash we hold in other coins, at today's FX less at the FX of its fills
+    inventory mark  what we still hold, at the last mids
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+
+from connectors.instruments import Universe
+from connectors.orders import Fill, Side
+
+ZERO = Decimal(0)
+
+
+class Bridge(msgspec.Struct, frozen=True, kw_only=True):
+    """Net profit in USD and what it is made of. Costs that this engine does not have yet are zero because none arose."""
+
+    gross_edge: Decimal
+    slippage: Decimal
+    fees: Decimal
+    gas: Decimal
+    issuer_fees: Decimal
+    funding: Decimal
+    borrow: Decimal
+    fx: Decimal
+    inventory_mark: Decimal
+    net: Decimal
+    unmarked: tuple[str, ...] = ()
+    """Instruments or coins that we hold and have no price for; they are left out of `inventory_mark` and named here."""
+
+
+class Ledger:
+    """Positions in units by instrument and cash by coin; changed only by `fill`."""
+
+    def __init__(self, universe: Universe) -> None:
+        """An empty ledger."""
+        self.universe = universe
+        self.positions: dict[int, Decimal] = {}
+        self.cash: dict[str, Decimal] = {}
+        self.cash_usd_at_fill: dict[str, Decimal] = {}
+        self.gross_edge = self.slippage = self.fees = self.gas = ZERO
+        self.fills = 0
+        self.seen: set[str] = set()
+
+    def position(self, instrument: int) -> Decimal:
+        """Units held of an instrument; negative is short."""
+        return self.positions.get(instrument, ZERO)
+
+    def fill(self, fill: Fill, *, seen: Decimal, gas_usd: Decimal = ZERO) -> bool:
+        """Takes one fill; `seen` is the price that the decision was made on. A fill counts once: False if known."""
+        if fill.client_id in self.seen:
+            return False
+        self.seen.add(fill.client_id)
+        sign = 1 if fill.side is Side.SELL else -1
+        coin = self.universe[fill.instrument].quote
+        flow = sign * fill.quantity * fill.price - fill.fee
+        self.positions[fill.instrument] = self.position(fill.instrument) - sign * fill.quantity
+        self.cash[coin] = self.cash.get(coin, ZERO) + flow
+        self.cash_usd_at_fill[coin] = self.cash_usd_at_fill.get(coin, ZERO) + flow * fill.fx
+        self.gross_edge += sign * fill.quantity * seen * fill.fx
+        self.slippage += sign * fill.quantity * (fill.price - seen) * fill.fx
+        self.fees += fill.fee * fill.fx
+        if gas_usd:
+            self.gas += gas_usd
+            self.cash["USD"] = self.cash.get("USD", ZERO) - gas_usd
+            self.cash_usd_at_fill["USD"] = self.cash_usd_at_fill.get("USD", ZERO) - gas_usd
+        self.fills += 1
+        return True
+
+    def bridge(self, mark_usd: Callable[[int], Decimal | None], fx: Callable[[str], Decimal | None]) -> Bridge:
+        """Net profit now. `mark_usd` gives USD per unit of an instrument, `fx` USD per coin; None is unknown.
+
+        A coin without a price is carried at the FX of its fills and named in `unmarked`.
+        """
+        unmarked: list[str] = []
+        inventory = revaluation = ZERO
+        for instrument, units in self.positions.items():
+            if units:
+                mark = mark_usd(instrument)
+                if mark is None:
+                    unmarked.append(self.universe[instrument].name)
+                else:
+                    inventory += units * mark
+        for coin, amount in self.cash.items():
+            rate = fx(coin)
+            if rate is None:
+                unmarked.append(coin)
+            else:
+                revaluation += amount * rate - self.cash_usd_at_fill[coin]
+        net = sum(self.cash_usd_at_fill.values(), ZERO) + revaluation + inventory
+        return Bridge(
+            gross_edge=self.gross_edge,
+            slippage=self.slippage,
+            fees=-self.fees,
+            gas=-self.gas,
+            issuer_fees=ZERO,
+            funding=ZERO,
+            borrow=ZERO,
+            fx=revaluation,
+            inventory_mark=inventory,
+            net=net,
+            unmarked=tuple(sorted(unmarked)),
+        )

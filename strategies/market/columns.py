@@ -1,0 +1,329 @@
+"""What we believe now: numpy columns, one element per instrument, underlying or coin, that the scan keeps true.
+
+Fast facts (quotes, premia, edges, ages) are written by the scan from rows. Slow facts (costs, shares per unit, who may
+be bought or sold, the session) are written here, by Python. The arrays behind the names are laid out in
+strategies/market/kernel.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf, isfinite, isnan, nan, sqrt
+
+import numpy as np
+
+from connectors.events import F8, I8, NS, Rows
+from connectors.instruments import USD, Hours, Role, UnitModel, Universe
+from strategies.market import kernel as K
+from strategies.market.fair import FairValue, VarianceClock, variance_clock
+from strategies.market.session import Session, SessionTable
+
+FOREVER_NS = 2**62
+"""An age limit that is never reached, and can still be added to a time."""
+
+_HOURS = {
+    Hours.ALWAYS: tuple(Session),
+    Hours.WEEKDAYS: (Session.PRE, Session.REGULAR, Session.POST, Session.OVERNIGHT),
+    Hours.EXTENDED: (Session.PRE, Session.REGULAR, Session.POST),
+    Hours.REGULAR: (Session.REGULAR,),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Slow facts of one instrument. Costs are shares of the price; None means unknown, and nothing is traded there."""
+
+    cost: float | None = None
+    """Taker fee plus fixed costs at the reference size, per leg."""
+    traded: bool = False
+    max_age_ns: int = FOREVER_NS
+    source_error: float = 0.0
+    """For a share source: one sigma when fresh, as a share of the price."""
+    assumed_half_spread: float | None = None
+    """For a series with one price: the half-spread to fill at. None: it is watched and never filled."""
+    assumed_size: float = nan
+    """For a series with one price: units that may be taken per print."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beliefs:
+    """What a quote must be like to be believed. `inf` switches a gate off."""
+
+    max_reference_spread: float = inf
+    stub_move: float = inf
+    frozen_ns: int = FOREVER_NS
+    frozen_rows: int = 4
+    outlier_bps: float = inf
+    confirm_ns: int = 0
+    confirm_rows: int = 1
+    note_gap_ns: int = 60 * NS
+    """A refusal of the same instrument is told at most once in this time; it is always counted."""
+    max_error: float = inf
+    """One sigma, as a share of the price, above which a fair value is unknown."""
+    daily_vol: dict[str, float] | None = None
+    default_daily_vol: float = 0.0
+    judge: bool = True
+    """Compute premia. Off for a bare scan of edges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A wake condition of a strategy, as the scan sees it."""
+
+    kind: int
+    scope: int
+    """An underlying for an edge, an instrument for a premium or its significance."""
+    level: float
+
+
+class Columns:
+    """All columns of a universe.
+
+    Raises DataError through SessionTable where the table is broken. Shapes: I instruments, U underlyings, C coins.
+    """
+
+    def __init__(
+        self,
+        universe: Universe,
+        facts: Sequence[Facts],
+        beliefs: Beliefs,
+        sessions: SessionTable,
+        slots: Sequence[Slot] = (),
+    ) -> None:
+        """Columns before the first row: every price is absent, and the fair value unknown."""
+        self.universe = universe
+        self.underlyings = universe.underlyings()
+        self.coins = universe.coins()
+        self.facts = tuple(facts)
+        self.beliefs = beliefs
+        self.sessions = sessions
+        self.clock: VarianceClock = variance_clock(sessions)
+        self.session = Session.UNKNOWN
+        count, groups = len(universe), max(1, len(self.underlyings))
+        self.f: F8 = np.full((max(1, count), K.F_COLUMNS), nan)
+        self.k: I8 = np.zeros((max(1, count), K.K_COLUMNS), np.int64)
+        self.g: F8 = np.full((groups, K.G_COLUMNS), nan)
+        self.h: I8 = np.zeros((groups, K.H_COLUMNS), np.int64)
+        self.fx: F8 = np.full(max(1, len(self.coins)), nan)
+        self.refused: I8 = np.zeros((max(1, count), len(K.REFUSALS)), np.int64)
+        self.p: F8 = np.zeros(K.P_SCALARS)
+        self.q: I8 = np.zeros(K.Q_SCALARS, np.int64)
+        self.taken_bid: list[float] = [0.0] * count
+        self.taken_ask: list[float] = [0.0] * count
+        self.taken_prints: list[int] = [-1] * count
+        for number in range(count):
+            self._place(number)
+        self._group(slots)
+        self._judge_by(beliefs)
+        self._tail = (
+            self.f, self.k, self.g, self.h, self.fx, self.members, self.references,
+            self.slots, self.levels, self.refused, self.p, self.q,
+        )  # fmt: skip
+
+    def _place(self, number: int) -> None:
+        """The slow facts of one instrument."""
+        instrument, facts = self.universe[number], self.facts[number]
+        f, k = self.f[number], self.k[number]
+        role = {Role.TOKEN: K.JUDGED | K.TRADED, Role.SHARE: K.EVIDENCE, Role.COIN: K.COIN, Role.PERP: 0}[instrument.role]
+        k[K.ROLE] = role | (K.TRADED if facts.traded else 0)
+        k[K.UNDERLYING] = self.underlyings.index(instrument.underlying) if instrument.underlying else 0
+        k[K.MAX_AGE] = min(facts.max_age_ns, FOREVER_NS)
+        k[K.ONE_PRICE] = instrument.one_price
+        k[K.HOURS] = sum(1 << session for session in _HOURS[instrument.hours])
+        k[K.QUOTE_COIN] = -1 if instrument.quote == USD else self.coins.index(instrument.quote)
+        k[K.FX_COIN] = self.coins.index(instrument.coin) if instrument.role is Role.COIN else -1
+        cost = nan if facts.cost is None else facts.cost
+        spread = 0.0
+        if instrument.one_price:
+            spread = nan if facts.assumed_half_spread is None else facts.assumed_half_spread
+        f[K.BUY_COST], f[K.SELL_COST] = (1 + cost) * (1 + spread), (1 - cost) * (1 - spread)
+        f[K.USD_PER_UNIT] = 1.0 if instrument.quote == USD else nan
+        f[K.SOURCE_VAR] = facts.source_error**2
+        plain = instrument.role is not Role.TOKEN or instrument.unit_model is UnitModel.REBASING
+        self._worth(number, 1.0 if plain else nan if instrument.multiplier is None else instrument.multiplier)
+
+    def _worth(self, number: int, shares_per_unit: float) -> None:
+        """Sets what a unit is worth in shares, and what follows from it."""
+        f = self.f[number]
+        f[K.SHARES_PER_UNIT] = shares_per_unit
+        f[K.USD_PER_SHARE] = f[K.USD_PER_UNIT] / shares_per_unit
+        f[K.BUY_FACTOR] = f[K.USD_PER_SHARE] * f[K.BUY_COST]
+        f[K.SELL_FACTOR] = f[K.USD_PER_SHARE] * f[K.SELL_COST]
+
+    def _group(self, slots: Sequence[Slot]) -> None:
+        """Which instruments and triggers belong to which underlying."""
+        members: list[int] = []
+        references: list[int] = []
+        ordered: list[tuple[int, int, Slot]] = []
+        for group, name in enumerate(self.underlyings):
+            h = self.h[group]
+            h[K.SOURCE] = h[K.TOUCHED] = -1
+            h[K.MEMBER_FROM], h[K.REF_FROM] = len(members), len(references)
+            for number in self.universe.where(underlying=name):
+                role = self.k[number, K.ROLE]
+                if role & (K.TRADED | K.JUDGED):
+                    members.append(number)
+                if role & K.EVIDENCE:
+                    references.append(number)
+            h[K.MEMBER_TO], h[K.REF_TO] = len(members), len(references)
+        for at, slot in enumerate(slots):
+            group = slot.scope if slot.kind == K.SLOT_EDGE else int(self.k[slot.scope, K.UNDERLYING])
+            ordered.append((group, at, slot))
+        ordered.sort(key=lambda item: item[:2])
+        self.slot_of = {at: place for place, (_, at, _) in enumerate(ordered)}
+        """Where the caller's n-th slot stands in the arrays."""
+        self.slots: I8 = np.zeros((len(ordered), 4), np.int64)
+        self.levels: F8 = np.zeros(len(ordered))
+        for place, (_, _, slot) in enumerate(ordered):
+            self.slots[place, K.SLOT_KIND], self.slots[place, K.SLOT_SCOPE] = slot.kind, slot.scope
+            self.levels[place] = slot.level
+        for group in range(len(self.underlyings)):
+            places = [place for place, item in enumerate(ordered) if item[0] == group]
+            self.h[group, K.SLOT_FROM] = places[0] if places else 0
+            self.h[group, K.SLOT_TO] = places[-1] + 1 if places else 0
+        self.members: I8 = np.array(members, np.int64)
+        self.references: I8 = np.array(references, np.int64)
+
+    def _judge_by(self, beliefs: Beliefs) -> None:
+        """The gates and the growth of the error."""
+        volatility = beliefs.daily_vol or {}
+        for group, name in enumerate(self.underlyings):
+            self.g[group, K.VOL2] = volatility.get(name, beliefs.default_daily_vol) ** 2
+            self.g[group, K.FAIR_KEY] = inf
+        p, q = self.p, self.q
+        p[K.OUTLIER], p[K.MAX_SPREAD] = beliefs.outlier_bps / 1e4, beliefs.max_reference_spread
+        p[K.STUB_MOVE], p[K.MAX_VAR] = beliefs.stub_move, -1.0
+        q[K.FROZEN_NS], q[K.FROZEN_ROWS] = min(beliefs.frozen_ns, FOREVER_NS), beliefs.frozen_rows
+        q[K.CONFIRM_NS], q[K.CONFIRM_ROWS] = beliefs.confirm_ns, beliefs.confirm_rows
+        q[K.NOTE_GAP], q[K.PREMIA] = beliefs.note_gap_ns, beliefs.judge
+        gates = (beliefs.max_reference_spread, beliefs.stub_move, float(min(beliefs.frozen_ns, FOREVER_NS)))
+        q[K.GATED] = gates != (inf, inf, float(FOREVER_NS))
+
+    # --- the scan
+
+    def scan(self, rows: Rows, start: int, until: int) -> tuple[int, int]:
+        """Applies rows from `start`; returns (next row, why it stopped) as kernel.scan says."""
+        return K.scan(  # type: ignore[no-any-return]
+            start, until, rows.ts_recv, rows.instrument, rows.kind, rows.flags,
+            rows.bid, rows.ask, rows.bid_size, rows.ask_size, *self._tail,
+        )  # fmt: skip
+
+    def enter_session(self, ns: int) -> int:
+        """Makes the session of `ns` the one in force; returns the moment of the next change (NEVER where none is).
+
+        In an unknown session every fair value is unknown and no source is believed.
+        """
+        self.session = self.sessions.at(ns)
+        known = self.session is not Session.UNKNOWN
+        place = max(0, int(np.searchsorted(self.clock.edges, ns, side="right")) - 1) if known else 0
+        self.p[K.CLOCK] = self.clock.days[place] if known else 0.0
+        self.p[K.CLOCK_RATE] = self.clock.rates[place] if known else 0.0
+        self.q[K.CLOCK_TS] = self.clock.edges[place] if known else ns
+        self.q[K.SESSION_BIT] = 1 << self.session if known else 0
+        self.p[K.MAX_VAR] = self.beliefs.max_error**2 if known else -1.0
+        return self.sessions.next_change(ns)
+
+    def set_shares_per_unit(self, number: int, shares: float) -> None:
+        """A unit is now worth so many shares; the last quote was in the old unit, so it is forgotten."""
+        self._worth(number, shares)
+        f = self.f[number]
+        f[[K.BID, K.ASK, K.BID_SIZE, K.ASK_SIZE, K.MID_USD, K.NET_ASK, K.NET_BID]] = nan
+        f[[K.PREMIUM, K.SELL_PREMIUM, K.BUY_PREMIUM]] = nan
+        self.k[number, K.EXPIRES] = 0
+
+    def permit(self, number: int, *, buy_from: int, sell_from: int) -> None:
+        """From when an instrument may be bought and sold (ns UTC); NEVER means it may not."""
+        self.k[number, K.BUY_FROM], self.k[number, K.SELL_FROM] = buy_from, sell_from
+
+    # --- readings
+
+    @property
+    def now(self) -> int:
+        """`ts_recv` of the last row that the scan looked at."""
+        return int(self.q[K.NOW])
+
+    def variance(self, group: int, now: int) -> float:
+        """Variance of log fair value at `now`; above the limit, or nan, means unknown."""
+        clock = self.p[K.CLOCK] + self.p[K.CLOCK_RATE] * float(now - self.q[K.CLOCK_TS])
+        return float(self.g[group, K.FAIR_KEY] + self.g[group, K.VOL2] * clock)
+
+    def fair(self, group: int, now: int) -> FairValue | None:
+        """Fair value of one share of an underlying at `now`, or None where it is unknown."""
+        price, variance = float(self.g[group, K.FAIR]), self.variance(group, now)
+        if not (price > 0 and variance <= self.p[K.MAX_VAR]):
+            return None
+        return FairValue(
+            price=price,
+            error=price * sqrt(max(variance, 0.0)),
+            source=int(self.h[group, K.SOURCE]),
+            as_of=int(self.h[group, K.AS_OF]),
+        )
+
+    def best_pair(self, group: int, now: int) -> tuple[int, int, float]:
+        """(buy at, sell at, edge in bps) of the best eligible pair at `now`; (-1, -1, nan) where there is none."""
+        cheapest, dearest, buy, sell = inf, -inf, -1, -1
+        for number in self.members[self.h[group, K.MEMBER_FROM] : self.h[group, K.MEMBER_TO]].tolist():
+            f, k = self.f[number], self.k[number]
+            if now <= k[K.EXPIRES]:
+                if now >= k[K.BUY_FROM] and f[K.NET_ASK] < cheapest:
+                    cheapest, buy = float(f[K.NET_ASK]), number
+                if now >= k[K.SELL_FROM] and f[K.NET_BID] > dearest:
+                    dearest, sell = float(f[K.NET_BID]), number
+        if buy < 0 or sell < 0 or buy == sell:
+            return -1, -1, nan
+        return buy, sell, (dearest - cheapest) * float(self.g[group, K.FAIR_SCALE])
+
+    def group(self, number: int) -> int:
+        """The underlying's number of an instrument."""
+        return int(self.k[number, K.UNDERLYING])
+
+    def left(self, number: int, *, bid: bool) -> float:
+        """Units still there at the best bid or ask: what was seen less what we took since; nan where unknown."""
+        if self.universe[number].one_price:
+            seen = self.facts[number].assumed_size
+        else:
+            seen = float(self.f[number, K.BID_SIZE if bid else K.ASK_SIZE])
+        if isnan(seen) or self.taken_prints[number] != self.k[number, K.PRINTS]:
+            return seen
+        return max(0.0, seen - (self.taken_bid if bid else self.taken_ask)[number])
+
+    def take(self, number: int, units: float, *, bid: bool) -> None:
+        """We consumed units at the best bid or ask; they stay consumed until the venue prints again."""
+        prints = int(self.k[number, K.PRINTS])
+        if self.taken_prints[number] != prints:
+            self.taken_prints[number] = prints
+            self.taken_bid[number] = self.taken_ask[number] = 0.0
+        taken = self.taken_bid if bid else self.taken_ask
+        taken[number] += units
+
+    def mark_usd(self, number: int) -> float:
+        """USD per unit at the last mid; nan where unknown."""
+        f = self.f[number]
+        return float(0.5 * (f[K.BID] + f[K.ASK]) * f[K.USD_PER_UNIT])
+
+    def known_fx(self, number: int) -> float:
+        """USD per quote currency of an instrument; nan where unknown."""
+        usd = float(self.f[number, K.USD_PER_UNIT])
+        return usd if isfinite(usd) else nan
+
+    # Names for people, metrics and tests; views, not copies.
+    bid = property(lambda self: self.f[:, K.BID])
+    ask = property(lambda self: self.f[:, K.ASK])
+    bid_size = property(lambda self: self.f[:, K.BID_SIZE])
+    ask_size = property(lambda self: self.f[:, K.ASK_SIZE])
+    mid_usd = property(lambda self: self.f[:, K.MID_USD])
+    ts = property(lambda self: self.k[:, K.TS])
+    prints = property(lambda self: self.k[:, K.PRINTS])
+    premium_bps = property(lambda self: self.f[:, K.PREMIUM])
+    sell_premium_bps = property(lambda self: self.f[:, K.SELL_PREMIUM])
+    buy_premium_bps = property(lambda self: self.f[:, K.BUY_PREMIUM])
+    usd_per_share = property(lambda self: self.f[:, K.USD_PER_SHARE])
+    shares_per_unit = property(lambda self: self.f[:, K.SHARES_PER_UNIT])
+    refusal = property(lambda self: self.k[:, K.REFUSAL])
+    expires = property(lambda self: self.k[:, K.EXPIRES])
+    fair_price = property(lambda self: self.g[:, K.FAIR])
+    fair_source = property(lambda self: self.h[:, K.SOURCE])
+    fair_as_of = property(lambda self: self.h[:, K.AS_OF])
+    edge_bps = property(lambda self: self.g[:, K.EDGE])
+

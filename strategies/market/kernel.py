@@ -1,0 +1,442 @@
+"""The scan: one compiled pass over rows that keeps the columns true and stops when somebody should think.
+
+Everything compiled stands here, with the numbers of the columns, because the compiler's cache does not see changes in
+other files. The readable twin of these rules is strategies/market/twin.py; the meaning of each column is said in
+strategies/market/columns.py. All arrays are changed in place; nothing is allocated.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numba import njit, types
+
+# --- floats of an instrument: f[instrument, column]
+BID, ASK, BID_SIZE, ASK_SIZE, MID_USD, NET_ASK, NET_BID, PREMIUM, SELL_PREMIUM, BUY_PREMIUM = range(10)
+USD_PER_UNIT, USD_PER_SHARE, BUY_FACTOR, SELL_FACTOR, BUY_COST, SELL_COST, SHARES_PER_UNIT = range(10, 17)
+REF_MID, REF_VAR, REF_KEY, SOURCE_VAR, LAST_BID, LAST_ASK = range(17, 23)
+F_COLUMNS: Final = 24
+
+# --- integers of an instrument: k[instrument, column]
+ROLE, UNDERLYING, TS, PRINTS, MAX_AGE, BUY_FROM, SELL_FROM, ONE_PRICE = range(8)
+REFUSAL, NOTE_FROM, CHANGED_TS, SAME_ROWS, SUSPECT_SINCE, SUSPECT_ROWS, CONFIRMED, HOURS, REF_TS = range(8, 17)
+QUOTE_COIN, FX_COIN, TOLD, EXPIRES, CALM = range(17, 22)
+K_COLUMNS: Final = 24
+
+# --- floats and integers of an underlying: g[underlying, column], h[underlying, column]
+FAIR, FAIR_SCALE, FAIR_KEY, VOL2, EDGE, LOW, HIGH, WAKE_EDGE = range(8)
+G_COLUMNS: Final = 8
+SOURCE, AS_OF, MEMBER_FROM, MEMBER_TO, REF_FROM, REF_TO, SLOT_FROM, SLOT_TO, TOUCHED, OTHER_SLOTS = range(10)
+H_COLUMNS: Final = 16
+
+# --- triggers: slot_f[slot] is the level; slots[slot, column]
+SLOT_KIND, SLOT_SCOPE, SLOT_NOT_BEFORE, SLOT_FIRED = range(4)
+SLOT_EDGE, SLOT_PREMIUM, SLOT_SIGNIFICANCE = range(3)
+
+# --- scalars: p floats, q integers
+CLOCK, CLOCK_RATE, OUTLIER, MAX_VAR, MAX_SPREAD, STUB_MOVE = range(6)
+P_SCALARS: Final = 8
+CLOCK_TS, SESSION_BIT, FROZEN_NS, FROZEN_ROWS, CONFIRM_NS, CONFIRM_ROWS, NOTE_GAP, PREMIA, NOW, ACCEPTED, GATED = range(11)
+Q_SCALARS: Final = 12
+
+# --- why a row was not believed: codes of k[:, REFUSAL] and columns of `refused`
+OK, NOT_FINITE, NOT_POSITIVE, CROSSED, WIDE, STUB, FROZEN, HALT, OUT_OF_HOURS, OUTLIER_PRINT, FX_UNKNOWN = range(11)
+REFUSALS: Final = (
+    "ok",
+    "not_finite",
+    "not_positive",
+    "crossed",
+    "wide",
+    "stub",
+    "frozen",
+    "halted",
+    "out_of_hours",
+    "outlier",
+    "fx_unknown",
+)
+
+# --- why the scan stopped (bits)
+END, TRIGGER, DUE, NOTICE = 0, 1, 2, 4
+
+# --- bits of k[:, ROLE]
+JUDGED, TRADED, EVIDENCE, COIN = 1, 2, 4, 8
+
+_QUOTE, _TRADE, _DEPTH, _POOL, _REFERENCE, _FX = 0, 1, 2, 3, 4, 5
+_SESSION, _MULTIPLIER, _FILL, _CONVERSION, _HEALTH = 6, 7, 11, 12, 13
+_SUPERSEDED, _ONE_PRICE, _HALTED = 1, 2, 4
+
+_i8 = types.Array(types.int64, 1, "C", readonly=True)
+_i4 = types.Array(types.int32, 1, "C", readonly=True)
+_i2 = types.Array(types.int16, 1, "C", readonly=True)
+_f8 = types.Array(types.float64, 1, "C", readonly=True)
+_F = types.float64[:, ::1]
+_K = types.int64[:, ::1]
+_V = types.float64[::1]
+_W = types.int64[::1]
+
+
+@njit(types.int64(types.float64, types.float64, types.int64), cache=True)
+def _implausible(bid, ask, flags):  # type: ignore[no-untyped-def]
+    """Which refusal a pair of prices deserves by itself, or OK."""
+    if bid > 0.0 and ask < np.inf and (bid < ask or (flags & _ONE_PRICE and bid == ask)):
+        return OK
+    if not (-np.inf < bid < np.inf and -np.inf < ask < np.inf):
+        return NOT_FINITE
+    return CROSSED if bid > 0.0 and ask > 0.0 else NOT_POSITIVE
+
+
+@njit(types.void(types.uint64, _F, _K), cache=True)
+def price(i, f, k):  # type: ignore[no-untyped-def]
+    """Prices of one instrument in USD per share: its mid, and what a buyer pays and a seller gets after costs."""
+    bid, ask = f[i, BID], f[i, ASK]
+    f[i, MID_USD] = 0.5 * (bid + ask) * f[i, USD_PER_SHARE]
+    if bid < ask or k[i, ONE_PRICE] == 1:
+        f[i, NET_ASK] = ask * f[i, BUY_FACTOR]
+        f[i, NET_BID] = bid * f[i, SELL_FACTOR]
+    else:
+        f[i, NET_ASK] = np.nan
+        f[i, NET_BID] = np.nan
+
+
+@njit(types.float64(types.uint64, types.int64, types.int64, _W, _F, _K, _F, _K), cache=True)
+def _edge(u, now, last, members, f, k, g, h):  # type: ignore[no-untyped-def]
+    """Best edge of one underlying at `now`, bps: dearest eligible bid less cheapest eligible ask, after costs.
+
+    Also sets the bounds LOW and HIGH that no eligible price can beat until a row does: over every instrument that
+    may become eligible by `last`, whatever its age now.
+    """
+    cheapest, dearest, low, high = np.inf, -np.inf, np.inf, -np.inf
+    for at in range(np.uint64(h[u, MEMBER_FROM]), np.uint64(h[u, MEMBER_TO])):
+        j = np.uint64(members[at])
+        ask, bid = f[j, NET_ASK], f[j, NET_BID]
+        fresh = now <= k[j, EXPIRES]
+        if last >= k[j, BUY_FROM]:
+            low = min(low, ask) if ask == ask else low
+            if fresh and now >= k[j, BUY_FROM] and ask < cheapest:
+                cheapest = ask
+        if last >= k[j, SELL_FROM]:
+            high = max(high, bid) if bid == bid else high
+            if fresh and now >= k[j, SELL_FROM] and bid > dearest:
+                dearest = bid
+    g[u, LOW], g[u, HIGH] = low, high
+    edge = (dearest - cheapest) * g[u, FAIR_SCALE]
+    g[u, EDGE] = edge
+    return edge
+
+
+@njit(types.void(types.uint64, _W, _F, _F, _K), cache=True)
+def premia(u, members, f, g, h):  # type: ignore[no-untyped-def]
+    """All premia of one underlying, bps of the fair value of its share; an unknown fair value makes them unknown."""
+    scale = g[u, FAIR_SCALE]
+    for at in range(np.uint64(h[u, MEMBER_FROM]), np.uint64(h[u, MEMBER_TO])):
+        j = np.uint64(members[at])
+        f[j, PREMIUM] = f[j, MID_USD] * scale - 1e4
+        f[j, SELL_PREMIUM] = f[j, NET_BID] * scale - 1e4
+        f[j, BUY_PREMIUM] = f[j, NET_ASK] * scale - 1e4
+
+
+@njit(types.void(types.uint64, _W, _F, _K, _F, _K), cache=True)
+def _choose_source(u, references, f, k, g, h):  # type: ignore[no-untyped-def]
+    """The fair value of one underlying: the believed source with the smallest error, or unknown where none is left."""
+    key, source = np.inf, np.int64(-1)
+    for at in range(np.uint64(h[u, REF_FROM]), np.uint64(h[u, REF_TO])):
+        j = np.uint64(references[at])
+        if k[j, REFUSAL] == OK and f[j, REF_KEY] < key:
+            key, source = f[j, REF_KEY], np.int64(j)
+    h[u, SOURCE] = source
+    g[u, FAIR_KEY] = key
+    if source >= 0:
+        g[u, FAIR] = f[np.uint64(source), REF_MID]
+        g[u, FAIR_SCALE] = 1e4 / g[u, FAIR]
+        h[u, AS_OF] = k[np.uint64(source), REF_TS]
+    else:
+        g[u, FAIR] = np.nan
+        g[u, FAIR_SCALE] = np.nan
+
+
+@njit(types.boolean(types.uint64, types.int64, types.int64, types.float64, _W, _K, _V, _F, _K, _F, _K), cache=True)
+def _fires(u, now, last, var, members, slots, slot_f, f, k, g, h):  # type: ignore[no-untyped-def]
+    """Marks the triggers of one underlying that fire now; True where any does."""
+    edge = _edge(u, now, last, members, f, k, g, h)
+    fired = False
+    for s in range(np.uint64(h[u, SLOT_FROM]), np.uint64(h[u, SLOT_TO])):
+        if slots[s, SLOT_KIND] == SLOT_EDGE:
+            hit = edge > slot_f[s]
+        else:
+            premium = f[np.uint64(slots[s, SLOT_SCOPE]), MID_USD] * g[u, FAIR_SCALE] - 1e4
+            if slots[s, SLOT_KIND] == SLOT_PREMIUM:
+                hit = abs(premium) > slot_f[s]
+            else:
+                hit = premium * premium > slot_f[s] * slot_f[s] * var * 1e8
+        if hit and now >= slots[s, SLOT_NOT_BEFORE]:
+            slots[s, SLOT_FIRED] = 1
+            fired = True
+    return fired
+
+
+@njit(types.boolean(types.uint64, types.int64, _K, _V, _W), cache=True)
+def _stands(i, now, k, p, q):  # type: ignore[no-untyped-def]
+    """Counts one more suspicious print of an instrument; True once it has stood long and often enough."""
+    if k[i, SUSPECT_ROWS] == 0:
+        k[i, SUSPECT_SINCE] = now
+    k[i, SUSPECT_ROWS] += 1
+    return k[i, SUSPECT_ROWS] >= q[CONFIRM_ROWS] and now - k[i, SUSPECT_SINCE] >= q[CONFIRM_NS]
+
+
+@njit(types.boolean(types.uint64, types.int64, types.int64, _K, _K, _W), cache=True)
+def _note(i, now, code, k, refused, q):  # type: ignore[no-untyped-def]
+    """Remembers whether an instrument is believed; True where that is news: once a gap, and the way back from it."""
+    if code != OK:
+        refused[i, np.uint64(code)] += 1
+    if code == k[i, REFUSAL] or code == OUT_OF_HOURS:
+        return False
+    k[i, REFUSAL] = code
+    if code == OK:
+        told = k[i, TOLD] == 1
+        k[i, TOLD] = 0
+        return told
+    if now < k[i, NOTE_FROM]:
+        return False
+    k[i, NOTE_FROM] = now + q[NOTE_GAP]
+    k[i, TOLD] = 1
+    return True
+
+
+@njit(types.void(types.uint64, types.float64, _V, _F, _K), cache=True)
+def _new_fx(c, usd, fx, f, k):  # type: ignore[no-untyped-def]
+    """A coin has a new price: every instrument quoted in it is worth something else in USD."""
+    fx[c] = usd
+    for j in range(np.uint64(f.shape[0])):
+        if np.uint64(k[j, QUOTE_COIN]) == c:
+            f[j, USD_PER_UNIT] = usd
+            share = usd / f[j, SHARES_PER_UNIT]
+            f[j, USD_PER_SHARE] = share
+            f[j, BUY_FACTOR] = share * f[j, BUY_COST]
+            f[j, SELL_FACTOR] = share * f[j, SELL_COST]
+            price(j, f, k)
+
+
+_SIGNATURE = types.UniTuple(types.int64, 2)(
+    types.int64, types.int64, _i8, _i4, _i2, _i2, _f8, _f8, _f8, _f8,
+    _F, _K, _F, _K, _V, _W, _W, _K, _V, _K, _V, _W,
+)  # fmt: skip
+
+
+@njit(_SIGNATURE, cache=True)
+def scan(  # type: ignore[no-untyped-def]
+    start, until, ts, instrument, kind, flags, bid, ask, bid_size, ask_size,
+    f, k, g, h, fx, members, references, slots, slot_f, refused, p, q,
+):  # fmt: skip
+    """Applies rows from `start`; returns (next row, why it stopped).
+
+    Stops after a row on which a trigger fires (TRIGGER) or that Python must see (NOTICE), before the first row with
+    ts > `until` (DUE), or at the end of the block (END). Rows are in order of ts. An instrument number out of range
+    is skipped and counted in refused[0, OK] (the door refuses them; this is the last guard). The path of an accepted
+    quote is written out here on purpose: handing arrays to a helper costs more than the work (measured: 2 x).
+
+    A row updates its own token's prices and premia at once. What a new fair value does to the premia of the other
+    tokens, and the exact best edge, are written when the scan stops, which is when somebody can look; until then two
+    bounds (LOW, HIGH) prove that no edge trigger can fire, or the exact edge is worked out and decides.
+    """
+    n = np.uint64(f.shape[0])
+    clock_0, rate, clock_ts, session = p[CLOCK], p[CLOCK_RATE], q[CLOCK_TS], q[SESSION_BIT]
+    max_var, outlier, max_spread, stub_move = p[MAX_VAR], p[OUTLIER], p[MAX_SPREAD], p[STUB_MOVE]
+    frozen_rows, frozen_ns, judging, gated = q[FROZEN_ROWS], q[FROZEN_NS], q[PREMIA] == 1, q[GATED] == 1
+    accepted, now, why = q[ACCEPTED], q[NOW], END
+    at, end = np.uint64(start), np.uint64(len(ts))
+    last = min(until, ts[end - np.uint64(1)]) if at < end else now
+    for v in range(np.uint64(g.shape[0])):
+        g[v, LOW], g[v, HIGH], g[v, WAKE_EDGE], h[v, OTHER_SLOTS] = -np.inf, np.inf, np.inf, 0
+        for s in range(np.uint64(h[v, SLOT_FROM]), np.uint64(h[v, SLOT_TO])):
+            if slots[s, SLOT_NOT_BEFORE] <= last:
+                if slots[s, SLOT_KIND] == SLOT_EDGE:
+                    g[v, WAKE_EDGE] = min(g[v, WAKE_EDGE], slot_f[s])
+                else:
+                    h[v, OTHER_SLOTS] = 1
+    while at < end:
+        t = ts[at]
+        if t > until:
+            why = DUE
+            break
+        now = t
+        row = at
+        at += np.uint64(1)
+        i = np.uint64(instrument[row])
+        what, flag = kind[row], flags[row]
+        b, a = bid[row], ask[row]
+        if i >= n:
+            refused[0, OK] += 1
+            continue
+        if what == _QUOTE and flag == 0 and k[i, CALM] == 1 and b > 0.0 and b < a and a < np.inf:
+            # The path of nearly every row: a token with a book that nothing speaks against.
+            u = np.uint64(k[i, UNDERLYING])
+            fair = g[u, FAIR]
+            usd = 0.5 * (b + a) * f[i, USD_PER_SHARE]
+            if not abs(usd - fair) > outlier * fair:
+                accepted += 1
+                f[i, BID], f[i, ASK] = b, a
+                f[i, BID_SIZE], f[i, ASK_SIZE] = bid_size[row], ask_size[row]
+                f[i, MID_USD] = usd
+                net_ask, net_bid = a * f[i, BUY_FACTOR], b * f[i, SELL_FACTOR]
+                f[i, NET_ASK], f[i, NET_BID] = net_ask, net_bid
+                k[i, TS] = t
+                k[i, EXPIRES] = t + k[i, MAX_AGE]
+                k[i, PRINTS] += 1
+                h[u, TOUCHED] = t
+                if judging:
+                    scale = g[u, FAIR_SCALE]
+                    f[i, PREMIUM] = usd * scale - 1e4
+                    f[i, SELL_PREMIUM] = net_bid * scale - 1e4
+                    f[i, BUY_PREMIUM] = net_ask * scale - 1e4
+                low, high = g[u, LOW], g[u, HIGH]
+                if net_ask < low and last >= k[i, BUY_FROM]:
+                    low = net_ask
+                    g[u, LOW] = low
+                if net_bid > high and last >= k[i, SELL_FROM]:
+                    high = net_bid
+                    g[u, HIGH] = high
+                if (high - low) * 1e4 > g[u, WAKE_EDGE] * fair or h[u, OTHER_SLOTS] == 1:
+                    clock = clock_0 + rate * np.float64(t - clock_ts)
+                    var = g[u, FAIR_KEY] + g[u, VOL2] * clock
+                    if var <= max_var and _fires(u, t, last, var, members, slots, slot_f, f, k, g, h):
+                        why = TRIGGER
+                        break
+                continue
+        if flag & _SUPERSEDED:
+            continue
+        role = k[i, ROLE]
+        if what == _QUOTE or (_DEPTH <= what <= _REFERENCE) or (what == _TRADE and k[i, ONE_PRICE] == 1):
+            u = np.uint64(k[i, UNDERLYING])
+            clock = clock_0 + rate * np.float64(t - clock_ts) if judging else 0.0
+            mid = 0.5 * (b + a)
+            usd = mid * f[i, USD_PER_SHARE]
+            code = OK
+            if not (b > 0.0 and b < a and a < np.inf):
+                code = _implausible(b, a, flag)
+            if code != OK:
+                pass
+            elif role & EVIDENCE:
+                if flag & _HALTED:
+                    code = HALT
+                elif (k[i, HOURS] & session) == 0:
+                    code = OUT_OF_HOURS
+                    k[i, CHANGED_TS] = t
+                    k[i, SAME_ROWS] = 0
+                elif not usd < np.inf:
+                    code = FX_UNKNOWN
+                elif gated:
+                    if b == f[i, LAST_BID] and a == f[i, LAST_ASK]:
+                        k[i, SAME_ROWS] += 1
+                    else:
+                        k[i, SAME_ROWS] = 0
+                        k[i, CHANGED_TS] = t
+                        f[i, LAST_BID], f[i, LAST_ASK] = b, a
+                    standing = f[i, REF_MID]
+                    if a >= 2.0 * b:
+                        code = STUB
+                    elif a - b > max_spread * mid:
+                        code = WIDE
+                    elif k[i, SAME_ROWS] >= frozen_rows and t - k[i, CHANGED_TS] >= frozen_ns:
+                        code = FROZEN
+                    elif abs(usd - standing) > stub_move * standing:
+                        if not _stands(i, t, k, p, q):
+                            code = STUB
+                    else:
+                        k[i, SUSPECT_ROWS] = 0
+                if code == OK:
+                    half = (a - b) / (3.0 * mid) if judging else 0.0
+                    f[i, REF_MID] = usd
+                    f[i, REF_VAR] = f[i, SOURCE_VAR] + half * half
+                    f[i, REF_KEY] = f[i, REF_VAR] - g[u, VOL2] * clock
+                    k[i, REF_TS] = t
+            elif abs(usd - g[u, FAIR]) > outlier * g[u, FAIR]:
+                if k[i, CONFIRMED] == 0:
+                    if _stands(i, t, k, p, q):
+                        k[i, CONFIRMED] = 1
+                    else:
+                        code = OUTLIER_PRINT
+            elif k[i, SUSPECT_ROWS] != 0:
+                k[i, SUSPECT_ROWS] = 0
+                k[i, CONFIRMED] = 0
+            if code != OK or k[i, REFUSAL] != OK:
+                if _note(i, t, code, k, refused, q):
+                    why = NOTICE
+                k[i, CALM] = 0
+                if code != OK:
+                    if code != OUT_OF_HOURS and h[u, SOURCE] == np.int64(i):
+                        _choose_source(u, references, f, k, g, h)
+                        h[u, TOUCHED] = t
+                    if why != END:
+                        break
+                    continue
+            accepted += 1
+            k[i, CALM] = role & (EVIDENCE | COIN) == 0 and k[i, SUSPECT_ROWS] == 0
+            f[i, BID], f[i, ASK] = b, a
+            f[i, BID_SIZE], f[i, ASK_SIZE] = bid_size[row], ask_size[row]
+            k[i, TS] = t
+            k[i, EXPIRES] = t + k[i, MAX_AGE] if flag & _HALTED == 0 else 0
+            k[i, PRINTS] += 1
+            f[i, MID_USD] = usd
+            if b < a:
+                f[i, NET_ASK] = a * f[i, BUY_FACTOR]
+                f[i, NET_BID] = b * f[i, SELL_FACTOR]
+            else:
+                price(i, f, k)
+            if role & EVIDENCE:
+                key, source = f[i, REF_KEY], h[u, SOURCE]
+                alone = h[u, REF_TO] - h[u, REF_FROM] == 1
+                if alone or key < g[u, FAIR_KEY] or (key == g[u, FAIR_KEY] and np.int64(i) <= source):
+                    h[u, SOURCE], h[u, AS_OF] = np.int64(i), t
+                    g[u, FAIR_KEY], g[u, FAIR], g[u, FAIR_SCALE] = key, usd, 1e4 / usd
+                elif source == np.int64(i):
+                    _choose_source(u, references, f, k, g, h)
+            h[u, TOUCHED] = t
+            low, high = g[u, LOW], g[u, HIGH]
+            if f[i, NET_ASK] < low and last >= k[i, BUY_FROM]:
+                low = f[i, NET_ASK]
+                g[u, LOW] = low
+            if f[i, NET_BID] > high and last >= k[i, SELL_FROM]:
+                high = f[i, NET_BID]
+                g[u, HIGH] = high
+            if (high - low) * 1e4 > g[u, WAKE_EDGE] * g[u, FAIR] or h[u, OTHER_SLOTS] == 1:
+                var = g[u, FAIR_KEY] + g[u, VOL2] * clock
+                if var <= max_var and _fires(u, t, last, var, members, slots, slot_f, f, k, g, h):
+                    why |= TRIGGER
+            if why != END:
+                break
+        elif what == _FX and role & COIN:
+            code = _implausible(b, a, flag)
+            usd = 0.5 * (b + a) * f[i, USD_PER_UNIT]
+            if code == OK and not usd < np.inf:
+                code = FX_UNKNOWN
+            if (code != OK or k[i, REFUSAL] != OK) and _note(i, t, code, k, refused, q):
+                why = NOTICE
+            if code == OK:
+                accepted += 1
+                f[i, BID], f[i, ASK], f[i, MID_USD] = b, a, usd
+                f[i, BID_SIZE], f[i, ASK_SIZE] = bid_size[row], ask_size[row]
+                k[i, TS] = t
+                k[i, EXPIRES] = t + k[i, MAX_AGE]
+                k[i, PRINTS] += 1
+                _new_fx(np.uint64(k[i, FX_COIN]), usd, fx, f, k)
+                clock = clock_0 + rate * np.float64(t - clock_ts)
+                for v in range(np.uint64(g.shape[0])):
+                    h[v, TOUCHED] = t
+                    g[v, LOW], g[v, HIGH] = -np.inf, np.inf
+                    var = g[v, FAIR_KEY] + g[v, VOL2] * clock
+                    if var <= max_var and _fires(v, t, last, var, members, slots, slot_f, f, k, g, h):
+                        why |= TRIGGER
+            if why != END:
+                break
+        elif what == _MULTIPLIER or what == _SESSION or what == _HEALTH or what == _FILL or what == _CONVERSION:
+            why = NOTICE
+            break
+    for v in range(np.uint64(g.shape[0])):
+        if h[v, TOUCHED] >= 0:
+            _edge(v, h[v, TOUCHED], last, members, f, k, g, h)
+            if judging:
+                premia(v, members, f, g, h)
+            h[v, TOUCHED] = -1
+    q[ACCEPTED], q[NOW] = accepted, now
+    return np.int64(at), np.int64(why)
