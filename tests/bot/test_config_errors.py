@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.cli import main
 from bot.config_file import load, read
@@ -180,3 +183,30 @@ def test_mistakes_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert {"schema": 1, "ok": False, "exit_code": 3} == {k: said[k] for k in ("schema", "ok", "exit_code")}
     (mistake,) = said["mistakes"]
     assert ("config.toml", 2, "run", "sed") == tuple(mistake[k] for k in ("file", "line", "table", "key"))
+
+
+EXAMPLE = (Path(__file__).resolve().parents[2] / "config.example.toml").read_text(encoding="utf-8")
+SLIPS = st.one_of(
+    st.tuples(st.integers(0, len(EXAMPLE)), st.integers(0, 12), st.text("=\"[]{}.,#\n'\\ 0-xa_é", max_size=4)),
+    st.tuples(st.integers(0, len(EXAMPLE)), st.integers(0, 400), st.just("")),
+)
+
+
+@given(st.lists(SLIPS, min_size=1, max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_no_slip_is_beyond_words(slips: list[tuple[int, int, str]]) -> None:
+    """
+    Whatever is cut from a config or typed into it, it is either sound or told with lines that exist.
+    """
+    text = EXAMPLE
+    for at, cut, typed in slips:
+        text = text[:at] + typed + text[at + cut :]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "config.toml"
+        path.write_text(text, encoding="utf-8")
+        try:
+            load(path, credentials=False)
+        except ConfigError as error:
+            assert error.mistakes
+            assert all(1 <= m.line <= text.count("\n") + 1 for m in error.mistakes)
+            assert all(m.what and m.write for m in error.mistakes)
