@@ -68,7 +68,7 @@ class Show:
             "until": utc(picture.now_ns),
             "rows": rows,
             "steps": picture.steps,
-            "premia": msgspec.to_builtins(picture.tokens),
+            "premia": list(msgspec.to_builtins(picture.tokens)),
             "refusals": {"rows": dict(refused_rows), "orders": dict(refused_orders)},
             "peg": {"now": {line.instrument: line.peg_state for line in picture.tokens}, "changes": peg},
             "fills": self.fills,

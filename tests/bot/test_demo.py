@@ -1,0 +1,56 @@
+"""`pegline demo`: it ends by itself, prints JSON alone on stdout, and loads nothing that a newcomer need not have."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from bot.cli import main
+from bot.commands.demo import demo_config
+from connectors.instruments import Role
+from connectors.simulated.cast import universe
+
+FORBIDDEN = ("ccxt", "web3", "yfinance", "solders", "pandas")
+
+
+def test_the_demo_config_names_what_the_world_has():
+    """Every instrument and venue of the world is in the config with its role, and none that it lacks."""
+    config = demo_config(1, None)
+    assert {i.name for i in universe()} == set(config.instruments)
+    assert {i.venue for i in universe()} == set(config.venues)
+    for instrument in universe():
+        table = config.instruments[instrument.name]
+        assert instrument.role.name.lower() == table.role and instrument.underlying == table.underlying
+        assert instrument.quote == table.quote and instrument.hours.value == table.hours
+        assert instrument.witness == table.witness and instrument.coin == table.coin
+        if instrument.role is Role.TOKEN:
+            assert instrument.unit_model is not None and instrument.unit_model.value == table.unit_model
+            assert (instrument.token, instrument.multiplier) == (table.token, table.multiplier)
+
+
+def test_demo_ends_by_itself_with_json_and_without_heavy_packages():
+    """In a process of its own: exit 0, stdout is one JSON object with trades and premia, nothing heavy is loaded."""
+    code = (
+        "import sys; from bot.cli import main; code = main(['demo', '--seconds', '2', '--seed', '3', '--json']);"
+        f"print([name for name in {FORBIDDEN!r} if name in sys.modules], file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    assert 0 == done.returncode, done.stderr
+    result = json.loads(done.stdout)
+    assert "[]" == done.stderr.splitlines()[-1]
+    assert result["pnl"]["trades"] > 0 and result["told"]["trade"] == result["pnl"]["trades"]
+    assert all(line["reason"] or line["premium_bps"] is not None for line in result["premia"])
+    assert {"import", "kernel", "first_premium", "total"} == set(result["timing_s"])
+
+
+@pytest.mark.parametrize(
+    "words", [("--no-fault", "flood"), ("--seconds", "0"), ("--seconds", "5", "--speed", "9"), ("--seed", "-1")]
+)
+def test_what_cannot_be_meant_is_refused(words, capsys):
+    """An unknown fault, no time, two paces and a negative seed are told on stderr, with nothing on stdout."""
+    assert 0 != main(["demo", *words, "--json"])
+    said = capsys.readouterr()
+    assert "" == said.out and "pegline:" in said.err

@@ -1,0 +1,69 @@
+"""A short run of the real engine over the simulated market, for the tests of what monitoring makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.assembly import Assembly, assemble, paper
+from bot.commands.demo import Digest, demo_config
+from bot.sessions import load_sessions
+from bot.show import Show
+from connectors.events import Rows
+from connectors.simulated.faults import Faults
+from connectors.simulated.world import World, simulate
+from monitoring.desk import Desk
+from monitoring.facts import Facts, FeedState
+from strategies.base import Step
+
+FEEDS = (
+    FeedState(venue="sim-alpha", feed="simulated", up=True, messages=12),
+    FeedState(venue="sim-beta", feed="simulated", up=False, messages=3, rejected={"crossed": 2}),
+)
+
+
+@dataclass
+class Played:
+    """A run and everything that watched it."""
+
+    world: World
+    assembly: Assembly
+    desk: Desk
+    show: Show
+    steps: list[Step]
+    hash: str
+
+
+def begun(world: World, *, feeds: Sequence[FeedState] = FEEDS) -> Played:
+    """The engine over a world, before its first row."""
+    config, steps = demo_config(1, None), []
+    assembly = assemble(
+        config,
+        world.universe,
+        load_sessions(),
+        Digest(),
+        executor=paper(config, world.universe, 1),
+        seed=1,
+        on_step=[lambda step: (steps.append(step), show.on_step(step))[0]],
+    )
+    facts = Facts(
+        version="1.2.3",
+        mode="dry_run",
+        strategies=("cross_venue",),
+        warn_bps=dict(config.strategies.peg_watch.warn_bps),
+        venue_kinds={name: table.kind for name, table in config.venues.items()},
+    )
+    desk = Desk(assembly.columns, facts=facts, feeds=lambda: feeds)
+    show = Show(desk, elapsed=lambda: 1.5)
+    return Played(world, assembly, desk, show, steps, "")
+
+
+def play(seed: int = 3, off: Sequence[str] = (), rows: int | None = None) -> Played:
+    """A whole world, or its first `rows`."""
+    world = simulate(seed, faults=Faults().without(off), sessions=load_sessions().codes_at)
+    run = begun(world)
+    told: Rows = world.rows if rows is None else world.rows[:rows]
+    for block in told.blocks(1000):
+        run.assembly.engine.advance(block)
+    run.hash = run.assembly.engine.scribe.hexdigest()
+    return run

@@ -1,0 +1,102 @@
+"""The demo's story: told from decision records alone, another seed another one, a fault switched off is not told."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bot.show import summary
+from tests.monitoring.played import Played, play
+
+MARKS = {
+    "outlier": "outlier refused",
+    "depeg": "DEPEG",
+    "frozen": "reference frozen",
+    "multiplier": "multiplier changed",
+    "drop": "feed dropped",
+    "gap": "gap traded on paper",
+}
+"""How each fault is told."""
+
+
+@pytest.fixture(scope="module")
+def full() -> Played:
+    """Four days with every fault."""
+    return play()
+
+
+def texts(run: Played) -> list[str]:
+    """The lines of a story."""
+    return [line.text for line in run.show.lines]
+
+
+@pytest.mark.parametrize("fault", MARKS)
+def test_every_fault_is_told(full: Played, fault: str):
+    """What was injected is noticed by the daemon and told, and the line names the instrument that it happened to."""
+    told = [text for text in texts(full) if text.startswith(MARKS[fault])]
+    assert told
+    injected = [one for one in full.world.injected if one.kind == fault]
+    names = {name for one in injected for name in one.instruments}
+    words = {i.token or i.symbol for i in full.world.universe if i.name in names}
+    words |= {i.venue for i in full.world.universe if i.name in names} if fault == "drop" else set()
+    assert all(any(word in text for word in words) for text in told)
+
+
+@pytest.mark.parametrize("fault", MARKS)
+def test_a_fault_switched_off_is_not_told(fault: str):
+    """Without the fault its line does not appear."""
+    assert [] == [text for text in texts(play(off=[fault])) if text.startswith(MARKS[fault])]
+
+
+def test_another_seed_tells_another_story(full: Played):
+    """Two seeds share no line but the sessions of the calendar."""
+    other = [str(line) for line in play(seed=4).show.lines if line.kind != "session"]
+    mine = [str(line) for line in full.show.lines if line.kind != "session"]
+    assert set() == set(mine) & set(other)
+
+
+def test_the_same_seed_tells_the_same_story(full: Played):
+    """The same seed gives the same lines and the same hash over all decision records."""
+    again = play()
+    assert texts(full) == texts(again) and full.hash == again.hash
+
+
+def test_trades_in_the_story_are_those_of_the_ledger(full: Played):
+    """Fills, positions and fees counted from the records equal the ledger that traded."""
+    ledger, tally = full.assembly.ledger, full.desk.tally
+    assert ledger.fills == tally.fills > 0
+    assert {n: q for n, q in ledger.positions.items() if q} == {n: q for n, q in tally.positions.items() if q}
+    assert float(ledger.fees) == pytest.approx(tally.costs_usd["cross_venue", "fee"])
+    assert len(tally.closed) == sum(1 for line in full.show.lines if line.kind == "trade")
+
+
+def test_a_depeg_is_alarmed_on_both_venues_and_cleared(full: Played):
+    """The token that slid is called DEPEG on its two venues, then cleared on both."""
+    (fault,) = (one for one in full.world.injected if one.kind == "depeg")
+    for name in fault.instruments:
+        changes = full.show.result(seed=3, rows=0, timing={})["peg"]["changes"][name]
+        states = [change["state"] for change in changes]
+        assert "depegged" in states and "pegged" == states[-1]
+    assert 2 == sum(text.startswith("DEPEG") for text in texts(full))
+    assert 2 == sum(text.startswith("peg cleared") for text in texts(full))
+
+
+def test_the_result_is_json_and_the_summary_reads_from_it(full: Played):
+    """The result survives JSON unchanged, has the promised parts, and makes a summary with the next commands."""
+    result = full.show.result(seed=3, rows=len(full.world.rows), timing={"import": 0.4, "kernel": 1.0, "total": 60.0})
+    assert result == json.loads(json.dumps(result))
+    parts = {"schema", "premia", "refusals", "peg", "fills", "pnl", "notes", "timing_s", "story", "journal_hash"}
+    assert parts <= set(result)
+    assert len(result["fills"]) == result["pnl"]["fills"] and 1 == result["refusals"]["rows"]["outlier"]
+    words = summary(result, url="http://127.0.0.1:1/")
+    assert "pegline demo --seed 4" in words and "http://127.0.0.1:1/metrics" in words
+
+
+def test_the_first_premium_is_timed_once(full: Played):
+    """The moment of the first premium is the first drawing that shows one."""
+    run = play(rows=1)
+    run.show.refresh()
+    assert run.show.first_premium_s is None
+    full.show.refresh()
+    assert 1.5 == full.show.first_premium_s
