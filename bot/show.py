@@ -112,8 +112,8 @@ def summary(result: Mapping[str, Any], *, url: str = "") -> str:
         "Next:",
         f"  pegline demo --seed {result['seed'] + 1}      another story",
         "  pegline tokens               the real tokens that pegline knows",
-        "  pegline tape fetch TSLA      real prices to look at",
-        "  pegline run                  your own config, on paper",
+        "  pegline check config.toml    your own config, begun as a copy of config.example.toml",
+        "  pegline run --help           the daemon on live data, on paper",
     ]
     if url:
         lines.insert(1, f"  served while it ran on {url} (page), {url}metrics, {url}healthz")

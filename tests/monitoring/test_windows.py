@@ -120,12 +120,12 @@ async def test_a_port_that_is_taken_is_said(noon: Played):
             await Server(**parts, port=port).start()
 
 
-def test_the_live_table_fits_a_hundred_columns(picture: Snapshot):
-    """All tokens stand in the table, in at most 100 columns."""
+def test_the_live_table_fits_eighty_columns(picture: Snapshot):
+    """All tokens stand in the table, in at most 80 columns."""
     out = io.StringIO()
     Console(file=out, width=200).print(premia(picture))
     lines = out.getvalue().splitlines()
-    assert len(picture.tokens) <= len(lines) and max(len(line.rstrip()) for line in lines) <= 100
+    assert len(picture.tokens) <= len(lines) and max(len(line.rstrip()) for line in lines) <= 80
 
 
 def test_without_a_terminal_the_story_is_printed_line_by_line(picture: Snapshot):
