@@ -10,9 +10,9 @@ import aiohttp
 import numpy as np
 from asyncio_throttle.throttler import Throttler
 
+from connectors.backoff import Backoff, Sleep
 from connectors.errors import BadMessage, EntitlementLost, RateLimited, VenueUnreachable
 from connectors.events import NS
-from connectors.socket import Backoff, Sleep
 
 T = TypeVar("T")
 

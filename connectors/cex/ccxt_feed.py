@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import numpy as np
 
+from connectors.backoff import STEADY_S, Backoff, Sleep
 from connectors.cex.quirks import NONE, QUIRKS, Lane, Quirk
 from connectors.cex.tap import Tap
 from connectors.errors import Action, ConnectorError, EntitlementLost, RateLimited, SymbolUnknown, VenueUnreachable
 from connectors.events import Kind
 from connectors.instruments import Instrument, Role
 from connectors.ports import Sink
-from connectors.socket import STEADY_S, Backoff, Sleep
 
 KINDS: Final[Mapping[Role, Kind]] = {
     Role.TOKEN: Kind.QUOTE,

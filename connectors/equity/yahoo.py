@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from connectors.backoff import Sleep
 from connectors.equity.pricing import Pricing, decode
 from connectors.equity.yahoo_poll import last_bar
 from connectors.errors import BadMessage, ConnectorError
@@ -22,7 +23,7 @@ from connectors.events import Flag, Kind
 from connectors.instruments import Instrument, Role
 from connectors.poll import Poll
 from connectors.ports import Sink
-from connectors.socket import Line, Sleep, Socket, reason
+from connectors.socket import Line, Socket, reason
 
 STREAM: Final = "wss://streamer.finance.yahoo.com/?version=2"
 FIRST_POLL_S: Final = 5.0

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from aiohttp import web
 
+from connectors.backoff import Backoff
 from connectors.errors import BadMessage, ConnectorError, EntitlementLost, RateLimited, VenueUnreachable
 from connectors.poll import Poll, retry_after_s
-from connectors.socket import Backoff, FrameTooLarge, Line, Socket, reason
+from connectors.socket import FrameTooLarge, Line, Socket, reason
 from tests.servers.heard import Heard, no_wait
 from tests.servers.venue import VenueServer
 
