@@ -12,7 +12,6 @@ from bot.engine import Engine, Scribe, Trigger
 from bot.errors import ConfigError
 from connectors.events import NS
 from connectors.instruments import Instrument, Role, Universe
-from connectors.paper import PaperExecutor, PaperTerms
 from connectors.ports import Executor
 from strategies.base import EdgeAbove, Every, PremiumBeyond, SignificanceBeyond, Step, Strategy
 from strategies.cross_venue import CrossVenue, Terms
@@ -26,7 +25,6 @@ from strategies.peg_watch import PegWatch
 
 _NO_VENUE = VenueTable(kind="cex")
 _PLAIN = InstrumentTable()
-_BPS = Decimal(10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +45,6 @@ def assemble(
     scribe: Scribe,
     *,
     executor: Executor | None,
-    seed: int,
     judge: bool = True,
     on_step: Sequence[Callable[[Step], None]] = (),
 ) -> Assembly:
@@ -92,38 +89,19 @@ def assemble(
     return Assembly(engine, columns, ledger, tuple(strategies), peg_watch)
 
 
-def paper(config: Config, universe: Universe, seed: int) -> PaperExecutor:
-    """An executor on paper for every instrument whose venue has a fee and a latency."""
-    terms: dict[int, PaperTerms] = {}
-    for number, instrument in enumerate(universe):
-        venue, table = _tables(config, instrument)
-        if venue.taker_fee_bps is None or venue.latency_ms is None:
-            continue
-        spread = table.assumed_half_spread_bps if instrument.one_price else None
-        terms[number] = PaperTerms(
-            latency_ns=round(venue.latency_ms * 1e6),
-            fee=Decimal(repr(venue.taker_fee_bps)) / _BPS,
-            lot=table.lot,
-            reject_share=venue.reject_share,
-            fill_share=venue.fill_share,
-            assumed_half_spread=None if spread is None else Decimal(repr(spread)) / _BPS,
-        )
-    return PaperExecutor(terms, seed)
-
-
 def ns(seconds: float) -> int:
     """Seconds as whole nanoseconds; infinity becomes an age that is never reached."""
     return round(seconds * NS) if isfinite(seconds) else FOREVER_NS
 
 
-def _tables(config: Config, instrument: Instrument) -> tuple[VenueTable, InstrumentTable]:
+def tables(config: Config, instrument: Instrument) -> tuple[VenueTable, InstrumentTable]:
     """What the config says about an instrument and its venue; plain defaults where it says nothing."""
     return config.venues.get(instrument.venue, _NO_VENUE), config.instruments.get(instrument.name, _PLAIN)
 
 
 def _facts(config: Config, instrument: Instrument) -> Facts:
     """Slow facts of one instrument. A venue without a fee is watched and never traded."""
-    venue, table = _tables(config, instrument)
+    venue, table = tables(config, instrument)
     cost: float | None = None
     if venue.taker_fee_bps is not None:
         cost = venue.taker_fee_bps / 1e4
@@ -200,7 +178,7 @@ def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], Peg
         latencies = [venue.latency_ms or 0.0 for venue in config.venues.values()]
         strategies.append(
             CrossVenue(
-                terms=tuple(Terms(lot=_tables(config, instrument)[1].lot) for instrument in universe),
+                terms=tuple(Terms(lot=tables(config, instrument)[1].lot) for instrument in universe),
                 min_edge_bps=cross.min_edge_bps,
                 size_usd=cross.size_usd,
                 size_units=cross.size_units,

@@ -8,11 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 from time import perf_counter
 
-from bot.assembly import Assembly, assemble, paper
+from bot.assembly import Assembly, assemble
 from bot.config import Config
 from bot.exposure import Exposure
 from bot.journal import Durability, Journal
 from bot.sessions import load_sessions
+from bot.wiring import paper
 from connectors.events import NEVER, Rows
 from connectors.instruments import Universe
 from connectors.orders import Fill
@@ -140,7 +141,6 @@ def run_over(
             load_sessions(),
             journal,
             executor=paper(config, universe, seed),
-            seed=seed,
             on_step=(tally.hear,),
         )
         tally.exposure = Exposure(parts.columns)
@@ -211,7 +211,7 @@ def scan_in_ram(config: Config, universe: Universe, rows: Rows, *, premia: bool,
 
     The edge rule of every underlying stands at `level_bps`. Returns (times it fired, seconds in the scan).
     """
-    parts = assemble(config, universe, load_sessions(), Journal(None), executor=None, seed=0, judge=premia)
+    parts = assemble(config, universe, load_sessions(), Journal(None), executor=None, judge=premia)
     columns = parts.columns
     columns.levels[:] = level_bps
     for number in range(len(universe)):

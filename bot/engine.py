@@ -94,7 +94,34 @@ class Engine:
         self._seq = 0
         self._due_seq = 0
         self._started = False
+        self._abandoned: tuple[str, ...] = ()
         self._encode = msgspec.msgpack.Encoder(decimal_format="string").encode
+
+    def restore(self, steps: Sequence[Step]) -> tuple[str, ...]:
+        """Goes on from earlier records: the ledger is their fills, folded. Returns the ids of intents left open.
+
+        An intent that was under way when the process died has no answer on paper any more: it is abandoned, and said
+        in the first record of this run.
+        """
+        wishes: dict[str, Intent] = {}
+        open_legs: dict[str, set[int]] = {}
+        for step in steps:
+            approved = set(step.approved)
+            for intent in step.wishes:
+                if intent.id in approved:
+                    wishes[intent.id] = intent
+                    open_legs[intent.id] = set(range(len(intent.legs)))
+            for report in step.reports:
+                for fill in report.fills:
+                    self.ledger.fill(fill, seen=wishes[report.intent_id].legs[report.leg].seen)
+                legs = open_legs.get(report.intent_id, set())
+                legs.discard(report.leg)
+                if not legs:
+                    open_legs.pop(report.intent_id, None)
+                    wishes.pop(report.intent_id, None)
+        self._seq = steps[-1].seq if steps else 0
+        self._abandoned = tuple(open_legs)
+        return self._abandoned
 
     # --- time and rows
 
@@ -127,6 +154,8 @@ class Engine:
         self._push(self.columns.enter_session(first) - 1, _SESSION)
         self._push(first + self.timer_ns, _TIMER)
         self._permit_all()
+        detail: dict[str, float | str] = {"session": self.columns.session.label, "abandoned": ",".join(self._abandoned)}
+        self._record("start", first, notes=[Note(kind="start", detail=detail)])
 
     def _push(self, due: int, kind: int, payload: int = 0) -> None:
         """Something must happen after every row with ts <= `due` and before the first with ts > `due`."""

@@ -70,6 +70,8 @@ class Inbox:
         """The last message behind each of these counts, cut short."""
         self.taken = 0
         """Rows that passed the door."""
+        self.heard = [0] * len(universe)
+        """The same by instrument."""
         self.superseded = 0
         """Rows that a newer one overtook before anybody looked."""
         self.let_go = 0
@@ -160,6 +162,7 @@ class Inbox:
             self._unread[instrument] = len(rows)
         rows.append((ts_venue, now, instrument, kind, flags, bid, ask, bid_size, ask_size, extra))
         self.taken += 1
+        self.heard[instrument] += 1
         self._awake.set()
 
     def reject(self, venue: str, reason: str, detail: str = "") -> None:

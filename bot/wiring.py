@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,12 @@ from strategies.market.session import SessionTable
 
 if TYPE_CHECKING:
     from bot.config import Config
+    from connectors.paper import PaperExecutor
     from connectors.simulated.feed import SimulatedFeed
     from connectors.simulated.world import World
+
+
+BPS = Decimal(10_000)
 
 
 def fetch_history(
@@ -92,3 +97,25 @@ def simulated_tape(path: Path, seed: int, *, off: Sequence[str] = (), sessions: 
     from connectors.simulated.recording import write_tape
 
     return write_tape(path, seed, faults=Faults().without(off), sessions=sessions.codes_at)
+
+
+def paper(config: Config, universe: Universe, seed: int) -> PaperExecutor:
+    """An executor on paper for every instrument whose venue has a fee and a latency."""
+    from bot.assembly import tables
+    from connectors.paper import PaperExecutor, PaperTerms
+
+    terms: dict[int, PaperTerms] = {}
+    for number, instrument in enumerate(universe):
+        venue, table = tables(config, instrument)
+        if venue.taker_fee_bps is None or venue.latency_ms is None:
+            continue
+        spread = table.assumed_half_spread_bps if instrument.one_price else None
+        terms[number] = PaperTerms(
+            latency_ns=round(venue.latency_ms * 1e6),
+            fee=Decimal(repr(venue.taker_fee_bps)) / BPS,
+            lot=table.lot,
+            reject_share=venue.reject_share,
+            fill_share=venue.fill_share,
+            assumed_half_spread=None if spread is None else Decimal(repr(spread)) / BPS,
+        )
+    return PaperExecutor(terms, seed)

@@ -140,14 +140,14 @@ async def launch(
     from platform import python_version
 
     before = elapsed()
-    from bot.assembly import assemble, paper
+    from bot.assembly import assemble
 
     timing["kernel"] = elapsed() - before
     from bot.inbox import Inbox
     from bot.server import Server
     from bot.sessions import load_sessions
     from bot.show import Show
-    from bot.wiring import simulated_market
+    from bot.wiring import paper, simulated_market
     from monitoring.desk import Desk
     from monitoring.facts import Facts, FeedState
     from strategies.base import Step
@@ -164,7 +164,6 @@ async def launch(
         sessions,
         scribe,
         executor=paper(config, universe, args.seed),
-        seed=args.seed,
         on_step=[steps.append],
     )
     peg = config.strategies.peg_watch

@@ -7,10 +7,14 @@ strategies/market/columns.py. All arrays are changed in place; nothing is alloca
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 import numpy as np
 from numba import njit, types
+
+KEPT: Final = os.environ.get("PEGLINE_UNCACHED") != "1"
+"""Whether compiled code is kept on disk; bot/paths.py says no where no folder can be written."""
 
 # --- floats of an instrument: f[instrument, column]
 BID, ASK, BID_SIZE, ASK_SIZE, MID_USD, NET_ASK, NET_BID, PREMIUM, SELL_PREMIUM, BUY_PREMIUM = range(10)
@@ -76,7 +80,7 @@ _V = types.float64[::1]
 _W = types.int64[::1]
 
 
-@njit(types.int64(types.float64, types.float64, types.int64), cache=True)
+@njit(types.int64(types.float64, types.float64, types.int64), cache=KEPT)
 def _implausible(bid, ask, flags):  # type: ignore[no-untyped-def]
     """Which refusal a pair of prices deserves by itself, or OK."""
     if bid > 0.0 and ask < np.inf and (bid < ask or (flags & _ONE_PRICE and bid == ask)):
@@ -86,7 +90,7 @@ def _implausible(bid, ask, flags):  # type: ignore[no-untyped-def]
     return CROSSED if bid > 0.0 and ask > 0.0 else NOT_POSITIVE
 
 
-@njit(types.void(types.uint64, _F, _K), cache=True)
+@njit(types.void(types.uint64, _F, _K), cache=KEPT)
 def price(i, f, k):  # type: ignore[no-untyped-def]
     """Prices of one instrument in USD per share: its mid, and what a buyer pays and a seller gets after costs."""
     bid, ask = f[i, BID], f[i, ASK]
@@ -99,7 +103,7 @@ def price(i, f, k):  # type: ignore[no-untyped-def]
         f[i, NET_BID] = np.nan
 
 
-@njit(types.float64(types.uint64, types.int64, types.int64, _W, _F, _K, _F, _K), cache=True)
+@njit(types.float64(types.uint64, types.int64, types.int64, _W, _F, _K, _F, _K), cache=KEPT)
 def _edge(u, now, last, members, f, k, g, h):  # type: ignore[no-untyped-def]
     """Best edge of one underlying at `now`, bps: dearest eligible bid less cheapest eligible ask, after costs.
 
@@ -125,7 +129,7 @@ def _edge(u, now, last, members, f, k, g, h):  # type: ignore[no-untyped-def]
     return edge
 
 
-@njit(types.void(types.uint64, _W, _F, _F, _K), cache=True)
+@njit(types.void(types.uint64, _W, _F, _F, _K), cache=KEPT)
 def premia(u, members, f, g, h):  # type: ignore[no-untyped-def]
     """All premia of one underlying, bps of the fair value of its share; an unknown fair value makes them unknown."""
     scale = g[u, FAIR_SCALE]
@@ -136,7 +140,7 @@ def premia(u, members, f, g, h):  # type: ignore[no-untyped-def]
         f[j, BUY_PREMIUM] = f[j, NET_ASK] * scale - 1e4
 
 
-@njit(types.void(types.uint64, _W, _F, _K, _F, _K), cache=True)
+@njit(types.void(types.uint64, _W, _F, _K, _F, _K), cache=KEPT)
 def _choose_source(u, references, f, k, g, h):  # type: ignore[no-untyped-def]
     """The fair value of one underlying: the believed source with the smallest error, or unknown where none is left."""
     key, source = np.inf, np.int64(-1)
@@ -155,7 +159,7 @@ def _choose_source(u, references, f, k, g, h):  # type: ignore[no-untyped-def]
         g[u, FAIR_SCALE] = np.nan
 
 
-@njit(types.boolean(types.uint64, types.int64, types.int64, types.float64, _W, _K, _V, _F, _K, _F, _K), cache=True)
+@njit(types.boolean(types.uint64, types.int64, types.int64, types.float64, _W, _K, _V, _F, _K, _F, _K), cache=KEPT)
 def _fires(u, now, last, var, members, slots, slot_f, f, k, g, h):  # type: ignore[no-untyped-def]
     """Marks the triggers of one underlying that fire now; True where any does."""
     edge = _edge(u, now, last, members, f, k, g, h)
@@ -175,7 +179,7 @@ def _fires(u, now, last, var, members, slots, slot_f, f, k, g, h):  # type: igno
     return fired
 
 
-@njit(types.boolean(types.uint64, types.int64, _K, _V, _W), cache=True)
+@njit(types.boolean(types.uint64, types.int64, _K, _V, _W), cache=KEPT)
 def _stands(i, now, k, p, q):  # type: ignore[no-untyped-def]
     """Counts one more suspicious print of an instrument; True once it has stood long and often enough."""
     if k[i, SUSPECT_ROWS] == 0:
@@ -184,7 +188,7 @@ def _stands(i, now, k, p, q):  # type: ignore[no-untyped-def]
     return k[i, SUSPECT_ROWS] >= q[CONFIRM_ROWS] and now - k[i, SUSPECT_SINCE] >= q[CONFIRM_NS]
 
 
-@njit(types.boolean(types.uint64, types.int64, types.int64, _K, _K, _W), cache=True)
+@njit(types.boolean(types.uint64, types.int64, types.int64, _K, _K, _W), cache=KEPT)
 def _note(i, now, code, k, refused, q):  # type: ignore[no-untyped-def]
     """Remembers whether an instrument is believed; True where that is news: once a gap, and the way back from it."""
     if code != OK:
@@ -203,7 +207,7 @@ def _note(i, now, code, k, refused, q):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(types.void(types.uint64, types.float64, _V, _F, _K), cache=True)
+@njit(types.void(types.uint64, types.float64, _V, _F, _K), cache=KEPT)
 def _new_fx(c, usd, fx, f, k):  # type: ignore[no-untyped-def]
     """A coin has a new price: every instrument quoted in it is worth something else in USD."""
     fx[c] = usd
@@ -223,7 +227,7 @@ _SIGNATURE = types.UniTuple(types.int64, 2)(
 )  # fmt: skip
 
 
-@njit(_SIGNATURE, cache=True)
+@njit(_SIGNATURE, cache=KEPT)
 def scan(  # type: ignore[no-untyped-def]
     start, until, ts, instrument, kind, flags, bid, ask, bid_size, ask_size,
     f, k, g, h, fx, members, references, slots, slot_f, refused, p, q,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot.assembly import Assembly, assemble, paper
+from bot.assembly import Assembly, assemble
 from bot.commands.demo import Digest, demo_config
 from bot.sessions import load_sessions
 from bot.show import Show
+from bot.wiring import paper
 from connectors.events import Rows
 from connectors.simulated.faults import Faults
 from connectors.simulated.world import World, simulate
@@ -43,7 +44,6 @@ def begun(world: World, *, feeds: Sequence[FeedState] = FEEDS) -> Played:
         load_sessions(),
         Digest(),
         executor=paper(config, world.universe, 1),
-        seed=1,
         on_step=[lambda step: (steps.append(step), show.on_step(step))[0]],
     )
     facts = Facts(
