@@ -8,14 +8,12 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
     from bot.config import Config
-    from bot.show import Show
 
 EPILOG = """\
 Four days of an invented market (a Friday in September 2026 to the Tuesday after Labor Day) pass in --seconds. Shares
@@ -87,163 +85,61 @@ def demo_config(seed: int, port: int | None) -> Config:
     return config.model_copy(update={"run": config.run.model_copy(update={"seed": seed}), "http": http})
 
 
-@dataclass
-class Stage:
-    """A daemon at work: what the demo needs of it."""
-
-    show: Show
-    url: str
-    rows: Callable[[], int]
-    journal_hash: Callable[[], str]
-    ended: asyncio.Task[None]
-    """Done when the world has come to its end and everything is decided."""
-
-
 async def play(
     args: argparse.Namespace, pace: dict[str, float], elapsed: Callable[[], float], timing: dict[str, float]
 ) -> tuple[dict[str, Any], str]:
     """Runs the daemon on the simulated market while the table is drawn; returns the result and where it was served."""
     from rich.console import Console
 
-    from bot.clock import sleep
+    from bot.clock import monotonic_s, sleep
     from bot.terminal import coloured
-    from monitoring.view import LiveView
-
-    colour = coloured(sys.stderr, getattr(args, "color", "auto"))
-    console = Console(stderr=True, no_color=not colour, force_terminal=None if colour else False)
-    with contextlib.ExitStack() as screen:
-        view = None if args.json else screen.enter_context(LiveView(console))
-        async with contextlib.AsyncExitStack() as stack:
-            stage = await launch(args, pace, elapsed, timing, view, stack)
-            while not stage.ended.done():
-                stage.show.refresh()
-                await sleep(0.02 if stage.show.first_premium_s is None else FRAME_S)
-            await stage.ended
-            stage.show.refresh()
-            timing["total"] = elapsed()
-            result = stage.show.result(
-                seed=args.seed, rows=stage.rows(), timing=timing, journal_hash=stage.journal_hash()
-            )
-    return result, stage.url
-
-
-async def launch(
-    args: argparse.Namespace,
-    pace: dict[str, float],
-    elapsed: Callable[[], float],
-    timing: dict[str, float],
-    view: Any,
-    stack: contextlib.AsyncExitStack,
-) -> Stage:
-    """Puts feed, inbox, engine, paper executor and page together; everything that must end is entered on `stack`."""
-    from importlib.metadata import version
-    from platform import python_version
 
     before = elapsed()
-    from bot.assembly import assemble
+    from bot.daemon import Daemon, Doors
 
     timing["kernel"] = elapsed() - before
-    from bot.inbox import Inbox
-    from bot.server import Server
+    from bot.facts import facts_of
     from bot.sessions import load_sessions
     from bot.show import Show
     from bot.wiring import paper, simulated_market
-    from monitoring.desk import Desk
-    from monitoring.facts import Facts, FeedState
-    from strategies.base import Step
+    from monitoring.view import LiveView
 
     sessions, config = load_sessions(), demo_config(args.seed, args.port)
     world, feed = simulated_market(args.seed, off=args.no_fault, sessions=sessions, **pace)
-    universe = world.universe
-    inbox = Inbox(universe, clock=feed.now, timer_s=config.run.timer_s)
-    steps: list[Step] = []
-    scribe = Digest()
-    assembly = assemble(
-        config,
-        universe,
-        sessions,
-        scribe,
-        executor=paper(config, universe, args.seed),
-        on_step=[steps.append],
+    doors = Doors(
+        feeds=[feed],
+        executor=paper(config, world.universe, args.seed),
+        clock=feed.now,
+        monotonic=monotonic_s,
+        sleep=sleep,
+        state=None,
+        world_ends=True,
     )
-    peg = config.strategies.peg_watch
+    colour = coloured(sys.stderr, getattr(args, "color", "auto"))
+    console = Console(stderr=True, no_color=not colour, force_terminal=None if colour else False)
+    view = None if args.json else LiveView(console)
 
-    def feeds() -> list[FeedState]:
-        down = desk.tally.down
-        venues = dict.fromkeys(instrument.venue for instrument in universe)
-        prints = assembly.columns.prints
-        heard = {venue: int(sum(prints[at] for at, i in enumerate(universe) if i.venue == venue)) for venue in venues}
-        return [
-            FeedState(
-                venue=venue,
-                feed="simulated",
-                up=venue not in down,
-                messages=heard[venue],
-                rejected={reason: count for (where, reason), count in inbox.rejected.items() if where == venue},
-            )
-            for venue in venues
-        ]
+    def say(text: str) -> None:
+        console.print(f"pegline: {text}", markup=False, highlight=False, soft_wrap=True)
 
-    facts = Facts(
-        version=version("pegline"),
-        mode="dry_run",
-        python=python_version(),
-        config_file="demo.toml",
-        venue_kinds={name: table.kind for name, table in config.venues.items()},
-        strategies=("cross_venue",),
-        warn_bps={name: bps for name, bps in peg.warn_bps.items()} if peg else {},
-    )
-    desk = Desk(assembly.columns, facts=facts, feeds=feeds)
-    show = Show(desk, elapsed=elapsed, view=view)
-
-    async def consume() -> None:
-        async for block in inbox:
-            assembly.engine.advance(block)
-            for step in steps:
-                show.on_step(step)
-            steps.clear()
-
-    async def whole() -> None:
-        consumer = asyncio.create_task(consume())
+    facts = facts_of(config, mode="dry_run", file="demo.toml")
+    daemon = Daemon(config, world.universe, sessions, facts, doors, warn=say)
+    show = Show(daemon.desk, elapsed=elapsed, view=view)
+    daemon.watch = show.on_step
+    url = ""
+    with view or contextlib.nullcontext():
+        ended = asyncio.create_task(daemon.run(asyncio.Event()))
         try:
-            await feed.run(inbox, {instrument.name: at for at, instrument in enumerate(universe)})
-            inbox.close()
-            await consumer
+            while not ended.done():
+                if daemon.server.url and not url:
+                    url = daemon.server.url
+                    say(f"page {url}, metrics {url}metrics")
+                show.refresh()
+                await sleep(0.02 if show.first_premium_s is None else FRAME_S)
         finally:
-            consumer.cancel()
-
-    server = await stack.enter_async_context(
-        Server(
-            registry=desk.registry,
-            picture=desk.picture,
-            health=desk.health,
-            host=config.http.host,
-            port=config.http.port,
-        )
-    )
-    ended = asyncio.create_task(whole())
-    stack.callback(ended.cancel)
-    print(f"pegline: page {server.url}, metrics {server.url}metrics", file=sys.stderr)
-    return Stage(show, server.url, lambda: feed.said, scribe.hexdigest, ended)
-
-
-class Digest:
-    """A journal that keeps only the hash of what it was told."""
-
-    def __init__(self) -> None:
-        """Nothing told yet."""
-        from hashlib import sha256
-
-        self._hash = sha256()
-        self._count = 0
-
-    def append(self, kind: str, ts: int, payload: bytes) -> int:
-        """Takes one record into the hash; returns its number."""
-        self._hash.update(f"{kind} {ts} {len(payload)} ".encode())
-        self._hash.update(payload)
-        self._count += 1
-        return self._count
-
-    def hexdigest(self) -> str:
-        """The hash of everything so far."""
-        return self._hash.hexdigest()
+            ended.cancel()
+            await asyncio.wait([ended])
+        ended.result()
+        show.refresh()
+    timing["total"] = elapsed()
+    return show.result(seed=args.seed, rows=feed.said, timing=timing, journal_hash=daemon.journal.hash()), url

@@ -12,6 +12,7 @@ from bot.cli import main
 from bot.commands.demo import demo_config
 from connectors.instruments import Role
 from connectors.simulated.cast import universe
+from tests.monitoring.played import play
 
 FORBIDDEN = ("ccxt", "web3", "yfinance", "solders", "pandas")
 
@@ -32,7 +33,9 @@ def test_the_demo_config_names_what_the_world_has():
 
 
 def test_demo_ends_by_itself_with_json_and_without_heavy_packages():
-    """In a process of its own: exit 0, stdout is one JSON object with trades and premia, nothing heavy is loaded."""
+    """In a process of its own: exit 0, stdout is one JSON object, nothing heavy is loaded, and decisions are those of
+    a replay in blocks.
+    """
     code = (
         "import sys; from bot.cli import main; code = main(['demo', '--seconds', '2', '--seed', '3', '--json']);"
         f"print([name for name in {FORBIDDEN!r} if name in sys.modules], file=sys.stderr); sys.exit(code)"
@@ -44,6 +47,8 @@ def test_demo_ends_by_itself_with_json_and_without_heavy_packages():
     assert result["pnl"]["trades"] > 0 and result["told"]["trade"] == result["pnl"]["trades"]
     assert all(line["reason"] or line["premium_bps"] is not None for line in result["premia"])
     assert {"import", "kernel", "first_premium", "total"} == set(result["timing_s"])
+    # Through feed, inbox and event loop at a pace, or in blocks of a thousand rows: the same decisions.
+    assert play(seed=3).hash == result["journal_hash"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.assembly import Assembly, assemble
-from bot.commands.demo import Digest, demo_config
+from bot.commands.demo import demo_config
+from bot.journal import Journal
 from bot.sessions import load_sessions
 from bot.show import Show
 from bot.wiring import paper
@@ -35,16 +36,22 @@ class Played:
     hash: str
 
 
-def begun(world: World, *, feeds: Sequence[FeedState] = FEEDS) -> Played:
+def begun(world: World, seed: int, *, feeds: Sequence[FeedState] = FEEDS) -> Played:
     """The engine over a world, before its first row."""
-    config, steps = demo_config(1, None), []
+    config, steps = demo_config(seed, None), []
+    journal = Journal(None)
+
+    def seen(step: Step) -> None:
+        steps.append(step)
+        show.on_step(step)
+
     assembly = assemble(
         config,
         world.universe,
         load_sessions(),
-        Digest(),
-        executor=paper(config, world.universe, 1),
-        on_step=[lambda step: (steps.append(step), show.on_step(step))[0]],
+        journal,
+        executor=paper(config, world.universe, seed),
+        on_step=[seen],
     )
     facts = Facts(
         version="1.2.3",
@@ -61,9 +68,9 @@ def begun(world: World, *, feeds: Sequence[FeedState] = FEEDS) -> Played:
 def play(seed: int = 3, off: Sequence[str] = (), rows: int | None = None) -> Played:
     """A whole world, or its first `rows`."""
     world = simulate(seed, faults=Faults().without(off), sessions=load_sessions().codes_at)
-    run = begun(world)
+    run = begun(world, seed)
     told: Rows = world.rows if rows is None else world.rows[:rows]
     for block in told.blocks(1000):
         run.assembly.engine.advance(block)
-    run.hash = run.assembly.engine.scribe.hexdigest()
+    run.hash = run.assembly.engine.scribe.hash()
     return run
