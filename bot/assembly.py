@@ -9,7 +9,7 @@ from math import isfinite, nan
 
 from bot.config import Config, InstrumentTable, VenueTable
 from bot.engine import Engine, Scribe, Trigger
-from bot.errors import ConfigError
+from bot.errors import UsageError
 from connectors.events import NS
 from connectors.instruments import Instrument, Role, Universe
 from connectors.ports import Executor
@@ -50,7 +50,7 @@ def assemble(
 ) -> Assembly:
     """Everything that thinks, for the instruments of `universe` and the numbers of `config`.
 
-    Raises ConfigError where a strategy is enabled that needs what the config does not say.
+    Raises UsageError where a strategy is enabled that needs what the config does not say.
     """
     facts = [_facts(config, instrument) for instrument in universe]
     strategies, peg_watch = _strategies(config, universe)
@@ -174,7 +174,9 @@ def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], Peg
         strategies.append(peg_watch)
     if cross is not None and cross.enabled:
         if config.risk is None:
-            raise ConfigError(["[risk] is missing: a strategy that trades needs its limits written"])
+            raise UsageError(
+                "[risk] is missing", where="config", hint="a strategy that trades needs its limits written"
+            )
         latencies = [venue.latency_ms or 0.0 for venue in config.venues.values()]
         strategies.append(
             CrossVenue(

@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from time import perf_counter
 
 from bot.assembly import Assembly, assemble
+from bot.clock import monotonic_s
 from bot.config import Config
 from bot.exposure import Exposure
-from bot.journal import Durability, Journal
+from bot.journal import Journal
+from bot.journal_file import Durability
 from bot.sessions import load_sessions
 from bot.wiring import paper
 from connectors.events import NEVER, Rows
-from connectors.instruments import Universe
+from connectors.instruments import Role, Universe
 from connectors.orders import Fill
 from connectors.tape import Tape
 from strategies.base import Step
@@ -24,7 +25,6 @@ from strategies.market import kernel as K
 
 COLUMNS = ("ts_recv", "instrument", "kind", "flags", "bid", "ask", "bid_size", "ask_size")
 """The columns that the scan reads; ts_venue and extra stay on disk."""
-
 
 
 @dataclass(slots=True)
@@ -86,6 +86,15 @@ class Result:
     positions: dict[str, Decimal]
     first_ns: int
     last_ns: int
+    names: tuple[str, ...]
+    """Instruments by number."""
+    worst_naked_usd: float
+    worst_naked_usd_s: float
+    """Largest USD x seconds of one spell without a hedge."""
+    assumed: tuple[str, ...]
+    """Series with one price that are filled at an assumed spread and size: an assumption, not a market."""
+    watched_only: tuple[str, ...]
+    """Tokens that cannot be traded, each with the reason."""
 
     @property
     def net_usd(self) -> Decimal:
@@ -117,9 +126,7 @@ def backtest(
     blocks = tape.blocks(COLUMNS, start_ns, end_ns)
     if block is not None:
         blocks = (part for rows in blocks for part in rows.blocks(block))
-    return run_over(
-        config, tape.universe, blocks, seed=seed, journal_path=journal_path, progress=progress
-    )
+    return run_over(config, tape.universe, blocks, seed=seed, journal_path=journal_path, progress=progress)
 
 
 def run_over(
@@ -144,7 +151,7 @@ def run_over(
             on_step=(tally.hear,),
         )
         tally.exposure = Exposure(parts.columns)
-        start = perf_counter()
+        start = monotonic_s()
         first = -1
         for rows in blocks:
             if first < 0 and len(rows):
@@ -152,7 +159,7 @@ def run_over(
             parts.engine.advance(rows)
             progress(parts.engine.counts.rows)
         parts.engine.finish()
-        seconds = perf_counter() - start
+        seconds = monotonic_s() - start
         journal_hash = journal.hash()
     return _result(parts, tally, seconds, journal_hash, first)
 
@@ -203,7 +210,27 @@ def _result(parts: Assembly, tally: Tally, seconds: float, journal_hash: str, fi
         positions={names[at].name: units for at, units in sorted(parts.ledger.positions.items()) if units},
         first_ns=first,
         last_ns=engine.now,
+        names=tuple(instrument.name for instrument in names),
+        worst_naked_usd=tally.exposure.worst_usd if tally.exposure else 0.0,
+        worst_naked_usd_s=tally.exposure.worst_usd_s if tally.exposure else 0.0,
+        assumed=tuple(
+            instrument.name
+            for at, instrument in enumerate(names)
+            if instrument.one_price and parts.columns.facts[at].assumed_half_spread is not None
+        ),
+        watched_only=tuple(_watched_only(parts)),
     )
+
+
+def _watched_only(parts: Assembly) -> Iterable[str]:
+    """Tokens that no trade can touch, and why."""
+    for at, instrument in enumerate(parts.columns.universe):
+        facts = parts.columns.facts[at]
+        if instrument.role is Role.TOKEN and facts.traded:
+            if facts.cost is None:
+                yield f"{instrument.name} (no fee in [venues.{instrument.venue}])"
+            elif instrument.one_price and facts.assumed_half_spread is None:
+                yield f"{instrument.name} (one price, and no spread and size assumed for it)"
 
 
 def scan_in_ram(config: Config, universe: Universe, rows: Rows, *, premia: bool, level_bps: float) -> tuple[int, float]:
@@ -218,8 +245,8 @@ def scan_in_ram(config: Config, universe: Universe, rows: Rows, *, premia: bool,
         columns.permit(number, buy_from=0, sell_from=0)
     columns.enter_session(int(rows.ts_recv[0]))
     at = fired = 0
-    start = perf_counter()
+    start = monotonic_s()
     while at < len(rows):
         at, why = columns.scan(rows, at, NEVER)
         fired += bool(why & K.TRIGGER)
-    return fired, perf_counter() - start
+    return fired, monotonic_s() - start

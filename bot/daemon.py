@@ -13,7 +13,8 @@ import msgspec
 from bot.assembly import Assembly, assemble
 from bot.config import Config
 from bot.inbox import Inbox
-from bot.journal import Durability, Journal
+from bot.journal import Journal
+from bot.journal_file import Durability
 from bot.journal_reader import read
 from bot.lock import StateLock
 from bot.recorder import Recorder
@@ -59,7 +60,6 @@ class Daemon:
         facts: Facts,
         doors: Doors,
         *,
-        on_step: Callable[[Step], None] | None = None,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         """Opens state and journal, restores the paper ledger, and builds everything that thinks.
@@ -92,7 +92,8 @@ class Daemon:
             positions=dict(self.parts.ledger.positions),
             idle_s=lambda: doors.monotonic() - self._heard_at,
         )
-        self.on_step = on_step or (lambda step: None)
+        self.watch: Callable[[Step], object] = self.desk.on_step
+        """Called with every decision record; who takes its place calls the desk's."""
         self.server = Server(
             registry=self.desk.registry,
             picture=self.desk.picture,
@@ -167,8 +168,7 @@ class Daemon:
         """Hands new decision records to the windows."""
         steps, self.steps[:] = list(self.steps), []
         for step in steps:
-            self.desk.on_step(step)
-            self.on_step(step)
+            self.watch(step)
 
     async def _feeds(self) -> None:
         """All feeds, each on its own. Raises the last error when every one has given up for good."""
@@ -211,5 +211,3 @@ def _steps(path: Path) -> list[Step]:
     """The decision records of an earlier run, in order. Raises JournalError."""
     decoder = msgspec.msgpack.Decoder(Step)
     return [decoder.decode(record.payload) for record in read(path, kind="step")]
-
-

@@ -268,14 +268,14 @@ class Engine:
 
     def _submit(self, order: Approved, now: int) -> None:
         """Sends an approved order; its answers are dues on paper, rows in the real world."""
-        assert self.executor is not None  # noqa: S101 - _consult refuses without one
+        assert self.executor is not None
         self.intents[order.intent.id] = (order.intent, set(range(len(order.intent.legs))))
         for due in self.executor.submit(order, now):
             self._push(due, _ANSWER)
 
     def _answer(self, due: int) -> None:
         """What has become of the legs that are due: fills enter the ledger, finished intents free their triggers."""
-        assert self.executor is not None  # noqa: S101 - only a submitted order makes an answer due
+        assert self.executor is not None
         self.books.now = due
         reports = self.executor.answer(due, self.books)
         notes: list[Note] = []

@@ -1,4 +1,4 @@
-"""News that the scan hands up: refused and trusted-again sources, multipliers, venues that go and come, unknown fairs."""
+"""News that the scan hands up: sources refused and believed again, multipliers, streams that go and come."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Notices:
         self.columns = columns
         self.maintenance_ns = maintenance_ns
         self.changed_eligibility = False
-        self._down: set[str] = set()
+        self._down: set[int] = set()
         self._maintained: dict[int, int] = {}
         self._pending: list[tuple[int, float, bool]] = []
         self._known = [False] * len(columns.underlyings)
 
     def barred(self, number: int) -> bool:
-        """Whether an instrument may not be traded: its venue is down, or its multiplier is about to change."""
-        return self.columns.universe[number].venue in self._down or number in self._maintained
+        """Whether an instrument may not be traded: its stream is down, or its multiplier is about to change."""
+        return number in self._down or number in self._maintained
 
     def of_row(self, rows: Rows, at: int, push: Push) -> list[Note]:
         """Notes of the row that the scan stopped on. `push(due, payload)` schedules a multiplier."""
@@ -96,20 +96,25 @@ class Notices:
         return [Note(kind=kinds[code != K.OK], instrument=number, underlying=instrument.underlying, detail=detail)]
 
     def _health(self, number: int, up: bool) -> list[Note]:
-        """A venue's feed went down or came back; while it is down nothing is traded there."""
-        venue = self.columns.universe[number].venue
-        if up == (venue not in self._down):
-            return []
-        (self._down.discard if up else self._down.add)(venue)
+        """An instrument's stream went down or came back; while it is down it is not traded. Told once a venue."""
+        universe = self.columns.universe
+        venue = universe[number].venue
+        before = any(universe[at].venue == venue for at in self._down)
+        (self._down.discard if up else self._down.add)(number)
+        after = any(universe[at].venue == venue for at in self._down)
         self.changed_eligibility = True
-        return [Note(kind="feed_up" if up else "feed_down", instrument=number, detail={"venue": venue})]
+        if before == after:
+            return []
+        return [Note(kind="feed_down" if after else "feed_up", instrument=number, detail={"venue": venue})]
 
     def _scheduled(self, number: int, value: float, activates_s: float, now: int, push: Push) -> list[Note]:
         """A new multiplier was announced: schedule it for every instrument of that token whose unit it changes."""
         universe, announced = self.columns.universe, self.columns.universe[number]
         detail: dict[str, float | str] = {"value": value, "activates": activates_s}
         if not (isfinite(value) and value > 0):
-            return [Note(kind="multiplier_refused", instrument=number, detail={**detail, "reason": "not a positive number"})]
+            return [
+                Note(kind="multiplier_refused", instrument=number, detail={**detail, "reason": "not a positive number"})
+            ]
         touched = [
             at
             for at, other in enumerate(universe)
@@ -119,7 +124,13 @@ class Notices:
             and other.unit_model not in (None, UnitModel.REBASING)
         ]
         if not touched:
-            return [Note(kind="multiplier_refused", instrument=number, detail={**detail, "reason": "rebasing or unknown token"})]
+            return [
+                Note(
+                    kind="multiplier_refused",
+                    instrument=number,
+                    detail={**detail, "reason": "rebasing or unknown token"},
+                )
+            ]
         activates = round(activates_s * 1000) * (NS // 1000) if isfinite(activates_s) else now
         if activates <= now:
             return [note for at in touched for note in self._apply(at, value)]

@@ -15,7 +15,7 @@ MULTIPLIER  shares per unit    activation, unix s   -           -             in
 FUNDING     rate per period    period in seconds    -           -             -
 REWARD      USD per day        end, unix s          -           -             -
 SUPPLY      tokens             backing shares       -           -             -
-FILL        price              fee in quote         -           quantity      index of the exact fill (+ buy, - sell via flags)
+FILL        price              fee in quote         -           quantity      index of the exact fill
 CONVERSION  state code         -                    -           quantity      index of the exact record
 HEALTH      state code         -                    -           -             -            (1 up, 0 down)
 TICK        -                  -                    -           -             -            (time passes)
@@ -79,6 +79,8 @@ class Flag(IntFlag):
     """For FILL: the fill was a sale."""
 
 
+NO_FLAG: Final = Flag(0)
+
 ROW: Final = np.dtype(
     [
         ("ts_venue", "<i8"),
@@ -111,7 +113,7 @@ class Row:
     instrument: int
     kind: Kind
     ts_venue: int = 0
-    flags: Flag = Flag(0)
+    flags: Flag = NO_FLAG
     bid: float = NAN
     ask: float = NAN
     bid_size: float = NAN

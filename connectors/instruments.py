@@ -142,7 +142,7 @@ class Universe(msgspec.Struct, frozen=True):
         """How many instruments there are."""
         return len(self.instruments)
 
-    def __iter__(self) -> Iterator[Instrument]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Instrument]:
         """In order of their numbers."""
         return iter(self.instruments)
 

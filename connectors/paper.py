@@ -1,4 +1,4 @@
-"""An executor on paper: it fills from the book that is in force when an order would have arrived, and from nothing else.
+"""An executor on paper: it fills from the book in force when an order would have arrived, and from nothing else.
 
 An order reaches its venue after the venue's latency. It may be refused (a seeded share of orders), and takes at most a
 share of the size that is left of what was seen. What it took stays taken until the venue prints again. A series with
@@ -67,9 +67,7 @@ class PaperExecutor:
         terms = self.terms.get(leg.instrument)
 
         def refuse(detail: str) -> Report:
-            return Report(
-                client_id=client_id, intent_id=intent.id, leg=number, outcome=Outcome.REFUSED, detail=detail
-            )
+            return Report(client_id=client_id, intent_id=intent.id, leg=number, outcome=Outcome.REFUSED, detail=detail)
 
         if terms is None:
             return refuse("no paper venue for this instrument")

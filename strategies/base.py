@@ -1,4 +1,4 @@
-"""What a strategy is: it declares when to be woken, reads a view, and returns wishes and remarks; it does nothing else."""
+"""What a strategy is: it says when to be woken, reads a view, returns wishes and remarks, and does nothing else."""
 
 from __future__ import annotations
 
@@ -94,13 +94,21 @@ class View:
 class Strategy(Protocol):
     """A rule that thinks. Deterministic: the same views in the same order give the same decisions."""
 
-    name: str
-    cooldown_ns: int
-    """From a decision to the next on the same trigger."""
-    refusal_backoff_ns: int
-    """After a wake that ended without a trade, the trigger rests this long."""
-    max_open: int
-    """Intents under way at once."""
+    @property
+    def name(self) -> str:
+        """One word; it stands in records and metrics."""
+
+    @property
+    def cooldown_ns(self) -> int:
+        """From a decision to the next on the same trigger."""
+
+    @property
+    def refusal_backoff_ns(self) -> int:
+        """After a wake that ended without a trade, the trigger rests this long."""
+
+    @property
+    def max_open(self) -> int:
+        """Intents under way at once."""
 
     def wakes(self, universe: Universe) -> tuple[Wake, ...]:
         """When it wants to be asked; called once."""

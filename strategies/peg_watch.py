@@ -75,7 +75,11 @@ class PegWatch:
             if verdict is watch.state:
                 continue
             waited = now - watch.since >= self.persist_ns
-            if verdict is PegState.UNKNOWN or watch.state is PegState.UNKNOWN and verdict is PegState.PEGGED or waited:
+            if (
+                verdict is PegState.UNKNOWN
+                or (watch.state is PegState.UNKNOWN and verdict is PegState.PEGGED)
+                or waited
+            ):
                 detail: dict[str, float | str] = {"from": watch.state.name, "to": verdict.name, **numbers}
                 notes.append(Note(kind="peg_state", instrument=instrument, detail=detail))
                 watch.state = verdict

@@ -26,7 +26,7 @@ ZERO = Decimal(0)
 
 
 class Bridge(msgspec.Struct, frozen=True, kw_only=True):
-    """Net profit in USD and what it is made of. Costs that this engine does not have yet are zero because none arose."""
+    """Net profit in USD and what it is made of; a component is zero where no such cost arose."""
 
     gross_edge: Decimal
     slippage: Decimal

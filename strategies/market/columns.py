@@ -22,6 +22,8 @@ from strategies.market.session import Session, SessionTable
 FOREVER_NS = 2**62
 """An age limit that is never reached, and can still be added to a time."""
 
+_BITS = {Role.TOKEN: K.JUDGED | K.TRADED, Role.SHARE: K.EVIDENCE, Role.COIN: K.COIN, Role.PERP: 0}
+
 _HOURS = {
     Hours.ALWAYS: tuple(Session),
     Hours.WEEKDAYS: (Session.PRE, Session.REGULAR, Session.POST, Session.OVERNIGHT),
@@ -125,7 +127,9 @@ class Columns:
         """The slow facts of one instrument."""
         instrument, facts = self.universe[number], self.facts[number]
         f, k = self.f[number], self.k[number]
-        role = {Role.TOKEN: K.JUDGED | K.TRADED, Role.SHARE: K.EVIDENCE, Role.COIN: K.COIN, Role.PERP: 0}[instrument.role]
+        role = {Role.TOKEN: K.JUDGED | K.TRADED, Role.SHARE: K.EVIDENCE, Role.COIN: K.COIN, Role.PERP: 0}[
+            instrument.role
+        ]
         k[K.ROLE] = role | (K.TRADED if facts.traded else 0)
         k[K.UNDERLYING] = self.underlyings.index(instrument.underlying) if instrument.underlying else 0
         k[K.MAX_AGE] = min(facts.max_age_ns, FOREVER_NS)
@@ -326,4 +330,3 @@ class Columns:
     fair_source = property(lambda self: self.h[:, K.SOURCE])
     fair_as_of = property(lambda self: self.h[:, K.AS_OF])
     edge_bps = property(lambda self: self.g[:, K.EDGE])
-

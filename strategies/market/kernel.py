@@ -41,7 +41,9 @@ SLOT_EDGE, SLOT_PREMIUM, SLOT_SIGNIFICANCE = range(3)
 # --- scalars: p floats, q integers
 CLOCK, CLOCK_RATE, OUTLIER, MAX_VAR, MAX_SPREAD, STUB_MOVE = range(6)
 P_SCALARS: Final = 8
-CLOCK_TS, SESSION_BIT, FROZEN_NS, FROZEN_ROWS, CONFIRM_NS, CONFIRM_ROWS, NOTE_GAP, PREMIA, NOW, ACCEPTED, GATED = range(11)
+CLOCK_TS, SESSION_BIT, FROZEN_NS, FROZEN_ROWS, CONFIRM_NS, CONFIRM_ROWS, NOTE_GAP, PREMIA, NOW, ACCEPTED, GATED = range(
+    11
+)
 Q_SCALARS: Final = 12
 
 # --- why a row was not believed: codes of k[:, REFUSAL] and columns of `refused`
@@ -221,7 +223,7 @@ def _new_fx(c, usd, fx, f, k):  # type: ignore[no-untyped-def]
             price(j, f, k)
 
 
-_SIGNATURE = types.UniTuple(types.int64, 2)(
+_SIGNATURE = types.UniTuple(types.int64, 2)(  # type: ignore[no-untyped-call]
     types.int64, types.int64, _i8, _i4, _i2, _i2, _f8, _f8, _f8, _f8,
     _F, _K, _F, _K, _V, _W, _W, _K, _V, _K, _V, _W,
 )  # fmt: skip
@@ -433,7 +435,7 @@ def scan(  # type: ignore[no-untyped-def]
                         why |= TRIGGER
             if why != END:
                 break
-        elif what == _MULTIPLIER or what == _SESSION or what == _HEALTH or what == _FILL or what == _CONVERSION:
+        elif what in (_MULTIPLIER, _SESSION, _HEALTH, _FILL, _CONVERSION):
             why = NOTICE
             break
     for v in range(np.uint64(g.shape[0])):

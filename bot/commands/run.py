@@ -1,0 +1,104 @@
+"""`pegline run`: the daemon on your config, on paper."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bot.config import Config
+
+EPILOG = """\
+Listens to the venues of the config, judges every quote, alarms, and trades on paper: orders are filled from what was
+really seen, nothing is ever sent. What it decides goes to a journal under [run] state_dir, every row to a tape beside
+it. Stop it with Ctrl-C or SIGTERM; the next start goes on with the same paper ledger."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the options."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--config", default="config.toml", metavar="CONFIG", help="default: config.toml")
+    parser.add_argument("--seconds", type=float, metavar="N", help="stop by itself; default: until Ctrl-C or SIGTERM")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs until it is told to stop; 0 after SIGTERM or --seconds, 130 after Ctrl-C.
+
+    Raises ConfigError, UsageError where the config has no live feed, AlreadyRunning where another pegline keeps the
+    state, ConnectorError when no feed is left, TapeError and JournalError when the disk refuses.
+    """
+    from bot.config_file import load
+    from bot.paths import prepare_kernel
+
+    path = Path(args.config)
+    config = load(path)
+    prepare_kernel()
+    return asyncio.run(_run(config, path.name, blake2b(path.read_bytes(), digest_size=8).hexdigest(), args.seconds))
+
+
+async def _run(config: Config, file: str, digest: str, seconds: float | None) -> int:
+    """Puts the daemon together, handles the signals, and narrates on stderr."""
+    from bot.clock import monotonic_s, sleep, wall_ns
+    from bot.daemon import Daemon, Doors
+    from bot.errors import UsageError
+    from bot.facts import facts_of
+    from bot.paths import state_dir
+    from bot.sessions import load_sessions
+    from bot.universe import universe_of
+    from bot.wiring import live_feeds, paper
+    from strategies.base import Step
+
+    universe = universe_of(config)
+    feeds = live_feeds(config, universe)
+    if not feeds:
+        raise UsageError("no venue of this config has a live feed", hint='write feed = "ccxt" or "yahoo" in [venues.*]')
+    doors = Doors(
+        feeds=feeds,
+        executor=paper(config, universe, config.run.seed),
+        clock=wall_ns,
+        monotonic=monotonic_s,
+        sleep=sleep,
+        state=state_dir(config.run.state_dir),
+    )
+    facts = facts_of(config, mode="dry_run", file=file, digest=digest)
+    daemon = Daemon(config, universe, load_sessions(), facts, doors, warn=_say)
+
+    def narrate(step: Step) -> None:
+        for line in daemon.desk.on_step(step):
+            _say(str(line))
+
+    daemon.watch = narrate
+    stop = asyncio.Event()
+    ended: list[int] = []
+
+    def end(number: int) -> None:
+        ended.append(number)
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end, number)
+    if seconds is not None:
+        loop.call_later(seconds, stop.set)
+    _say(f"dry run on {len(universe)} instruments of {len(feeds)} feeds; state in {doors.state}")
+    if daemon.abandoned:
+        _say(f"{len(daemon.abandoned)} paper intents were under way when the last run ended; they are abandoned")
+    running = asyncio.create_task(daemon.run(stop))
+    while not running.done() and not daemon.server.url:
+        await sleep(0.01)
+    if daemon.server.url:
+        _say(f"page {daemon.server.url}, metrics {daemon.server.url}metrics, health {daemon.server.url}healthz")
+    await running
+    counts = daemon.engine.counts
+    _say(f"stopped after {counts.rows:,} rows and {counts.steps:,} records; journal and tape are on disk")
+    return 130 if signal.SIGINT in ended else 0
+
+
+def _say(text: str) -> None:
+    print(f"pegline: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,24 @@
+"""What does not change during a run, gathered for the windows."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+from bot.config import Config
+from monitoring.facts import Facts
+
+
+def facts_of(config: Config, *, mode: str, file: str, digest: str = "") -> Facts:
+    """The facts of a run: versions, mode, the config's name and hash, venues, strategies, thresholds."""
+    cross, peg = config.strategies.cross_venue, config.strategies.peg_watch
+    return Facts(
+        version=version("pegline"),
+        mode=mode,
+        python=platform.python_version(),
+        config_file=file,
+        config_hash=digest,
+        venue_kinds={name: table.kind for name, table in config.venues.items()},
+        strategies=("cross_venue",) if cross is not None and cross.enabled else (),
+        warn_bps={name: bps for name, bps in peg.warn_bps.items()} if peg is not None else {},
+    )
