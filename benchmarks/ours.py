@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from benchmarks.job import JobFill
+from benchmarks.job import JobFill, universe
 from connectors.events import Rows
+
+if TYPE_CHECKING:
+    from bot.config import Config
+
+CONFIG: Final = Path(__file__).with_name("job.toml")
 
 
 class Outcome(NamedTuple):
@@ -22,11 +28,37 @@ class Outcome(NamedTuple):
 def scan_in_ram(rows: Rows, *, premia: bool) -> int:
     """Drives the compiled scan over all rows, with or without fair value and premia; returns the rows that it saw.
 
-    Raises ImportError where the engine is absent.
+    The job's edge rule stands at the lowest level that never fires on these rows, so that nothing wakes Python.
     """
     from bot.backtest import scan_in_ram as scan
 
-    return int(scan(rows, premia=premia))
+    fired, _ = scan(_config(), universe(), rows, premia=premia, level_bps=_level(rows))
+    if fired:
+        raise RuntimeError(f"the edge rule fired {fired} times; the level is too low")
+    return len(rows)
+
+
+@lru_cache(maxsize=1)
+def _config() -> Config:
+    from bot.config_file import load
+
+    return load(CONFIG)
+
+
+_levels: dict[tuple[int, int], float] = {}
+
+
+def _level(rows: Rows) -> float:
+    """The lowest edge (a multiple of 5 bps) that is never reached; searched once for a set of rows, untimed."""
+    from bot.backtest import scan_in_ram as scan
+
+    key = (len(rows), int(rows.ts_recv[0]))
+    if key not in _levels:
+        level = 20.0
+        while scan(_config(), universe(), rows, premia=True, level_bps=level)[0]:
+            level += 5.0
+        _levels[key] = level
+    return _levels[key]
 
 
 def backtest(config: Path, tape: Path) -> Outcome:

@@ -89,6 +89,7 @@ class Engine:
         self.notices = Notices(columns, maintenance_ns)
         self.intents: dict[str, tuple[Intent, set[int]]] = {}
         self.counts = Counts()
+        self._owner = {place: number for number, place in columns.slot_of.items()}
         self.now = 0
         self._dues: list[tuple[int, int, int, int]] = []
         self._seq = 0
@@ -201,7 +202,7 @@ class Engine:
         asked: dict[int, list[int]] = {}
         for place in fired.nonzero()[0].tolist():
             fired[place] = 0
-            number = self._place_owner(place)
+            number = self._owner[place]
             asked.setdefault(id(self.triggers[number].strategy), []).append(number)
         for numbers in asked.values():
             strategy = self.triggers[numbers[0]].strategy
@@ -313,15 +314,11 @@ class Engine:
         total = Decimal(0)
         for number, units in self.ledger.positions.items():
             if units and self.universe[number].underlying == underlying:
-                worth = float(self.columns.f[number, K.SHARES_PER_UNIT])
+                worth = self.columns.f.item(number, K.SHARES_PER_UNIT)
                 total += units * Decimal(repr(worth)) if isfinite(worth) else Decimal(0)
         return total
 
     # --- who may wake Python
-
-    def _place_owner(self, place: int) -> int:
-        """The trigger of a slot in the arrays."""
-        return next(number for number, where in self.columns.slot_of.items() if where == place)
 
     def _rest(self, number: int, until: int) -> None:
         """A trigger does not fire before `until`."""
@@ -344,11 +341,12 @@ class Engine:
     def _permit(self, number: int) -> None:
         """Eligible means: a fee is known, the session is allowed, the venue is up, and some strategy has room."""
         buy = sell = False
+        facts = self.columns.facts[number]
         if (
             self.limits is not None
             and self.executor is not None
-            and self.columns.facts[number].traded
-            and self.columns.facts[number].cost is not None
+            and facts.traded
+            and facts.cost is not None
             and self.columns.session in self.limits.sessions
             and not self.notices.barred(number)
         ):

@@ -66,30 +66,29 @@ class PaperExecutor:
         client_id = f"{intent.id}-{number}"
         terms = self.terms.get(leg.instrument)
 
-        def refuse(detail: str) -> Report:
-            return Report(client_id=client_id, intent_id=intent.id, leg=number, outcome=Outcome.REFUSED, detail=detail)
-
         if terms is None:
-            return refuse("no paper venue for this instrument")
-        if self._chance(client_id) < terms.reject_share:
-            return refuse("rejected by the venue")
+            return _refused(intent, number, "no paper venue for this instrument")
+        if terms.reject_share and self._chance(client_id) < terms.reject_share:
+            return _refused(intent, number, "rejected by the venue")
         buying = leg.side is Side.BUY
         price_seen = books.ask(leg.instrument) if buying else books.bid(leg.instrument)
         size_seen = books.ask_size(leg.instrument) if buying else books.bid_size(leg.instrument)
         fx = books.fx(leg.instrument)
         if not (isfinite(price_seen) and price_seen > 0 and isfinite(fx)):
-            return refuse("no quote in force")
+            return _refused(intent, number, "no quote in force")
         if not (isfinite(size_seen) and size_seen > 0):
-            return refuse("no size left of what was seen")
+            return _refused(intent, number, "no size left of what was seen")
         price = Decimal(repr(price_seen))
         if terms.assumed_half_spread is not None:
             price *= 1 + terms.assumed_half_spread if buying else 1 - terms.assumed_half_spread
         if (price > leg.limit) if buying else (price < leg.limit):
-            return refuse(f"price {price} beyond the limit {leg.limit}")
+            return _refused(intent, number, f"price {price} beyond the limit {leg.limit}")
         left = Decimal(repr(size_seen * terms.fill_share)) - taken.get((leg.instrument, leg.side), ZERO)
-        quantity = (min(leg.quantity, left) / terms.lot).to_integral_value(rounding=ROUND_DOWN) * terms.lot
+        quantity = leg.quantity
+        if left < quantity or quantity % terms.lot:
+            quantity = (min(quantity, left) / terms.lot).to_integral_value(rounding=ROUND_DOWN) * terms.lot
         if not quantity > 0:
-            return refuse("no size left of what was seen")
+            return _refused(intent, number, "no size left of what was seen")
         taken[leg.instrument, leg.side] = taken.get((leg.instrument, leg.side), ZERO) + quantity
         fill = Fill(
             client_id=client_id,
@@ -110,3 +109,9 @@ class PaperExecutor:
         """A number in [0, 1) that depends on the seed and the order's id, and on nothing else."""
         digest = blake2b(f"{self.seed}:{client_id}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") / 2**64
+
+
+def _refused(intent: Intent, number: int, detail: str) -> Report:
+    """The venue says no to one leg."""
+    client_id = f"{intent.id}-{number}"
+    return Report(client_id=client_id, intent_id=intent.id, leg=number, outcome=Outcome.REFUSED, detail=detail)

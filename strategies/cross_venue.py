@@ -70,7 +70,7 @@ class CrossVenue:
         buy, sell, edge = columns.best_pair(group, now)
         if not edge > self.min_edge_bps:
             return "edge_gone"
-        ask, bid = float(columns.f[buy, K.ASK]), float(columns.f[sell, K.BID])
+        ask, bid = columns.f.item(buy, K.ASK), columns.f.item(sell, K.BID)
         if columns.universe[buy].one_price:
             ask *= 1 + (columns.facts[buy].assumed_half_spread or 0.0)
         if columns.universe[sell].one_price:
@@ -79,12 +79,10 @@ class CrossVenue:
         if isinstance(quantities, str):
             return quantities
         bought, sold = quantities
-        usd_ask = Decimal(repr(ask)) * Decimal(repr(columns.known_fx(buy)))
-        usd_bid = Decimal(repr(bid)) * Decimal(repr(columns.known_fx(sell)))
-        legs = (
-            self._leg(buy, Side.BUY, bought, Decimal(repr(ask))),
-            self._leg(sell, Side.SELL, sold, Decimal(repr(bid))),
-        )
+        seen_ask, seen_bid = Decimal(repr(ask)), Decimal(repr(bid))
+        usd_ask = seen_ask * Decimal(repr(columns.known_fx(buy)))
+        usd_bid = seen_bid * Decimal(repr(columns.known_fx(sell)))
+        legs = (self._leg(buy, Side.BUY, bought, seen_ask), self._leg(sell, Side.SELL, sold, seen_bid))
         return Intent(
             id=f"{self.name}-{now}-{group}",
             strategy=self.name,
@@ -111,8 +109,8 @@ class CrossVenue:
         size_buy, size_sell = columns.left(buy, bid=False), columns.left(sell, bid=True)
         if not (isfinite(size_buy) and isfinite(size_sell) and size_buy > 0 and size_sell > 0):
             return "no_size"
-        shares_buy = Decimal(repr(float(columns.f[buy, K.SHARES_PER_UNIT])))
-        shares_sell = Decimal(repr(float(columns.f[sell, K.SHARES_PER_UNIT])))
+        shares_buy = Decimal(repr(columns.f.item(buy, K.SHARES_PER_UNIT)))
+        shares_sell = Decimal(repr(columns.f.item(sell, K.SHARES_PER_UNIT)))
         if self.size_units is not None:
             wanted = self.size_units * shares_buy
         elif self.size_usd is not None:

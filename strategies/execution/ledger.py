@@ -52,6 +52,8 @@ class Ledger:
         self.cash: dict[str, Decimal] = {}
         self.cash_usd_at_fill: dict[str, Decimal] = {}
         self.gross_edge = self.slippage = self.fees = self.gas = ZERO
+        self.flow_usd = ZERO
+        """All cash that came and went, each at the FX of its fill."""
         self.fills = 0
         self.seen: set[str] = set()
 
@@ -69,7 +71,9 @@ class Ledger:
         flow = sign * fill.quantity * fill.price - fill.fee
         self.positions[fill.instrument] = self.position(fill.instrument) - sign * fill.quantity
         self.cash[coin] = self.cash.get(coin, ZERO) + flow
-        self.cash_usd_at_fill[coin] = self.cash_usd_at_fill.get(coin, ZERO) + flow * fill.fx
+        flow_usd = flow * fill.fx
+        self.flow_usd += flow_usd
+        self.cash_usd_at_fill[coin] = self.cash_usd_at_fill.get(coin, ZERO) + flow_usd
         self.gross_edge += sign * fill.quantity * seen * fill.fx
         self.slippage += sign * fill.quantity * (fill.price - seen) * fill.fx
         self.fees += fill.fee * fill.fx
@@ -77,6 +81,7 @@ class Ledger:
             self.gas += gas_usd
             self.cash["USD"] = self.cash.get("USD", ZERO) - gas_usd
             self.cash_usd_at_fill["USD"] = self.cash_usd_at_fill.get("USD", ZERO) - gas_usd
+            self.flow_usd -= gas_usd
         self.fills += 1
         return True
 
@@ -100,7 +105,7 @@ class Ledger:
                 unmarked.append(coin)
             else:
                 revaluation += amount * rate - self.cash_usd_at_fill[coin]
-        net = sum(self.cash_usd_at_fill.values(), ZERO) + revaluation + inventory
+        net = self.flow_usd + revaluation + inventory
         return Bridge(
             gross_edge=self.gross_edge,
             slippage=self.slippage,

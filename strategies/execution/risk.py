@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from math import inf, isfinite
+from math import inf, isfinite, nan
 
 from connectors.events import NS
 from connectors.instruments import USD
@@ -20,6 +20,7 @@ from strategies.market import kernel as K
 from strategies.market.session import Session
 
 DAY_NS = 86_400 * NS
+_ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,8 @@ class Memory:
     open_intents: dict[str, str] = field(default_factory=dict)
     """Id of an intent under way -> its strategy."""
     day: int = -1
-    day_start_net: Decimal = Decimal(0)
+    day_start_net: float = 0.0
+    """USD."""
     killed: str = ""
     """Why everything is refused; empty is running."""
 
@@ -108,7 +110,7 @@ def _problems(
 def _leg_problems(leg: Leg, view: View, limits: Limits, fair: float | None) -> Iterator[tuple[Reason, str]]:
     """What speaks against one leg: its quote, units, coin, cost, size and distance from the fair value."""
     columns, now, at = view.columns, view.now, leg.instrument
-    f, k, instrument = columns.f[at], columns.k[at], columns.universe[at]
+    f, k, instrument = columns.f[at].tolist(), columns.k[at].tolist(), columns.universe[at]
     if not leg.quantity > 0:
         yield Reason.NO_SIZE, f"{instrument.name}: quantity {leg.quantity}"
     if k[K.REFUSAL] != K.OK or now > k[K.EXPIRES]:
@@ -120,14 +122,14 @@ def _leg_problems(leg: Leg, view: View, limits: Limits, fair: float | None) -> I
         yield Reason.MULTIPLIER_UNKNOWN, f"{instrument.name}: shares per unit unknown"
     if not isfinite(f[K.USD_PER_UNIT]):
         yield Reason.FX_UNKNOWN, f"{instrument.name}: no price for {instrument.quote}"
-    elif instrument.quote != USD and abs(float(f[K.USD_PER_UNIT]) - 1) * 1e4 > limits.coin_band_bps:
-        yield Reason.COIN_BAND, f"{instrument.quote} at {float(f[K.USD_PER_UNIT]):.4f} USD"
+    elif instrument.quote != USD and abs(f[K.USD_PER_UNIT] - 1) * 1e4 > limits.coin_band_bps:
+        yield Reason.COIN_BAND, f"{instrument.quote} at {f[K.USD_PER_UNIT]:.4f} USD"
     if columns.facts[at].cost is None:
         yield Reason.COST_UNKNOWN, f"{instrument.name}: no fee is configured"
     if instrument.one_price and columns.facts[at].assumed_half_spread is None:
         yield Reason.ONE_PRICE, f"{instrument.name}: one price, no book, and no spread and size assumed"
     if fair is not None and limits.collar_bps < inf:
-        per_share = float(leg.seen) * float(f[K.USD_PER_SHARE])
+        per_share = float(leg.seen) * f[K.USD_PER_SHARE]
         away = abs(per_share / fair - 1) * 1e4
         if not away <= limits.collar_bps:
             yield Reason.COLLAR, f"{instrument.name}: {away:.0f} bps from the fair value"
@@ -139,18 +141,21 @@ def _book_problems(intent: Intent, view: View, limits: Limits, memory: Memory) -
     after = dict(ledger.positions)
     for leg in intent.legs:
         change = leg.quantity if leg.side is Side.BUY else -leg.quantity
-        after[leg.instrument] = after.get(leg.instrument, Decimal(0)) + change
-    gross = 0.0
+        after[leg.instrument] = after.get(leg.instrument, _ZERO) + change
+    gross, net = 0.0, float(ledger.flow_usd)
+    marks = {instrument: columns.mark_usd(instrument) for instrument, units in after.items() if units}
     touched = {leg.instrument for leg in intent.legs}
-    for instrument, units in after.items():
-        value = abs(float(units)) * columns.mark_usd(instrument)
-        if instrument in touched and not value <= float(limits.max_position_usd):
+    for instrument, mark in marks.items():
+        value = abs(float(after[instrument])) * mark
+        gross += value
+        if instrument in touched and not value <= limits.max_position_usd:
             yield Reason.POSITION, f"{columns.universe[instrument].name}: {value:.2f} USD after the trade"
-        if units:
-            gross += value
-    if not gross <= float(limits.max_gross_usd):
+    if not gross <= limits.max_gross_usd:
         yield Reason.POSITION, f"{gross:.2f} USD in all after the trade"
-    loss = memory.day_start_net - _net(view)
+    for instrument, units in ledger.positions.items():
+        mark = marks.get(instrument, nan)
+        net += float(units) * mark if isfinite(mark) else 0.0
+    loss = memory.day_start_net - net
     if loss > limits.max_daily_loss_usd:
         yield Reason.DAILY_LOSS, f"{loss:.2f} USD lost today"
 
@@ -162,12 +167,10 @@ def new_day(view: View, memory: Memory) -> None:
         memory.day, memory.day_start_net = day, _net(view)
 
 
-def _net(view: View) -> Decimal:
-    """Net profit now, in USD; what has no price counts at the FX of its fills, positions without a mark as nothing."""
-    ledger, columns = view.ledger, view.columns
-    net = sum(ledger.cash_usd_at_fill.values(), Decimal(0))
-    for instrument, units in ledger.positions.items():
-        mark = columns.mark_usd(instrument) if units else 0.0
-        if units and isfinite(mark):
-            net += units * Decimal(repr(mark))
+def _net(view: View) -> float:
+    """Net profit now, in USD, to judge a limit by: cash at the FX of its fills, positions that have a mark."""
+    net = float(view.ledger.flow_usd)
+    for instrument, units in view.ledger.positions.items():
+        mark = view.columns.mark_usd(instrument) if units else nan
+        net += float(units) * mark if isfinite(mark) else 0.0
     return net

@@ -116,6 +116,7 @@ class Columns:
         self.taken_prints: list[int] = [-1] * count
         for number in range(count):
             self._place(number)
+        self._group_of: list[int] = self.k[:, K.UNDERLYING].tolist()
         self._group(slots)
         self._judge_by(beliefs)
         self._tail = (
@@ -187,6 +188,10 @@ class Columns:
             self.h[group, K.SLOT_FROM] = places[0] if places else 0
             self.h[group, K.SLOT_TO] = places[-1] + 1 if places else 0
         self.members: I8 = np.array(members, np.int64)
+        self.members_of = [
+            tuple(members[h[K.MEMBER_FROM] : h[K.MEMBER_TO]]) for h in self.h[: len(self.underlyings)].tolist()
+        ]
+        """Numbers of the judged and traded instruments of each underlying."""
         self.references: I8 = np.array(references, np.int64)
 
     def _judge_by(self, beliefs: Beliefs) -> None:
@@ -249,52 +254,54 @@ class Columns:
 
     def variance(self, group: int, now: int) -> float:
         """Variance of log fair value at `now`; above the limit, or nan, means unknown."""
-        clock = self.p[K.CLOCK] + self.p[K.CLOCK_RATE] * float(now - self.q[K.CLOCK_TS])
-        return float(self.g[group, K.FAIR_KEY] + self.g[group, K.VOL2] * clock)
+        p, g = self.p.item, self.g.item
+        clock = p(K.CLOCK) + p(K.CLOCK_RATE) * float(now - self.q.item(K.CLOCK_TS))
+        return g(group, K.FAIR_KEY) + g(group, K.VOL2) * clock
 
     def fair(self, group: int, now: int) -> FairValue | None:
         """Fair value of one share of an underlying at `now`, or None where it is unknown."""
-        price, variance = float(self.g[group, K.FAIR]), self.variance(group, now)
-        if not (price > 0 and variance <= self.p[K.MAX_VAR]):
+        price, variance = self.g.item(group, K.FAIR), self.variance(group, now)
+        if not (price > 0 and variance <= self.p.item(K.MAX_VAR)):
             return None
         return FairValue(
             price=price,
             error=price * sqrt(max(variance, 0.0)),
-            source=int(self.h[group, K.SOURCE]),
-            as_of=int(self.h[group, K.AS_OF]),
+            source=self.h.item(group, K.SOURCE),
+            as_of=self.h.item(group, K.AS_OF),
         )
 
     def best_pair(self, group: int, now: int) -> tuple[int, int, float]:
         """(buy at, sell at, edge in bps) of the best eligible pair at `now`; (-1, -1, nan) where there is none."""
         cheapest, dearest, buy, sell = inf, -inf, -1, -1
-        for number in self.members[self.h[group, K.MEMBER_FROM] : self.h[group, K.MEMBER_TO]].tolist():
-            f, k = self.f[number], self.k[number]
-            if now <= k[K.EXPIRES]:
-                if now >= k[K.BUY_FROM] and f[K.NET_ASK] < cheapest:
-                    cheapest, buy = float(f[K.NET_ASK]), number
-                if now >= k[K.SELL_FROM] and f[K.NET_BID] > dearest:
-                    dearest, sell = float(f[K.NET_BID]), number
+        f, k = self.f.item, self.k.item
+        for number in self.members_of[group]:
+            if now <= k(number, K.EXPIRES):
+                ask, bid = f(number, K.NET_ASK), f(number, K.NET_BID)
+                if ask < cheapest and now >= k(number, K.BUY_FROM):
+                    cheapest, buy = ask, number
+                if bid > dearest and now >= k(number, K.SELL_FROM):
+                    dearest, sell = bid, number
         if buy < 0 or sell < 0 or buy == sell:
             return -1, -1, nan
         return buy, sell, (dearest - cheapest) * float(self.g[group, K.FAIR_SCALE])
 
     def group(self, number: int) -> int:
         """The underlying's number of an instrument."""
-        return int(self.k[number, K.UNDERLYING])
+        return self._group_of[number]
 
     def left(self, number: int, *, bid: bool) -> float:
         """Units still there at the best bid or ask: what was seen less what we took since; nan where unknown."""
         if self.universe[number].one_price:
             seen = self.facts[number].assumed_size
         else:
-            seen = float(self.f[number, K.BID_SIZE if bid else K.ASK_SIZE])
-        if isnan(seen) or self.taken_prints[number] != self.k[number, K.PRINTS]:
+            seen = self.f.item(number, K.BID_SIZE if bid else K.ASK_SIZE)
+        if isnan(seen) or self.taken_prints[number] != self.k.item(number, K.PRINTS):
             return seen
         return max(0.0, seen - (self.taken_bid if bid else self.taken_ask)[number])
 
     def take(self, number: int, units: float, *, bid: bool) -> None:
         """We consumed units at the best bid or ask; they stay consumed until the venue prints again."""
-        prints = int(self.k[number, K.PRINTS])
+        prints = self.k.item(number, K.PRINTS)
         if self.taken_prints[number] != prints:
             self.taken_prints[number] = prints
             self.taken_bid[number] = self.taken_ask[number] = 0.0
@@ -303,12 +310,12 @@ class Columns:
 
     def mark_usd(self, number: int) -> float:
         """USD per unit at the last mid; nan where unknown."""
-        f = self.f[number]
-        return float(0.5 * (f[K.BID] + f[K.ASK]) * f[K.USD_PER_UNIT])
+        f = self.f.item
+        return 0.5 * (f(number, K.BID) + f(number, K.ASK)) * f(number, K.USD_PER_UNIT)
 
     def known_fx(self, number: int) -> float:
         """USD per quote currency of an instrument; nan where unknown."""
-        usd = float(self.f[number, K.USD_PER_UNIT])
+        usd = self.f.item(number, K.USD_PER_UNIT)
         return usd if isfinite(usd) else nan
 
     # Names for people, metrics and tests; views, not copies.
