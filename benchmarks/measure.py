@@ -62,6 +62,11 @@ def machine() -> dict[str, Any]:
 
 def peak_rss_mb() -> float:
     """The most memory that this process ever held, in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # ru_maxrss of a child begins with what its parent held when it was started; VmHWM is this program's own.
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(peak.split()[1]) * 1024 / 1e6
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 

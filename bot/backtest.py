@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -123,7 +124,7 @@ def backtest(
     `block` cuts the rows into blocks of at most that many (None: as they are stored); it changes nothing but the time
     it takes. Raises TapeError for a broken tape, ConfigError where the config lacks what a strategy needs.
     """
-    blocks = tape.blocks(COLUMNS, start_ns, end_ns)
+    blocks = tape.blocks(COLUMNS, start_ns, end_ns, busy_caller=True)
     if block is not None:
         blocks = (part for rows in blocks for part in rows.blocks(block))
     return run_over(config, tape.universe, blocks, seed=seed, journal_path=journal_path, progress=progress)
@@ -153,12 +154,14 @@ def run_over(
         tally.exposure = Exposure(parts.columns)
         start = monotonic_s()
         first = -1
+        gc.freeze()  # what stands now is not looked through again for garbage while the tape runs
         for rows in blocks:
             if first < 0 and len(rows):
                 first = int(rows.ts_recv[0])
             parts.engine.advance(rows)
             progress(parts.engine.counts.rows)
         parts.engine.finish()
+        gc.unfreeze()
         seconds = monotonic_s() - start
         journal_hash = journal.hash()
     return _result(parts, tally, seconds, journal_hash, first)

@@ -78,15 +78,22 @@ class Tape:
         return min(first for first, _ in spans), max(last for _, last in spans)
 
     def blocks(
-        self, columns: Sequence[str] = FIELDS, start_ns: int | None = None, end_ns: int | None = None
+        self,
+        columns: Sequence[str] = FIELDS,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+        *,
+        busy_caller: bool = False,
     ) -> Iterator[Rows]:
         """Rows with start_ns <= ts_recv < end_ns, in order, at most 262,144 at a time.
+
+        A `busy_caller` computes on each block: then decoding keeps to one core and leaves it the other.
 
         Only `columns` and ts_recv are read. Raises TapeError naming file and row for a part that cannot be decoded,
         time that goes back, an unknown instrument or kind, and an infinity.
         """
         last_ns = np.iinfo(np.int64).min
-        for located in self.located(columns, start_ns, end_ns):
+        for located in self.located(columns, start_ns, end_ns, busy_caller=busy_caller):
             rows = located.rows
             ts = rows.ts_recv
             if ts[0] < last_ns or (ts[1:] < ts[:-1]).any():
@@ -105,6 +112,7 @@ class Tape:
         end_ns: int | None = None,
         *,
         checked: bool = True,
+        busy_caller: bool = False,
     ) -> Iterator[Located]:
         """Whole row groups with their places, and the order of time unchecked; `verify` reads with checked=False.
 
@@ -119,11 +127,12 @@ class Tape:
             if _overlaps(_span(part, group), start_ns, end_ns)
         ]
         with ThreadPoolExecutor(1, thread_name_prefix="tape") as ahead:
-            following = ahead.submit(self._read, *work[0], asked, checked) if work else None
+            following = ahead.submit(self._read, *work[0], asked, checked, not busy_caller) if work else None
             for at in range(len(work)):
                 assert following is not None
                 block = following.result()
-                following = ahead.submit(self._read, *work[at + 1], asked, checked) if at + 1 < len(work) else None
+                if at + 1 < len(work):
+                    following = ahead.submit(self._read, *work[at + 1], asked, checked, not busy_caller)
                 yield block
 
     def side(self, name: str) -> list[Any]:
@@ -151,12 +160,12 @@ class Tape:
                 raise TapeError(f"no column {name!r}", where=str(self.path), hint="columns: " + ", ".join(FIELDS))
         return [name for name in FIELDS if name in columns or name == "ts_recv"]
 
-    def _read(self, part: Part, group: int, first: int, asked: list[str], checked: bool) -> Located:
+    def _read(self, part: Part, group: int, first: int, asked: list[str], checked: bool, threads: bool) -> Located:
         """Decodes one row group."""
         count = part.footer.row_group(group).num_rows
         try:
             with pq.ParquetFile(part.path, metadata=part.footer, page_checksum_verification=True) as file:
-                table = file.read_row_group(group, columns=asked, use_threads=True)
+                table = file.read_row_group(group, columns=asked, use_threads=threads)
             if table.num_rows != count:
                 raise OSError(f"{table.num_rows} rows were found")
         except (pa.ArrowException, OSError) as error:

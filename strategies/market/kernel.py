@@ -29,9 +29,9 @@ QUOTE_COIN, FX_COIN, TOLD, EXPIRES, CALM = range(17, 22)
 K_COLUMNS: Final = 24
 
 # --- floats and integers of an underlying: g[underlying, column], h[underlying, column]
-FAIR, FAIR_SCALE, FAIR_KEY, VOL2, EDGE, LOW, HIGH, WAKE_EDGE = range(8)
-G_COLUMNS: Final = 8
-SOURCE, AS_OF, MEMBER_FROM, MEMBER_TO, REF_FROM, REF_TO, SLOT_FROM, SLOT_TO, TOUCHED, OTHER_SLOTS = range(10)
+FAIR, FAIR_SCALE, FAIR_KEY, VOL2, EDGE, LOW, HIGH, WAKE_EDGE, GAP = range(9)
+G_COLUMNS: Final = 12
+SOURCE, AS_OF, MEMBER_FROM, MEMBER_TO, REF_FROM, REF_TO, SLOT_FROM, SLOT_TO, TOUCHED, WAKE_FROM = range(10)
 H_COLUMNS: Final = 16
 
 # --- triggers: slot_f[slot] is the level; slots[slot, column]
@@ -142,6 +142,13 @@ def premia(u, members, f, g, h):  # type: ignore[no-untyped-def]
         f[j, BUY_PREMIUM] = f[j, NET_ASK] * scale - 1e4
 
 
+@njit(types.float64(types.float64, types.float64), cache=KEPT)
+def _gap(edge_bps, fair):  # type: ignore[no-untyped-def]
+    """USD between the best bid and ask below which no edge of `edge_bps` is possible; a hair low, so that it is sure."""
+    gap = edge_bps * fair * 1e-4
+    return gap - abs(gap) * 1e-12
+
+
 @njit(types.void(types.uint64, _W, _F, _K, _F, _K), cache=KEPT)
 def _choose_source(u, references, f, k, g, h):  # type: ignore[no-untyped-def]
     """The fair value of one underlying: the believed source with the smallest error, or unknown where none is left."""
@@ -159,6 +166,7 @@ def _choose_source(u, references, f, k, g, h):  # type: ignore[no-untyped-def]
     else:
         g[u, FAIR] = np.nan
         g[u, FAIR_SCALE] = np.nan
+    g[u, GAP] = _gap(g[u, WAKE_EDGE], g[u, FAIR])
 
 
 @njit(types.boolean(types.uint64, types.int64, types.int64, types.float64, _W, _K, _V, _F, _K, _F, _K), cache=KEPT)
@@ -229,7 +237,7 @@ _SIGNATURE = types.UniTuple(types.int64, 2)(  # type: ignore[no-untyped-call]
 )  # fmt: skip
 
 
-@njit(_SIGNATURE, cache=KEPT)
+@njit(_SIGNATURE, cache=KEPT, nogil=True)
 def scan(  # type: ignore[no-untyped-def]
     start, until, ts, instrument, kind, flags, bid, ask, bid_size, ask_size,
     f, k, g, h, fx, members, references, slots, slot_f, refused, p, q,
@@ -253,13 +261,16 @@ def scan(  # type: ignore[no-untyped-def]
     at, end = np.uint64(start), np.uint64(len(ts))
     last = min(until, ts[end - np.uint64(1)]) if at < end else now
     for v in range(np.uint64(g.shape[0])):
-        g[v, LOW], g[v, HIGH], g[v, WAKE_EDGE], h[v, OTHER_SLOTS] = -np.inf, np.inf, np.inf, 0
+        g[v, LOW], g[v, HIGH], g[v, WAKE_EDGE] = -np.inf, np.inf, np.inf
+        h[v, WAKE_FROM] = last + 1
         for s in range(np.uint64(h[v, SLOT_FROM]), np.uint64(h[v, SLOT_TO])):
             if slots[s, SLOT_NOT_BEFORE] <= last:
+                h[v, WAKE_FROM] = min(h[v, WAKE_FROM], slots[s, SLOT_NOT_BEFORE])
                 if slots[s, SLOT_KIND] == SLOT_EDGE:
                     g[v, WAKE_EDGE] = min(g[v, WAKE_EDGE], slot_f[s])
                 else:
-                    h[v, OTHER_SLOTS] = 1
+                    g[v, WAKE_EDGE] = -np.inf
+        g[v, GAP] = _gap(g[v, WAKE_EDGE], g[v, FAIR])
     while at < end:
         t = ts[at]
         if t > until:
@@ -302,7 +313,7 @@ def scan(  # type: ignore[no-untyped-def]
                 if net_bid > high and last >= k[i, SELL_FROM]:
                     high = net_bid
                     g[u, HIGH] = high
-                if (high - low) * 1e4 > g[u, WAKE_EDGE] * fair or h[u, OTHER_SLOTS] == 1:
+                if high - low > g[u, GAP] and t >= h[u, WAKE_FROM]:
                     clock = clock_0 + rate * np.float64(t - clock_ts)
                     var = g[u, FAIR_KEY] + g[u, VOL2] * clock
                     if var <= max_var and _fires(u, t, last, var, members, slots, slot_f, f, k, g, h):
@@ -395,6 +406,7 @@ def scan(  # type: ignore[no-untyped-def]
                 if alone or key < g[u, FAIR_KEY] or (key == g[u, FAIR_KEY] and np.int64(i) <= source):
                     h[u, SOURCE], h[u, AS_OF] = np.int64(i), t
                     g[u, FAIR_KEY], g[u, FAIR], g[u, FAIR_SCALE] = key, usd, 1e4 / usd
+                    g[u, GAP] = _gap(g[u, WAKE_EDGE], usd)
                 elif source == np.int64(i):
                     _choose_source(u, references, f, k, g, h)
             h[u, TOUCHED] = t
@@ -405,7 +417,7 @@ def scan(  # type: ignore[no-untyped-def]
             if f[i, NET_BID] > high and last >= k[i, SELL_FROM]:
                 high = f[i, NET_BID]
                 g[u, HIGH] = high
-            if (high - low) * 1e4 > g[u, WAKE_EDGE] * g[u, FAIR] or h[u, OTHER_SLOTS] == 1:
+            if high - low > g[u, GAP] and t >= h[u, WAKE_FROM]:
                 var = g[u, FAIR_KEY] + g[u, VOL2] * clock
                 if var <= max_var and _fires(u, t, last, var, members, slots, slot_f, f, k, g, h):
                     why |= TRIGGER
