@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from benchmarks.job import JobFill, universe
 from connectors.events import Rows
@@ -25,17 +26,17 @@ class Outcome(NamedTuple):
     journal_hash: str
 
 
-def scan_in_ram(rows: Rows, *, premia: bool) -> int:
-    """Drives the compiled scan over all rows, with or without fair value and premia; returns the rows that it saw.
+def scan_in_ram(rows: Rows, *, premia: bool) -> float:
+    """Drives the compiled scan over all rows, with or without fair value and premia; returns its seconds.
 
     The job's edge rule stands at the lowest level that never fires on these rows, so that nothing wakes Python.
     """
     from bot.backtest import scan_in_ram as scan
 
-    fired, _ = scan(_config(), universe(), rows, premia=premia, level_bps=_level(rows))
+    fired, seconds = scan(_config(), universe(), rows, premia=premia, level_bps=_level(rows))
     if fired:
         raise RuntimeError(f"the edge rule fired {fired} times; the level is too low")
-    return len(rows)
+    return seconds
 
 
 @lru_cache(maxsize=1)
@@ -64,7 +65,6 @@ def _level(rows: Rows) -> float:
 def backtest(config: Path, tape: Path) -> Outcome:
     """The whole program over a tape: Parquet, scan, decisions, review, journal, paper fills. Raises ImportError."""
     from bot.backtest import backtest as run
-
     from bot.config_file import load
     from connectors.tape import open_tape
 
@@ -74,3 +74,27 @@ def backtest(config: Path, tape: Path) -> Outcome:
         for f in result.fills
     ]
     return Outcome(fills, float(result.net_usd), result.wakes, result.journal_hash)
+
+
+def wakes_us(rows: Rows) -> list[float]:
+    """Microseconds of every decision wake over the rows: from the scan's stop to the record in the journal's chain.
+
+    It is the engine's own method, timed around; the journal has no file, as in a backtest.
+    """
+    from bot.backtest import run_over
+    from bot.engine import Engine
+
+    taken: list[float] = []
+    whole = Engine._triggered
+
+    def timed(self: Engine, now: int, notes: list[Any]) -> None:
+        start = time.perf_counter_ns()
+        whole(self, now, notes)
+        taken.append((time.perf_counter_ns() - start) / 1e3)
+
+    Engine._triggered = timed  # type: ignore[method-assign]
+    try:
+        run_over(_config(), universe(), [rows])
+    finally:
+        Engine._triggered = whole  # type: ignore[method-assign]
+    return taken

@@ -100,10 +100,13 @@ def compare(rows: int, seed: int, rounds: int) -> dict[str, Any]:
         "absent": absent,
         "subjects": {name: measure.summary(s, rows) for name, s in seconds.items()},
     }
-    if wakes and (bare := seconds.get("scan in RAM, fair value and premia")):
-        # What the whole run takes beyond the scan, per decision: an upper bound, since reading Parquet is in it too.
-        beyond = statistics.median(seconds["backtest from Parquet"]) - statistics.median(bare)
-        report["wake"] = {"wakes": wakes, "at_most_us": beyond / wakes * 1e6}
+    if wakes:
+        taken = sorted(ours.wakes_us(block))
+        report["wake_us"] = {
+            "wakes": len(taken),
+            "median": statistics.median(taken),
+            "p99": taken[int(len(taken) * 0.99)],
+        }
     return report
 
 
@@ -129,7 +132,13 @@ def show(report: dict[str, Any]) -> str:
             [name, f"{s['median_s']:.4f}", f"{s['best_s']:.4f}", f"{s['rows_per_s'] / 1e6:.2f} M", f"{ratio:.1f}"]
         )
     lines += [[name, "-", "-", "absent", "-"] for name in report["absent"]]
-    return measure.table(["subject", "median s", "best s", "rows/s", "times the plain loop"], lines)
+    text = measure.table(["subject", "median s", "best s", "rows/s", "times the plain loop"], lines)
+    if "wake_us" in report:
+        wake = report["wake_us"]
+        text += f"\n\ndecide to journal: {wake['median']:.0f} us (p99 {wake['p99']:.0f}) over {wake['wakes']} wakes"
+    for rows, megabytes in report.get("peak_rss_mb", {}).items():
+        text += f"\npeak memory of a backtest of {int(rows):,} rows: {megabytes:.0f} MB"
+    return text
 
 
 def main() -> int:

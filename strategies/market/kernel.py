@@ -144,7 +144,7 @@ def premia(u, members, f, g, h):  # type: ignore[no-untyped-def]
 
 @njit(types.float64(types.float64, types.float64), cache=KEPT)
 def _gap(edge_bps, fair):  # type: ignore[no-untyped-def]
-    """USD between the best bid and ask below which no edge of `edge_bps` is possible; a hair low, so that it is sure."""
+    """USD between best bid and ask below which no edge of `edge_bps` is possible; a hair low, so that it is sure."""
     gap = edge_bps * fair * 1e-4
     return gap - abs(gap) * 1e-12
 
