@@ -7,7 +7,7 @@ from typing import Final
 
 LIBRARIES: Final = (
     "aiohttp", "asyncio-throttle", "ccxt", "msgspec", "numba", "numpy", "pandas", "prometheus-client", "pyarrow",
-    "pydantic", "rich", "structlog", "tzdata", "yfinance",
+    "pydantic", "rich", "tzdata", "yfinance",
 )  # fmt: skip
 
 
