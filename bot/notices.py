@@ -81,7 +81,7 @@ class Notices:
         instrument = self.columns.universe[number]
         code = int(self.columns.refusal[number])
         reference = bool(self.columns.k[number, K.ROLE] & K.EVIDENCE)
-        detail: dict[str, float | str] = {"bid": bid, "ask": ask}
+        detail: dict[str, float | str] = {side: price for side, price in (("bid", bid), ("ask", ask)) if isfinite(price)}
         if code != K.OK:
             detail["reason"] = K.REFUSALS[code]
             if code == K.OUTLIER_PRINT:
@@ -110,7 +110,8 @@ class Notices:
     def _scheduled(self, number: int, value: float, activates_s: float, now: int, push: Push) -> list[Note]:
         """A new multiplier was announced: schedule it for every instrument of that token whose unit it changes."""
         universe, announced = self.columns.universe, self.columns.universe[number]
-        detail: dict[str, float | str] = {"value": value, "activates": activates_s}
+        told = (("value", value), ("activates", activates_s))
+        detail: dict[str, float | str] = {name: what for name, what in told if isfinite(what)}
         if not (isfinite(value) and value > 0):
             return [
                 Note(kind="multiplier_refused", instrument=number, detail={**detail, "reason": "not a positive number"})

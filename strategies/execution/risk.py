@@ -148,15 +148,15 @@ def _book_problems(intent: Intent, view: View, limits: Limits, memory: Memory) -
     for instrument, mark in marks.items():
         value = abs(float(after[instrument])) * mark
         gross += value
-        if instrument in touched and not value <= limits.max_position_usd:
+        if instrument in touched and not value <= float(limits.max_position_usd):
             yield Reason.POSITION, f"{columns.universe[instrument].name}: {value:.2f} USD after the trade"
-    if not gross <= limits.max_gross_usd:
+    if not gross <= float(limits.max_gross_usd):
         yield Reason.POSITION, f"{gross:.2f} USD in all after the trade"
     for instrument, units in ledger.positions.items():
         mark = marks.get(instrument, nan)
         net += float(units) * mark if isfinite(mark) else 0.0
     loss = memory.day_start_net - net
-    if loss > limits.max_daily_loss_usd:
+    if not loss <= float(limits.max_daily_loss_usd):
         yield Reason.DAILY_LOSS, f"{loss:.2f} USD lost today"
 
 
