@@ -111,10 +111,11 @@ def _facts(config: Config, instrument: Instrument) -> Facts:
             cost = cost + float(venue.fixed_cost_usd / size) if size else None
     error = config.fair.source_error_bps if table.error_bps is None else table.error_bps
     half_spread = table.assumed_half_spread_bps if table.assumed_size_units is not None else None
+    age = config.gates.max_fx_age_s if instrument.role is Role.COIN else config.gates.max_quote_age_s
     return Facts(
         cost=cost,
         traded=table.trade or instrument.role is Role.TOKEN,
-        max_age_ns=ns(config.gates.max_quote_age_s if table.max_age_s is None else table.max_age_s),
+        max_age_ns=ns(age if table.max_age_s is None else table.max_age_s),
         source_error=error / 1e4,
         assumed_half_spread=None if half_spread is None else half_spread / 1e4,
         assumed_size=nan if table.assumed_size_units is None else float(table.assumed_size_units),

@@ -102,6 +102,8 @@ class Gates(Table):
     """[gates]: what a quote must be like to be believed. `inf` switches a gate off."""
 
     max_quote_age_s: Limit = 60.0
+    max_fx_age_s: Limit = 900.0
+    """A quote coin whose price is older than this is not traded in."""
     max_reference_spread_bps: Limit = 200.0
     stub_move: Limit = 0.5
     """A reference that moves by more than this share of itself at once is a stub until it has stood."""

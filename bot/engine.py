@@ -18,7 +18,7 @@ import msgspec
 from bot.books import ColumnBooks
 from bot.notices import Notices
 from connectors.events import NEVER, Rows
-from connectors.orders import Approved, Intent, Report
+from connectors.orders import Approved, Intent, Reason, Refused, Report
 from connectors.ports import Executor
 from strategies.base import Note, Step, Strategy, View
 from strategies.execution.ledger import Ledger
@@ -251,8 +251,9 @@ class Engine:
             self._record(cause, now, notes=all_notes)
             return False
         if self.limits is None or self.executor is None:
-            note = Note(kind="watch_only", underlying=decision.wishes[0].underlying)
-            self._record(cause, now, notes=(*all_notes, note))
+            why = "nothing is traded in this run: it has no limits or no executor"
+            off = tuple(Refused(intent=wish, reason=Reason.MODE, detail=why) for wish in decision.wishes)
+            self._record(cause, now, notes=all_notes, wishes=decision.wishes, refused=off)
             return False
         approved, refused = review(decision.wishes, view, self.limits, self.memory, self.max_open)
         self._record(
@@ -365,7 +366,7 @@ class Engine:
         *,
         notes: Sequence[Note] = (),
         wishes: tuple[Intent, ...] = (),
-        refused: tuple[object, ...] = (),
+        refused: tuple[Refused, ...] = (),
         approved: tuple[str, ...] = (),
         reports: tuple[Report, ...] = (),
     ) -> None:
@@ -378,7 +379,7 @@ class Engine:
             cause=cause,
             notes=tuple(notes),
             wishes=wishes,
-            refused=refused,  # type: ignore[arg-type]
+            refused=refused,
             approved=approved,
             reports=reports,
         )

@@ -68,11 +68,8 @@ class Reason(StrEnum):
     POSITION = "position"
     ORDER_RATE = "order_rate"
     DAILY_LOSS = "daily_loss"
-    EDGE_GONE = "edge_gone"
     OPEN_PAIRS = "open_pairs"
     DEADLINE = "deadline"
-    REDUCE_ONLY = "reduce_only"
-    UNBALANCED = "unbalanced"
 
 
 class Approved(msgspec.Struct, frozen=True):

@@ -117,11 +117,13 @@ def _leg_problems(leg: Leg, view: View, limits: Limits, fair: float | None) -> I
         yield Reason.STALE, f"{instrument.name}: last quote is refused, halted or too old"
     eligible_from = k[K.BUY_FROM] if leg.side is Side.BUY else k[K.SELL_FROM]
     if now < eligible_from:
-        yield Reason.MAINTENANCE, f"{instrument.name}: not to be {leg.side.value}ed now"
+        yield Reason.MAINTENANCE, f"{instrument.name}: no {leg.side.value} orders now (stream down, multiplier change or no room)"
     if not isfinite(f[K.SHARES_PER_UNIT]):
         yield Reason.MULTIPLIER_UNKNOWN, f"{instrument.name}: shares per unit unknown"
     if not isfinite(f[K.USD_PER_UNIT]):
         yield Reason.FX_UNKNOWN, f"{instrument.name}: no price for {instrument.quote}"
+    elif not columns.fx_is_fresh(at, now):
+        yield Reason.FX_UNKNOWN, f"{instrument.name}: the price of {instrument.quote} is too old or refused"
     elif instrument.quote != USD and abs(f[K.USD_PER_UNIT] - 1) * 1e4 > limits.coin_band_bps:
         yield Reason.COIN_BAND, f"{instrument.quote} at {f[K.USD_PER_UNIT]:.4f} USD"
     if columns.facts[at].cost is None:

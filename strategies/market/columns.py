@@ -117,6 +117,10 @@ class Columns:
         for number in range(count):
             self._place(number)
         self._group_of: list[int] = self.k[:, K.UNDERLYING].tolist()
+        self._prices_of = {
+            coin: tuple(at for at, i in enumerate(universe) if i.role is Role.COIN and i.coin == coin)
+            for coin in self.coins
+        }
         self._group(slots)
         self._judge_by(beliefs)
         self._tail = (
@@ -317,6 +321,14 @@ class Columns:
         """USD per quote currency of an instrument; nan where unknown."""
         usd = self.f.item(number, K.USD_PER_UNIT)
         return usd if isfinite(usd) else nan
+
+    def fx_is_fresh(self, number: int, now: int) -> bool:
+        """Whether the quote currency of an instrument is USD, or a believed price of that coin is young enough."""
+        coin = self.universe[number].quote
+        k = self.k.item
+        return coin == USD or any(
+            now <= k(at, K.EXPIRES) and k(at, K.REFUSAL) == K.OK for at in self._prices_of.get(coin, ())
+        )
 
     # Names for people, metrics and tests; views, not copies.
     bid = property(lambda self: self.f[:, K.BID])

@@ -181,7 +181,9 @@ def world(seed: int, count: int = 4000) -> Rows:
     rows: list[Row] = []
     at, share, usdt = BEGIN, 200.0, 1.0
     for number in range(count):
-        at += int(rng.choice([0, 0, 0, 1, 5 * MS, 5 * MS, 20 * MS, 300 * MS], p=[0.2, 0.15, 0.1, 0.1, 0.2, 0.1, 0.1, 0.05]))
+        at += int(
+            rng.choice([0, 0, 0, 1, 5 * MS, 5 * MS, 20 * MS, 300 * MS], p=[0.2, 0.15, 0.1, 0.1, 0.2, 0.1, 0.1, 0.05])
+        )
         share *= float(np.exp(rng.normal(0, 2e-4)))
         usdt *= float(np.exp(rng.normal(0, 1e-5)))
         which = int(rng.choice([A, B, C, S, S2, USDT], p=[0.3, 0.3, 0.1, 0.15, 0.1, 0.05]))
@@ -283,7 +285,9 @@ def test_a_due_on_a_rows_very_time_comes_after_all_rows_of_that_time(config: Con
     )
     for block in (1, 7, None):
         fills = [f for s in run(calm, rows, block).steps for r in s.reports for f in r.fills]
-        assert [(due, A, Decimal("200.12")), (due, B, Decimal("201.4"))] == [(f.ts, f.instrument, f.price) for f in fills]
+        assert [(due, A, Decimal("200.12")), (due, B, Decimal("201.4"))] == [
+            (f.ts, f.instrument, f.price) for f in fills
+        ]
 
 
 def test_what_is_still_due_at_the_end_of_the_rows_is_dropped(config: Config) -> None:
