@@ -117,7 +117,10 @@ def _leg_problems(leg: Leg, view: View, limits: Limits, fair: float | None) -> I
         yield Reason.STALE, f"{instrument.name}: last quote is refused, halted or too old"
     eligible_from = k[K.BUY_FROM] if leg.side is Side.BUY else k[K.SELL_FROM]
     if now < eligible_from:
-        yield Reason.MAINTENANCE, f"{instrument.name}: no {leg.side.value} orders now (stream down, multiplier change or no room)"
+        yield (
+            Reason.MAINTENANCE,
+            f"{instrument.name}: no {leg.side.value} orders now: stream down, new multiplier or no room",
+        )
     if not isfinite(f[K.SHARES_PER_UNIT]):
         yield Reason.MULTIPLIER_UNKNOWN, f"{instrument.name}: shares per unit unknown"
     if not isfinite(f[K.USD_PER_UNIT]):

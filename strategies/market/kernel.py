@@ -313,7 +313,7 @@ def scan(  # type: ignore[no-untyped-def]
                 if net_bid > high and last >= k[i, SELL_FROM]:
                     high = net_bid
                     g[u, HIGH] = high
-                if high - low > g[u, GAP] and t >= h[u, WAKE_FROM]:
+                if high - low >= g[u, GAP] and t >= h[u, WAKE_FROM]:
                     clock = clock_0 + rate * np.float64(t - clock_ts)
                     var = g[u, FAIR_KEY] + g[u, VOL2] * clock
                     if var <= max_var and _fires(u, t, last, var, members, slots, slot_f, f, k, g, h):
@@ -417,7 +417,7 @@ def scan(  # type: ignore[no-untyped-def]
             if f[i, NET_BID] > high and last >= k[i, SELL_FROM]:
                 high = f[i, NET_BID]
                 g[u, HIGH] = high
-            if high - low > g[u, GAP] and t >= h[u, WAKE_FROM]:
+            if high - low >= g[u, GAP] and t >= h[u, WAKE_FROM]:
                 var = g[u, FAIR_KEY] + g[u, VOL2] * clock
                 if var <= max_var and _fires(u, t, last, var, members, slots, slot_f, f, k, g, h):
                     why |= TRIGGER
@@ -435,7 +435,7 @@ def scan(  # type: ignore[no-untyped-def]
                 f[i, BID], f[i, ASK], f[i, MID_USD] = b, a, usd
                 f[i, BID_SIZE], f[i, ASK_SIZE] = bid_size[row], ask_size[row]
                 k[i, TS] = t
-                k[i, EXPIRES] = t + k[i, MAX_AGE]
+                k[i, EXPIRES] = t + k[i, MAX_AGE] if flag & _HALTED == 0 else 0
                 k[i, PRINTS] += 1
                 _new_fx(np.uint64(k[i, FX_COIN]), usd, fx, f, k)
                 clock = clock_0 + rate * np.float64(t - clock_ts)

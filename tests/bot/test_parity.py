@@ -324,8 +324,8 @@ def crossed(count: int, step: int) -> Rows:
         which, bid = (A, 200.0) if number % 2 else (B, 204.0)
         jitter = 0.0001 * (number % 17)
         rows.append(
-            Row(ts_recv=BEGIN + number * step, instrument=which, kind=Kind.QUOTE, bid=bid + jitter, ask=bid + 0.02 + jitter,
-                bid_size=9.0, ask_size=9.0)
+            Row(ts_recv=BEGIN + number * step, instrument=which, kind=Kind.QUOTE, bid=bid + jitter,
+                ask=bid + 0.02 + jitter, bid_size=9.0, ask_size=9.0)
         )  # fmt: skip
     return Rows.of(rows)
 

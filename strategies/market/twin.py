@@ -1,0 +1,259 @@
+"""The twin of the scan: the same rules in plain Python, one row at a time, for reading and as the oracle of its tests.
+
+Where the scan keeps bounds, a short path for calm tokens and values that wait until somebody looks, the twin works out
+everything that a row touches from the definitions, after that row. Both write the same columns.
+"""
+
+from __future__ import annotations
+
+from math import inf, isfinite, isnan, nan
+
+from connectors.events import Flag, Kind, Row, Rows
+from strategies.market import kernel as K
+from strategies.market.columns import Columns
+
+BOOKS = (Kind.QUOTE, Kind.DEPTH, Kind.POOL, Kind.REFERENCE)
+NEWS = (Kind.MULTIPLIER, Kind.SESSION, Kind.HEALTH, Kind.FILL, Kind.CONVERSION)
+
+
+class Twin:
+    """Applies rows to columns as the scan does, and stops where it stops."""
+
+    def __init__(self, columns: Columns) -> None:
+        """Works on the arrays of `columns` in place."""
+        self.c = columns
+
+    def scan(self, rows: Rows, start: int, until: int) -> tuple[int, int]:
+        """(next row, why it stopped), as `kernel.scan`."""
+        at = start
+        while at < len(rows):
+            if int(rows.ts_recv[at]) > until:
+                return at, K.DUE
+            row = rows.row(at)
+            at += 1
+            self.c.q[K.NOW] = row.ts_recv
+            why = self._row(row)
+            if why:
+                return at, why
+        return at, K.END
+
+    def _row(self, row: Row) -> int:
+        """Applies one row; returns why Python should wake, or END."""
+        if not 0 <= row.instrument < len(self.c.universe):
+            self.c.refused[0, K.OK] += 1
+            return K.END
+        if row.flags & Flag.SUPERSEDED:
+            return K.END
+        k = self.c.k[row.instrument]
+        if row.kind in BOOKS or (row.kind is Kind.TRADE and k[K.ONE_PRICE]):
+            return self._book(row)
+        if row.kind is Kind.FX and k[K.ROLE] & K.COIN:
+            return self._coin(row)
+        return K.NOTICE if row.kind in NEWS else K.END
+
+    # --- what a row may be refused for
+
+    def _implausible(self, row: Row) -> int:
+        """Not finite, not positive or crossed; equal prices are a price only where the row says ONE_PRICE."""
+        if not (isfinite(row.bid) and isfinite(row.ask)):
+            return K.NOT_FINITE
+        if not (row.bid > 0 and row.ask > 0):
+            return K.NOT_POSITIVE
+        if row.bid < row.ask or (row.bid == row.ask and row.flags & Flag.ONE_PRICE):
+            return K.OK
+        return K.CROSSED
+
+    def _stands(self, number: int, now: int) -> bool:
+        """Whether a suspicious print has been repeated often and long enough to be believed."""
+        k, q = self.c.k[number], self.c.q
+        if k[K.SUSPECT_ROWS] == 0:
+            k[K.SUSPECT_SINCE] = now
+        k[K.SUSPECT_ROWS] += 1
+        return bool(k[K.SUSPECT_ROWS] >= q[K.CONFIRM_ROWS] and now - k[K.SUSPECT_SINCE] >= q[K.CONFIRM_NS])
+
+    def _judge_source(self, row: Row, usd: float) -> int:
+        """A quote of the share: halted, out of hours, stub, wide, frozen, or believed."""
+        f, k, p, q = self.c.f[row.instrument], self.c.k[row.instrument], self.c.p, self.c.q
+        now, bid, ask = row.ts_recv, row.bid, row.ask
+        mid = 0.5 * (bid + ask)
+        if row.flags & Flag.HALTED:
+            return K.HALT
+        if not int(k[K.HOURS]) & int(q[K.SESSION_BIT]):
+            k[K.CHANGED_TS], k[K.SAME_ROWS] = now, 0
+            return K.OUT_OF_HOURS
+        if not usd < inf:
+            return K.FX_UNKNOWN
+        if not q[K.GATED]:
+            return K.OK
+        if bid == f[K.LAST_BID] and ask == f[K.LAST_ASK]:
+            k[K.SAME_ROWS] += 1
+        else:
+            k[K.SAME_ROWS], k[K.CHANGED_TS] = 0, now
+            f[K.LAST_BID], f[K.LAST_ASK] = bid, ask
+        if ask >= 2 * bid:
+            return K.STUB
+        if ask - bid > p[K.MAX_SPREAD] * mid:
+            return K.WIDE
+        if k[K.SAME_ROWS] >= q[K.FROZEN_ROWS] and now - k[K.CHANGED_TS] >= q[K.FROZEN_NS]:
+            return K.FROZEN
+        standing = f[K.REF_MID]
+        if abs(usd - standing) > p[K.STUB_MOVE] * standing:
+            return K.OK if self._stands(row.instrument, now) else K.STUB
+        k[K.SUSPECT_ROWS] = 0
+        return K.OK
+
+    def _judge_token(self, row: Row, usd: float) -> int:
+        """A token's print far from a known fair value is refused until it has stood."""
+        k, fair = self.c.k[row.instrument], float(self.c.g[self.c.group(row.instrument), K.FAIR])
+        if not isnan(fair) and abs(usd - fair) > self.c.p[K.OUTLIER] * fair:
+            if not k[K.CONFIRMED]:
+                if not self._stands(row.instrument, row.ts_recv):
+                    return K.OUTLIER_PRINT
+                k[K.CONFIRMED] = 1
+        elif k[K.SUSPECT_ROWS]:
+            k[K.SUSPECT_ROWS] = k[K.CONFIRMED] = 0
+        return K.OK
+
+    def _note(self, number: int, now: int, code: int) -> bool:
+        """Counts a refusal; True where it, or the way back from one that was told, is news."""
+        k = self.c.k[number]
+        if code != K.OK:
+            self.c.refused[number, code] += 1
+        if code in (int(k[K.REFUSAL]), K.OUT_OF_HOURS):
+            return False
+        k[K.REFUSAL] = code
+        if code == K.OK:
+            told = bool(k[K.TOLD])
+            k[K.TOLD] = 0
+            return told
+        if now < k[K.NOTE_FROM]:
+            return False
+        k[K.NOTE_FROM] = now + self.c.q[K.NOTE_GAP]
+        k[K.TOLD] = 1
+        return True
+
+    # --- what an accepted row changes
+
+    def _book(self, row: Row) -> int:
+        """A quote of a token, a share, or something that may be traded."""
+        number, now = row.instrument, row.ts_recv
+        f, k = self.c.f[number], self.c.k[number]
+        group, evidence = self.c.group(number), bool(k[K.ROLE] & K.EVIDENCE)
+        usd = 0.5 * (row.bid + row.ask) * f[K.USD_PER_SHARE]
+        code = self._implausible(row)
+        if code == K.OK:
+            code = self._judge_source(row, usd) if evidence else self._judge_token(row, usd)
+        why = K.NOTICE if self._note(number, now, code) else K.END
+        if code != K.OK:
+            if code != K.OUT_OF_HOURS and self.c.h[group, K.SOURCE] == number:
+                self._derive(group, now)
+            return why
+        self._accept(row)
+        if evidence:
+            half = (row.ask - row.bid) / (3.0 * (0.5 * (row.bid + row.ask))) if self.c.q[K.PREMIA] else 0.0
+            clock = self._clock(now) if self.c.q[K.PREMIA] else 0.0
+            f[K.REF_MID], k[K.REF_TS] = usd, now
+            f[K.REF_VAR] = f[K.SOURCE_VAR] + half * half
+            f[K.REF_KEY] = f[K.REF_VAR] - self.c.g[group, K.VOL2] * clock
+        self._derive(group, now)
+        return why | self._fire(group, now)
+
+    def _accept(self, row: Row) -> None:
+        """The last believed prices, sizes and time of an instrument."""
+        f, k = self.c.f[row.instrument], self.c.k[row.instrument]
+        self.c.q[K.ACCEPTED] += 1
+        f[K.BID], f[K.ASK], f[K.BID_SIZE], f[K.ASK_SIZE] = row.bid, row.ask, row.bid_size, row.ask_size
+        k[K.TS] = row.ts_recv
+        k[K.EXPIRES] = 0 if row.flags & Flag.HALTED else row.ts_recv + k[K.MAX_AGE]
+        k[K.PRINTS] += 1
+        self._price(row.instrument)
+
+    def _price(self, number: int) -> None:
+        """Prices in USD per share: mid, and what a buyer pays and a seller gets after costs."""
+        f = self.c.f[number]
+        f[K.MID_USD] = 0.5 * (f[K.BID] + f[K.ASK]) * f[K.USD_PER_SHARE]
+        book = f[K.BID] < f[K.ASK] or self.c.universe[number].one_price
+        f[K.NET_ASK] = f[K.ASK] * f[K.BUY_FACTOR] if book else nan
+        f[K.NET_BID] = f[K.BID] * f[K.SELL_FACTOR] if book else nan
+
+    def _coin(self, row: Row) -> int:
+        """A coin's price: everything quoted in it is worth something else."""
+        number, now = row.instrument, row.ts_recv
+        usd = 0.5 * (row.bid + row.ask) * self.c.f[number, K.USD_PER_UNIT]
+        code = self._implausible(row)
+        if code == K.OK and not usd < inf:
+            code = K.FX_UNKNOWN
+        why = K.NOTICE if self._note(number, now, code) else K.END
+        if code != K.OK:
+            return why
+        self._accept(row)
+        self.c.f[number, [K.NET_ASK, K.NET_BID]] = nan
+        self.c.f[number, K.MID_USD] = usd
+        coin = int(self.c.k[number, K.FX_COIN])
+        self.c.fx[coin] = usd
+        for at in range(len(self.c.universe)):
+            if self.c.k[at, K.QUOTE_COIN] == coin:
+                f = self.c.f[at]
+                f[K.USD_PER_UNIT] = usd
+                f[K.USD_PER_SHARE] = usd / f[K.SHARES_PER_UNIT]
+                f[K.BUY_FACTOR] = f[K.USD_PER_SHARE] * f[K.BUY_COST]
+                f[K.SELL_FACTOR] = f[K.USD_PER_SHARE] * f[K.SELL_COST]
+                self._price(at)
+        for group in range(len(self.c.g)):
+            self._derive(group, now)
+            why |= self._fire(group, now)
+        return why
+
+    # --- what follows from prices
+
+    def _clock(self, now: int) -> float:
+        """The variance clock, in regular trading days."""
+        return float(self.c.p[K.CLOCK] + self.c.p[K.CLOCK_RATE] * float(now - self.c.q[K.CLOCK_TS]))
+
+    def _derive(self, group: int, now: int) -> None:
+        """Fair value, premia and best edge of one underlying, from scratch."""
+        c, g, h = self.c, self.c.g[group], self.c.h[group]
+        sources = c.references[h[K.REF_FROM] : h[K.REF_TO]].tolist()
+        believed = [at for at in sources if c.k[at, K.REFUSAL] == K.OK and c.f[at, K.REF_KEY] < inf]
+        best = min(believed, key=lambda at: (float(c.f[at, K.REF_KEY]), at), default=-1)
+        if sources:
+            h[K.SOURCE] = best
+            g[K.FAIR] = c.f[best, K.REF_MID] if best >= 0 else nan
+            g[K.FAIR_SCALE] = 1e4 / g[K.FAIR]
+            g[K.FAIR_KEY] = c.f[best, K.REF_KEY] if best >= 0 else inf
+            h[K.AS_OF] = c.k[best, K.REF_TS] if best >= 0 else h[K.AS_OF]
+        asks, bids = [inf], [-inf]
+        for at in c.members_of[group] if group < len(c.members_of) else ():
+            f, k = c.f[at], c.k[at]
+            if c.q[K.PREMIA]:
+                f[K.PREMIUM] = f[K.MID_USD] * g[K.FAIR_SCALE] - 1e4
+                f[K.SELL_PREMIUM] = f[K.NET_BID] * g[K.FAIR_SCALE] - 1e4
+                f[K.BUY_PREMIUM] = f[K.NET_ASK] * g[K.FAIR_SCALE] - 1e4
+            if now <= k[K.EXPIRES]:
+                if now >= k[K.BUY_FROM] and not isnan(f[K.NET_ASK]):
+                    asks.append(float(f[K.NET_ASK]))
+                if now >= k[K.SELL_FROM] and not isnan(f[K.NET_BID]):
+                    bids.append(float(f[K.NET_BID]))
+        g[K.EDGE] = (max(bids) - min(asks)) * g[K.FAIR_SCALE]
+
+    def _fire(self, group: int, now: int) -> int:
+        """Marks every trigger of an underlying that is awake and over its level; an unknown fair value fires none."""
+        c, g, h = self.c, self.c.g[group], self.c.h[group]
+        variance = float(g[K.FAIR_KEY] + g[K.VOL2] * (self._clock(now) if c.q[K.PREMIA] else 0.0))
+        if not variance <= c.p[K.MAX_VAR]:
+            return K.END
+        why = K.END
+        for at in range(int(h[K.SLOT_FROM]), int(h[K.SLOT_TO])):
+            slot, level = c.slots[at], float(c.levels[at])
+            if slot[K.SLOT_KIND] == K.SLOT_EDGE:
+                hit = float(g[K.EDGE]) > level
+            else:
+                premium = float(c.f[slot[K.SLOT_SCOPE], K.MID_USD]) * float(g[K.FAIR_SCALE]) - 1e4
+                if slot[K.SLOT_KIND] == K.SLOT_PREMIUM:
+                    hit = abs(premium) > level
+                else:
+                    hit = premium * premium > level * level * variance * 1e8
+            if hit and now >= slot[K.SLOT_NOT_BEFORE]:
+                slot[K.SLOT_FIRED] = 1
+                why = K.TRIGGER
+        return why
