@@ -89,6 +89,17 @@ def assemble(
     return Assembly(engine, columns, ledger, tuple(strategies), peg_watch)
 
 
+def refused_rows(columns: Columns) -> dict[str, dict[str, int]]:
+    """How many rows of each instrument were not believed so far, by reason."""
+    out: dict[str, dict[str, int]] = {}
+    for number, instrument in enumerate(columns.universe):
+        counts = columns.refused[number]
+        reasons = {K.REFUSALS[code]: int(counts[code]) for code in range(1, len(K.REFUSALS)) if counts[code]}
+        if reasons:
+            out[instrument.name] = reasons
+    return out
+
+
 def ns(seconds: float) -> int:
     """Seconds as whole nanoseconds; infinity becomes an age that is never reached."""
     return round(seconds * NS) if isfinite(seconds) else FOREVER_NS

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from bot.assembly import Assembly, assemble
+from bot.assembly import Assembly, assemble, refused_rows
 from bot.clock import monotonic_s
 from bot.config import Config
 from bot.exposure import Exposure
@@ -184,17 +184,6 @@ def bridge_of(parts: Assembly) -> Bridge:
     return parts.ledger.bridge(mark, fx)
 
 
-def refused_rows(parts: Assembly) -> dict[str, dict[str, int]]:
-    """How many rows of each instrument were not believed, by reason."""
-    out: dict[str, dict[str, int]] = {}
-    for number, instrument in enumerate(parts.columns.universe):
-        counts = parts.columns.refused[number]
-        reasons = {K.REFUSALS[code]: int(counts[code]) for code in range(1, len(K.REFUSALS)) if counts[code]}
-        if reasons:
-            out[instrument.name] = reasons
-    return out
-
-
 def _result(parts: Assembly, tally: Tally, seconds: float, journal_hash: str, first: int) -> Result:
     engine = parts.engine
     names = parts.columns.universe
@@ -209,7 +198,7 @@ def _result(parts: Assembly, tally: Tally, seconds: float, journal_hash: str, fi
         bridge=bridge_of(parts),
         tally=tally,
         journal_hash=journal_hash,
-        refused_rows=refused_rows(parts),
+        refused_rows=refused_rows(parts.columns),
         positions={names[at].name: units for at, units in sorted(parts.ledger.positions.items()) if units},
         first_ns=first,
         last_ns=engine.now,

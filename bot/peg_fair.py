@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from bot.assembly import assemble
+from bot.assembly import assemble, refused_rows
 from bot.config import Config, Run, Strategies
 from bot.peg import Samples
 from bot.sessions import load_sessions
@@ -28,10 +28,17 @@ class _Deaf:
 
 
 def fair_samples(tape: Tape, config: Config, start_ns: int | None = None, end_ns: int | None = None) -> Samples:
+    """As `fair_look`, the samples only."""
+    return fair_look(tape, config, start_ns, end_ns)[0]
+
+
+def fair_look(
+    tape: Tape, config: Config, start_ns: int | None = None, end_ns: int | None = None
+) -> tuple[Samples, dict[str, dict[str, int]]]:
     """Premia of every token's accepted prints in [start_ns, end_ns) on the fair value of its share, as the bot sees it.
 
     The whole tape before `end_ns` is looked at, so that gates and sources remember. A sample sees every row of its own
-    instant. No sample is made of a print that the gates refuse (an outlier that does not last), nor where the fair
+    instant. The second value says how many rows of each instrument were refused, by reason. No sample is made of a print that the gates refuse (an outlier that does not last), nor where the fair
     value, the coin or the multiplier is unknown. Raises TapeError.
     """
     plain = config.model_copy(update={"strategies": Strategies(), "risk": None, "run": Run(timer_s=_TIMER_S)})
@@ -74,7 +81,7 @@ def fair_samples(tape: Tape, config: Config, start_ns: int | None = None, end_ns
     premium: F8 = np.array([bps for _, _, bps in found], dtype=np.float64)
     told = np.isfinite(premium)
     moments: I8 = table[told, 0]
-    return Samples(moments, table[told, 1].astype(np.int32), premium[told])
+    return Samples(moments, table[told, 1].astype(np.int32), premium[told]), refused_rows(columns)
 
 
 def _mid(rows: Rows, at: int) -> float:

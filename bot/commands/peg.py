@@ -88,9 +88,13 @@ def _fair(tape: Tape, config: Config | None, args: argparse.Namespace) -> Sample
     from bot.paths import prepare_kernel
 
     prepare_kernel()
-    from bot.peg_fair import fair_samples
+    from bot.peg_fair import fair_look
 
-    return fair_samples(tape, config or Config(), args.start, args.end)
+    samples, refused = fair_look(tape, config or Config(), args.start, args.end)
+    for name, reasons in refused.items():
+        told = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in reasons.items())
+        print(f"not believed: {name}: {told}", file=sys.stderr)
+    return samples
 
 
 def _band(bps: float | None, config: Config | None) -> dict[str, float] | None:

@@ -1,0 +1,126 @@
+"""Real data of August 2026: an issuer's quote that stood still is no reference, whether it is wide or tight."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from math import inf
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bot.paths import prepare_kernel
+
+prepare_kernel()
+
+from bot.assembly import assemble, refused_rows  # noqa: E402 - the kernel's cache must be chosen first
+from bot.config import Config, Fair, Gates  # noqa: E402
+from bot.journal import Journal  # noqa: E402
+from bot.peg_fair import fair_look, fair_samples  # noqa: E402
+from bot.sessions import load_sessions  # noqa: E402
+from bot.tape_import import import_tape  # noqa: E402
+from connectors.events import NS  # noqa: E402
+from connectors.tape import Tape, open_tape  # noqa: E402
+from strategies.base import Step  # noqa: E402
+
+MAP = Path(__file__).resolve().parents[1] / "maps" / "multivenue_2026_08.toml"
+BELIEVE_ALL = Gates(max_reference_spread_bps=inf, stub_move=inf, frozen_after_s=inf, outlier_bps=inf, max_quote_age_s=inf)
+
+
+def utc(*moment: int) -> int:
+    """A moment in ns UTC."""
+    return round(datetime(*moment, tzinfo=UTC).timestamp()) * NS  # type: ignore[arg-type, misc]
+
+
+FALSE_DEPEG = utc(2026, 8, 22)
+WEEKEND = utc(2026, 8, 15), utc(2026, 8, 17)
+"""Friday 14 August 20:00 to Sunday 16 August 20:00 in New York."""
+
+
+@pytest.fixture(scope="module")
+def august(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Tape:
+    """The whole file as a tape."""
+    out = tmp_path_factory.mktemp("august") / "tape"
+    import_tape([shared / "data" / "multivenue_rh_hl_bsc_2026-08" / "snapshots.csv.gz"], MAP, out)
+    return open_tape(out)
+
+
+@pytest.fixture(scope="module")
+def issuer_only(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Tape:
+    """The same without Hyperliquid: the issuer's own quote is the only source."""
+    folder = tmp_path_factory.mktemp("issuer")
+    head, *series = MAP.read_text(encoding="utf-8").split("[[source.series]]")
+    kept = [part for part in series if "hl:" not in part]
+    (folder / "map.toml").write_text("[[source.series]]".join([head, *kept]), encoding="utf-8")
+    file = shared / "data" / "multivenue_rh_hl_bsc_2026-08" / "snapshots.csv.gz"
+    import_tape([file], folder / "map.toml", folder / "tape")
+    return open_tape(folder / "tape")
+
+
+def look(tape: Tape, start_ns: int, end_ns: int, gates: Gates | None = None) -> tuple[dict[str, int], set[str], list[Step]]:
+    """Refusals of rh:TSLA by reason, every source that TSLA's fair value had, and the records, within a span."""
+    steps: list[Step] = []
+    config = Config(gates=gates or Gates(), fair=Fair())
+    parts = assemble(config, tape.universe, load_sessions(), Journal(None), executor=None, on_step=[steps.append])
+    columns, group = parts.columns, parts.columns.underlyings.index("TSLA")
+    before: dict[str, int] = {}
+    sources: set[str] = set()
+    for rows in tape.blocks(end_ns=end_ns):
+        for at in range(len(rows)):
+            parts.engine.advance(rows[at : at + 1])
+            now = int(rows.ts_recv[at])
+            if now < start_ns:
+                before = refused_rows(columns).get("rh:TSLA", {})
+                continue
+            fair = columns.fair(group, now)
+            sources.add(tape.universe[fair.source].name if fair else "unknown")
+    after = refused_rows(columns).get("rh:TSLA", {})
+    counted = {reason: count - before.get(reason, 0) for reason, count in after.items()}
+    return {reason: count for reason, count in counted.items() if count}, sources, steps
+
+
+def test_the_wide_standing_quote_is_refused_with_counted_reasons(august: Tape) -> None:
+    """
+    On 22 August rh:TSLA stood at 255 / 364 for 93 polls: every one is refused, and Hyperliquid is the source instead.
+    """
+    refused, sources, steps = look(august, FALSE_DEPEG, FALSE_DEPEG + 86_400 * NS)
+    assert 93 <= sum(refused.values())
+    assert 93 <= refused.get("wide", 0) + refused.get("stub", 0) + refused.get("frozen", 0)
+    assert sources <= {"hl:TSLA-oracle", "hl:TSLA-mark"}
+    told = [n for s in steps for n in s.notes if n.kind == "reference_refused" and n.underlying == "TSLA"]
+    assert told
+
+
+def test_the_tight_standing_quote_of_a_weekend_is_refused_as_frozen(august: Tape) -> None:
+    """
+    From 14 to 16 August it was tight and just as still: refused as frozen, while Hyperliquid goes on.
+    """
+    refused, sources, _ = look(august, *WEEKEND)
+    assert 100 < refused["frozen"]
+    assert sources <= {"hl:TSLA-oracle", "hl:TSLA-mark", "rh:TSLA"}
+    late = look(august, WEEKEND[0] + 3 * 3600 * NS, WEEKEND[1])[1]
+    assert late <= {"hl:TSLA-oracle", "hl:TSLA-mark"}
+
+
+def test_with_no_other_source_the_fair_value_is_unknown_and_not_old(issuer_only: Tape) -> None:
+    """
+    With the issuer's quote alone, TSLA has no fair value on that weekend once it has stood for an hour, nor on 22 August.
+    """
+    assert {"unknown"} == look(issuer_only, WEEKEND[0] + 3 * 3600 * NS, WEEKEND[1])[1]
+    samples = fair_samples(issuer_only, Config(), FALSE_DEPEG)
+    tsla = issuer_only.universe.number("bsc-pool:TSLAB/USD")
+    assert 0 == int((samples.instrument == tsla).sum())
+
+
+def test_a_build_that_believes_everything_would_cry_depeg(issuer_only: Tape, august: Tape) -> None:
+    """
+    With every gate off the false depeg is there, over 1,000 bps at p95; with the gates it is within 150.
+    """
+    config = Config(gates=BELIEVE_ALL, fair=Fair(max_error_bps=inf))
+    fooled = fair_samples(issuer_only, config, FALSE_DEPEG)
+    tsla = issuer_only.universe.number("bsc-pool:TSLAB/USD")
+    assert 1000 < float(np.quantile(np.abs(fooled.premium_bps[fooled.instrument == tsla]), 0.95))
+    samples, refused = fair_look(august, Config(), FALSE_DEPEG)
+    number = august.universe.number("bsc-pool:TSLAB/USD")
+    assert 150 >= float(np.quantile(np.abs(samples.premium_bps[samples.instrument == number]), 0.95))
+    assert 93 <= sum(refused["rh:TSLA"].values())
