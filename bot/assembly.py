@@ -45,6 +45,7 @@ def assemble(
     scribe: Scribe,
     *,
     executor: Executor | None,
+    seed: int = 0,
     judge: bool = True,
     on_step: Sequence[Callable[[Step], None]] = (),
 ) -> Assembly:
@@ -84,6 +85,7 @@ def assemble(
         scribe=scribe,
         timer_ns=ns(config.run.timer_s),
         maintenance_ns=ns(config.gates.maintenance_s),
+        seed=seed,
         on_step=on_step,
     )
     return Assembly(engine, columns, ledger, tuple(strategies), peg_watch)

@@ -42,9 +42,13 @@ class Tally:
     notes: dict[str, int] = field(default_factory=dict)
     fills: list[Fill] = field(default_factory=list)
     exposure: Exposure | None = None
+    told: list[Step] = field(default_factory=list)
+    """Records that wish or answer, for what is worked out only when it is asked for."""
 
     def hear(self, step: Step) -> None:
         """Counts one record."""
+        if step.wishes or step.reports:
+            self.told.append(step)
         for note in step.notes:
             self.notes[note.kind] = self.notes.get(note.kind, 0) + 1
             if note.kind == "no_trade":
@@ -96,6 +100,19 @@ class Result:
     """Series with one price that are filled at an assumed spread and size: an assumption, not a market."""
     watched_only: tuple[str, ...]
     """Tokens that cannot be traded, each with the reason."""
+
+    naked: dict[str, tuple[float, float]]
+    """Net shares of each underlying that were left without a hedge at the end, and their USD."""
+    universe: Universe
+
+    def captured_usd(self) -> float:
+        """Edge of the shares that were bought and sold again within a trade, less the fees of all trades."""
+        from monitoring.decisions import Tally as Fold
+
+        fold = Fold(self.universe)
+        for step in self.tally.told:
+            fold.fold(step)
+        return sum(fold.edge_captured_usd.values()) - sum(fold.edge_lost_usd.values())
 
     @property
     def net_usd(self) -> Decimal:
@@ -149,6 +166,7 @@ def run_over(
             load_sessions(),
             journal,
             executor=paper(config, universe, seed),
+            seed=seed,
             on_step=(tally.hear,),
         )
         tally.exposure = Exposure(parts.columns)
@@ -203,6 +221,8 @@ def _result(parts: Assembly, tally: Tally, seconds: float, journal_hash: str, fi
         first_ns=first,
         last_ns=engine.now,
         names=tuple(instrument.name for instrument in names),
+        naked=tally.exposure.left() if tally.exposure else {},
+        universe=names,
         worst_naked_usd=tally.exposure.worst_usd if tally.exposure else 0.0,
         worst_naked_usd_s=tally.exposure.worst_usd_s if tally.exposure else 0.0,
         assumed=tuple(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +69,7 @@ class Daemon:
         self.config, self.universe, self.doors, self._warn = config, universe, doors, warn
         self.lock = StateLock(doors.state) if doors.state is not None else None
         path = doors.state / JOURNAL if doors.state is not None else None
-        restored = list(_steps(path)) if path is not None and path.exists() else []
+        known = path is not None and path.exists()
         self.journal = Journal(path, durability=Durability.FULL, facts={"version": facts.version, "mode": facts.mode})
         self.steps: list[Step] = []
         self.parts: Assembly = assemble(
@@ -78,10 +78,12 @@ class Daemon:
             sessions,
             self.journal,
             executor=doors.executor,
+            seed=config.run.seed,
             on_step=[self.steps.append],
         )
         self.engine = self.parts.engine
-        self.abandoned = self.engine.restore(restored)
+        earlier = _steps(path) if path is not None and known else iter(())
+        self.abandoned = self.engine.restore(earlier)
         self.inbox = Inbox(universe, clock=doors.clock, timer_s=config.run.timer_s)
         self._heard_at = doors.monotonic()
         self._gave_up: set[str] = set()
@@ -207,7 +209,7 @@ async def _until(stop: asyncio.Event) -> None:
     await stop.wait()
 
 
-def _steps(path: Path) -> list[Step]:
-    """The decision records of an earlier run, in order. Raises JournalError."""
+def _steps(path: Path) -> Iterator[Step]:
+    """The decision records of earlier runs, in order, one at a time. Raises JournalError."""
     decoder = msgspec.msgpack.Decoder(Step)
-    return [decoder.decode(record.payload) for record in read(path, kind="step")]
+    return (decoder.decode(record.payload) for record in read(path, kind="step"))

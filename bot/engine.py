@@ -7,7 +7,7 @@ into blocks changes nothing (tested byte for byte). Time is the rows' `ts_recv` 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
@@ -71,6 +71,7 @@ class Engine:
         scribe: Scribe,
         timer_ns: int,
         maintenance_ns: int = 0,
+        seed: int = 0,
         on_step: Sequence[Callable[[Step], None]] = (),
     ) -> None:
         """Parts that are ready to use; `triggers` stand in the order of the slots that `columns` was built with, and
@@ -83,6 +84,8 @@ class Engine:
         self.timed = tuple(timed)
         self.limits, self.executor, self.ledger, self.scribe = limits, executor, ledger, scribe
         self.timer_ns, self.on_step = timer_ns, tuple(on_step)
+        self.seed = seed
+        """Of the paper venues' chance; it stands in the first record, so that it enters the journal's hash."""
         self.memory = Memory()
         self.max_open = {strategy.name: strategy.max_open for strategy in strategies}
         self.books = ColumnBooks(columns)
@@ -98,7 +101,7 @@ class Engine:
         self._abandoned: tuple[str, ...] = ()
         self._encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 
-    def restore(self, steps: Sequence[Step]) -> tuple[str, ...]:
+    def restore(self, steps: Iterable[Step]) -> tuple[str, ...]:
         """Goes on from earlier records: the ledger is their fills, folded. Returns the ids of intents left open.
 
         An intent that was under way when the process died has no answer on paper any more: it is abandoned, and said
@@ -107,6 +110,7 @@ class Engine:
         wishes: dict[str, Intent] = {}
         open_legs: dict[str, set[int]] = {}
         for step in steps:
+            self._seq = step.seq
             approved = set(step.approved)
             for intent in step.wishes:
                 if intent.id in approved:
@@ -120,7 +124,6 @@ class Engine:
                 if not legs:
                     open_legs.pop(report.intent_id, None)
                     wishes.pop(report.intent_id, None)
-        self._seq = steps[-1].seq if steps else 0
         self._abandoned = tuple(open_legs)
         return self._abandoned
 
@@ -155,7 +158,11 @@ class Engine:
         self._push(self.columns.enter_session(first) - 1, _SESSION)
         self._push(first + self.timer_ns, _TIMER)
         self._permit_all()
-        detail: dict[str, float | str] = {"session": self.columns.session.label, "abandoned": ",".join(self._abandoned)}
+        detail: dict[str, float | str] = {
+            "session": self.columns.session.label,
+            "seed": self.seed,
+            "abandoned": ",".join(self._abandoned),
+        }
         self._record("start", first, notes=[Note(kind="start", detail=detail)])
 
     def _push(self, due: int, kind: int, payload: int = 0) -> None:

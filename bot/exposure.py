@@ -34,6 +34,14 @@ class Exposure:
             else:
                 self.worst_usd = max(self.worst_usd, abs(shares) * self._price(group))
 
+    def left(self) -> dict[str, tuple[float, float]]:
+        """Net shares and their USD of every underlying that is not flat."""
+        return {
+            name: (self.shares[group], self.shares[group] * self._price(group))
+            for group, name in enumerate(self.columns.underlyings)
+            if self.shares[group]
+        }
+
     def until(self, now: int) -> None:
         """Time passes without a fill."""
         for group in range(len(self.shares)):

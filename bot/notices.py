@@ -81,7 +81,9 @@ class Notices:
         instrument = self.columns.universe[number]
         code = int(self.columns.refusal[number])
         reference = bool(self.columns.k[number, K.ROLE] & K.EVIDENCE)
-        detail: dict[str, float | str] = {side: price for side, price in (("bid", bid), ("ask", ask)) if isfinite(price)}
+        detail: dict[str, float | str] = {
+            side: price for side, price in (("bid", bid), ("ask", ask)) if isfinite(price)
+        }
         if code != K.OK:
             detail["reason"] = K.REFUSALS[code]
             if code == K.OUTLIER_PRINT:

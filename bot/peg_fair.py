@@ -38,8 +38,9 @@ def fair_look(
     """Premia of every token's accepted prints in [start_ns, end_ns) on the fair value of its share, as the bot sees it.
 
     The whole tape before `end_ns` is looked at, so that gates and sources remember. A sample sees every row of its own
-    instant. The second value says how many rows of each instrument were refused, by reason. No sample is made of a print that the gates refuse (an outlier that does not last), nor where the fair
-    value, the coin or the multiplier is unknown. Raises TapeError.
+    instant. No sample is made of a print that the gates refuse (an outlier that does not last), nor where the fair
+    value, the coin or the multiplier is unknown. The second value says how many rows of each instrument were refused,
+    by reason. Raises TapeError.
     """
     plain = config.model_copy(update={"strategies": Strategies(), "risk": None, "run": Run(timer_s=_TIMER_S)})
     parts = assemble(plain, tape.universe, load_sessions(), _Deaf(), executor=None)

@@ -98,6 +98,8 @@ class Outcome(StrEnum):
 class Fill(msgspec.Struct, frozen=True, kw_only=True):
     """A part of an order that traded."""
 
+    id: str
+    """The venue's own id of the trade, unique with it; two parts of one order differ in it."""
     client_id: str
     instrument: int
     side: Side

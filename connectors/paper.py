@@ -91,6 +91,7 @@ class PaperExecutor:
             return _refused(intent, number, "no size left of what was seen")
         taken[leg.instrument, leg.side] = taken.get((leg.instrument, leg.side), ZERO) + quantity
         fill = Fill(
+            id=f"{client_id}.1",
             client_id=client_id,
             instrument=leg.instrument,
             side=leg.side,

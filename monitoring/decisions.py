@@ -13,6 +13,9 @@ from connectors.instruments import Universe
 from connectors.orders import Fill, Intent, Outcome, Report, Side
 from strategies.base import Note, Step
 
+KEPT: Final = 10_000
+"""Trades and peg states that are remembered; a daemon runs for months, and the journal has them all."""
+
 RECENT: Final = 40
 """Steps worth telling that are kept for the page."""
 
@@ -78,12 +81,14 @@ class Tally:
         """What fills brought and took, fees included, each at the coin's price of its moment."""
         self.peg: dict[int, str] = {}
         """State of each instrument of which a state was ever told."""
-        self.peg_history: list[tuple[int, int, str]] = []
+        self.peg_history: deque[tuple[int, int, str]] = deque(maxlen=KEPT)
         """(ts, instrument, state), in order."""
         self.down: set[str] = set()
         """Venues whose feed is down."""
         self.open: dict[str, Trade] = {}
-        self.closed: list[Trade] = []
+        self.trades = 0
+        """Trades of which every leg is final and at least one traded."""
+        self.closed: deque[Trade] = deque(maxlen=KEPT)
         self.recent: deque[Step] = deque(maxlen=RECENT)
 
     def fold(self, step: Step) -> None:
@@ -154,6 +159,7 @@ class Tally:
         kept = self.edge_captured_usd if trade.net_usd > 0 else self.edge_lost_usd
         if trade.filled:
             kept[trade.intent.strategy] += abs(trade.net_usd)
+            self.trades += 1
             self.closed.append(trade)
 
     def _net(self, fills: Iterable[Fill]) -> float:

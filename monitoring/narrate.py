@@ -65,7 +65,7 @@ class Narrator:
     def __init__(self, universe: Universe, tally: Tally) -> None:
         """Reads trades from `tally`, names from `universe`."""
         self._universe, self._tally = universe, tally
-        self._closed = len(tally.closed)
+        self._closed = tally.trades
         self._unknown: set[str] = set()
         self._silent_since: dict[str, int] = {}
         self._multipliers: set[tuple[str, float, float]] = set()
@@ -84,9 +84,9 @@ class Narrator:
                 again = "" if count == 1 else f" ({count} times so far)"
                 what = f"{self._share(refused.intent.underlying)}: trade refused, {refused.detail}{again}"
                 lines.append(Line(ts=step.ts, kind="refused", text=what))
-        for trade in self._tally.closed[self._closed :]:
-            lines.append(self._trade(trade, step.ts))
-        self._closed = len(self._tally.closed)
+        fresh = self._tally.trades - self._closed
+        lines += [self._trade(self._tally.closed[at], step.ts) for at in range(-fresh, 0)]
+        self._closed = self._tally.trades
         return lines
 
     def _note(self, note: Note, ts: int) -> list[Line]:

@@ -205,7 +205,7 @@ def _money(columns: Columns, tally: Tally, fair: dict[str, ShareLine]) -> Money:
         unhedged[name] = before + value if before is not None and value is not None else None
     known = [value for value in unhedged.values() if value is not None]
     return Money(
-        trades=len(tally.closed),
+        trades=tally.trades,
         fills=tally.fills,
         captured_usd=sum(tally.edge_captured_usd.values()),
         lost_usd=sum(tally.edge_lost_usd.values()),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +136,8 @@ def as_json(result: Result, *, source: str, total_s: float) -> dict[str, Any]:
         "worst_naked_usd_s": result.worst_naked_usd_s,
         "worst_naked_usd": result.worst_naked_usd,
         "edge_seen_usd": str(tally.edge_seen_usd),
-        "edge_captured_usd": str(bridge.gross_edge + bridge.slippage + bridge.fees + bridge.gas),
+        "edge_captured_usd": str(round(result.captured_usd(), 6)),
+        "naked_at_end": {name: {"shares": shares, "usd": usd} for name, (shares, usd) in result.naked.items()},
         "refused": dict(sorted(tally.refused.items())),
         "refused_rows": result.refused_rows,
         "notes": dict(sorted(tally.notes.items())),
@@ -182,10 +184,13 @@ def words(answer: dict[str, Any]) -> str:
         f"worst naked      {answer['worst_naked_usd']:,.2f} USD, {answer['worst_naked_usd_s']:,.2f} USD x s",
         f"not traded       {_counted(answer['refused']) or 'nothing was refused'}",
     ]
-    rows = {reason: 0 for reasons in answer["refused_rows"].values() for reason in reasons}
+    for name, left in answer["naked_at_end"].items():
+        lines.append(
+            f"LEFT NAKED       {left['shares']:+,.4f} shares of {name}, {left['usd']:+,.2f} USD: not hedged at the end"
+        )
+    rows: Counter[str] = Counter()
     for reasons in answer["refused_rows"].values():
-        for reason, count in reasons.items():
-            rows[reason] += count
+        rows.update(reasons)
     lines.append(f"rows not believed {_counted(rows) or 'none'}")
     if answer["assumed"]:
         lines.append(f"ASSUMED          spread and size are assumed, not seen, at: {', '.join(answer['assumed'])}")

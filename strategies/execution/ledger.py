@@ -23,6 +23,7 @@ from connectors.instruments import Universe
 from connectors.orders import Fill, Side
 
 ZERO = Decimal(0)
+REMEMBERED = 100_000
 
 
 class Bridge(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,17 +56,22 @@ class Ledger:
         self.flow_usd = ZERO
         """All cash that came and went, each at the FX of its fill."""
         self.fills = 0
-        self.seen: set[str] = set()
+        self._known: dict[str, None] = {}
 
     def position(self, instrument: int) -> Decimal:
         """Units held of an instrument; negative is short."""
         return self.positions.get(instrument, ZERO)
 
     def fill(self, fill: Fill, *, seen: Decimal, gas_usd: Decimal = ZERO) -> bool:
-        """Takes one fill; `seen` is the price that the decision was made on. A fill counts once: False if known."""
-        if fill.client_id in self.seen:
+        """Takes one fill; `seen` is the price that the decision was made on. A fill counts once: False if known.
+
+        The ids of the last 100,000 fills are remembered.
+        """
+        if fill.id in self._known:
             return False
-        self.seen.add(fill.client_id)
+        self._known[fill.id] = None
+        if len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
         sign = 1 if fill.side is Side.SELL else -1
         coin = self.universe[fill.instrument].quote
         flow = sign * fill.quantity * fill.price - fill.fee

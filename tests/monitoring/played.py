@@ -51,6 +51,7 @@ def begun(world: World, seed: int, *, feeds: Sequence[FeedState] = FEEDS) -> Pla
         load_sessions(),
         journal,
         executor=paper(config, world.universe, seed),
+        seed=seed,
         on_step=[seen],
     )
     facts = Facts(

@@ -182,6 +182,7 @@ def fill(leg: int, price: str, quantity: str = "2") -> Fill:
     """A fill of a leg of INTENT."""
     side, fx, fee = INTENT.legs[leg].side, Decimal(1), Decimal("0.1")
     return Fill(
+        id=f"cross-1-{leg}.1",
         client_id=f"cross-1-{leg}",
         instrument=leg,
         side=side,

@@ -316,7 +316,7 @@ def test_a_loss_above_the_daily_limit_is_refused_until_the_next_day() -> None:
 
     def after_fee(fee: str) -> View:
         view = Case().view()
-        bought = Fill(client_id="f", instrument=A, side=Side.BUY, quantity=Decimal(1), price=Decimal("99.95"),
+        bought = Fill(id="t", client_id="f", instrument=A, side=Side.BUY, quantity=Decimal(1), price=Decimal("99.95"),
                       fee=Decimal(fee), fx=Decimal(1), ts=NOW)  # fmt: skip
         view.ledger.fill(bought, seen=Decimal("99.95"))
         return view

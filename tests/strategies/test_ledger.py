@@ -1,0 +1,95 @@
+"""Positions and cash as a fold over fills, and a bridge that sums to them to the last digit."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.instruments import Instrument, Role, Universe
+from connectors.orders import Fill, Side
+from strategies.execution.ledger import Ledger
+
+UNIVERSE = Universe(
+    tuple(
+        Instrument(venue=v, symbol="T", role=Role.TOKEN, underlying="S", quote=q)
+        for v, q in (("a", "USD"), ("b", "USDT"))
+    )
+)
+MONEY = st.decimals("0.01", "1000", places=2)
+
+
+@st.composite
+def fills(draw: st.DrawFn) -> list[tuple[Fill, Decimal]]:
+    """Fills with the price that was seen, each of its own id."""
+    return [
+        (
+            Fill(
+                id=str(number), client_id=str(number // 2), instrument=draw(st.integers(0, 1)),
+                side=draw(st.sampled_from(list(Side))), quantity=draw(MONEY), price=draw(MONEY),
+                fee=draw(st.decimals("0", "5", places=4)), fx=draw(st.decimals("0.8", "1.2", places=4)), ts=number,
+            ),
+            draw(MONEY),
+        )
+        for number in range(draw(st.integers(0, 12)))
+    ]  # fmt: skip
+
+
+@given(events=fills(), marks=st.tuples(MONEY, MONEY), usdt=st.decimals("0.8", "1.2", places=4))
+def test_the_bridge_sums_to_cash_and_positions_at_their_marks(
+    events: list[tuple[Fill, Decimal]], marks: tuple[Decimal, Decimal], usdt: Decimal
+) -> None:
+    """
+    Gross edge, slippage, fees, FX and inventory add up to cash at today's FX plus positions at today's marks, exactly.
+    """
+    ledger = Ledger(UNIVERSE)
+    for fill, seen in events:
+        assert ledger.fill(fill, seen=seen)
+    rates = {"USD": Decimal(1), "USDT": usdt}
+    # The FX of a USD fill is one in life; here it may be anything, so the coin's rate at the fill counts for both.
+    bridge = ledger.bridge(lambda at: marks[at], rates.get)
+    cash = sum((amount * rates[coin] for coin, amount in ledger.cash.items()), Decimal(0))
+    held = sum((units * marks[at] for at, units in ledger.positions.items()), Decimal(0))
+    assert cash + held == bridge.net
+    parts = bridge.gross_edge + bridge.slippage + bridge.fees + bridge.gas + bridge.fx + bridge.inventory_mark
+    assert parts == bridge.net
+
+
+@given(events=fills())
+def test_positions_are_the_fills(events: list[tuple[Fill, Decimal]]) -> None:
+    """
+    What was bought less what was sold, by instrument.
+    """
+    ledger = Ledger(UNIVERSE)
+    for fill, seen in events:
+        ledger.fill(fill, seen=seen)
+    for at in range(2):
+        held = sum(
+            (f.quantity * (1 if f.side is Side.BUY else -1) for f, _ in events if f.instrument == at), Decimal(0)
+        )
+        assert held == ledger.position(at)
+
+
+@given(events=fills())
+def test_a_fill_that_comes_twice_counts_once(events: list[tuple[Fill, Decimal]]) -> None:
+    """
+    Every fill is told twice; two parts of one order, which share a client id, both count.
+    """
+    once, twice = Ledger(UNIVERSE), Ledger(UNIVERSE)
+    for fill, seen in events:
+        once.fill(fill, seen=seen)
+        assert twice.fill(fill, seen=seen)
+        assert not twice.fill(fill, seen=seen)
+    assert (once.positions, once.cash, once.fees) == (twice.positions, twice.cash, twice.fees)
+
+
+def test_what_has_no_price_is_named_and_left_out() -> None:
+    """
+    A position without a mark and a coin without a rate are no zero: they are told.
+    """
+    ledger = Ledger(UNIVERSE)
+    bought = Fill(id="1", client_id="1", instrument=1, side=Side.BUY, quantity=Decimal(1), price=Decimal(100), fee=Decimal(0),
+                  fx=Decimal(1), ts=0)  # fmt: skip
+    ledger.fill(bought, seen=Decimal(100))
+    assert ("USDT", "b:T") == ledger.bridge(lambda at: None, lambda coin: None).unmarked

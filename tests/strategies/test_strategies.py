@@ -1,0 +1,214 @@
+"""The two strategies: what cross_venue wishes and in which size, and how peg_watch changes its mind."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from bot.paths import prepare_kernel
+
+prepare_kernel()
+
+from bot.sessions import load_sessions  # noqa: E402 - the kernel's cache must be chosen first
+from connectors.events import NEVER, NS, Kind, Row, Rows  # noqa: E402
+from connectors.instruments import Instrument, Role, UnitModel, Universe  # noqa: E402
+from connectors.orders import Fill, Intent, Side  # noqa: E402
+from strategies.base import View  # noqa: E402
+from strategies.cross_venue import CrossVenue, Terms  # noqa: E402
+from strategies.execution.ledger import Ledger  # noqa: E402
+from strategies.market.columns import Beliefs, Columns, Facts  # noqa: E402
+from strategies.market.session import Session  # noqa: E402
+from strategies.peg_watch import PegState, PegWatch  # noqa: E402
+
+NOW = 1_788_537_600 * NS
+"""Friday 4 September 2026, 12:00 in New York."""
+A, B, S, USDT = range(4)
+UNIVERSE = Universe(
+    (
+        Instrument(venue="a", symbol="T", role=Role.TOKEN, underlying="S", token="T", unit_model=UnitModel.REBASING),
+        Instrument(venue="b", symbol="U", role=Role.TOKEN, underlying="S", token="U", quote="USDT",
+                   unit_model=UnitModel.TOTAL_RETURN, multiplier=2.0),
+        Instrument(venue="r", symbol="S", role=Role.SHARE, underlying="S"),
+        Instrument(venue="r", symbol="USDT", role=Role.COIN, coin="USDT"),
+    )
+)  # fmt: skip
+
+
+def seen(*rows: Row, at: int = NOW) -> View:
+    """A view after some rows, with a share at 100 and USDT at 1."""
+    facts = [Facts(cost=0.001, traded=True, max_age_ns=60 * NS)] * 2 + [Facts()] * 2
+    columns = Columns(UNIVERSE, facts, Beliefs(max_error=0.05, default_daily_vol=0.03), load_sessions())
+    columns.enter_session(at)
+    for number in (A, B):
+        columns.permit(number, buy_from=0, sell_from=0)
+    start = [
+        Row(ts_recv=NOW, instrument=USDT, kind=Kind.FX, bid=0.9999, ask=1.0001),
+        Row(ts_recv=NOW, instrument=S, kind=Kind.REFERENCE, bid=99.99, ask=100.01),
+    ]
+    columns.scan(Rows.of([*start, *rows]), 0, NEVER)
+    return View(columns, Ledger(UNIVERSE), at, ("S",))
+
+
+def quote(number: int, bid: float, ask: float, size: float = 5.0, at: int = NOW) -> Row:
+    """A book of equal sizes."""
+    return Row(ts_recv=at, instrument=number, kind=Kind.QUOTE, bid=bid, ask=ask, bid_size=size, ask_size=size)
+
+
+def cross(**changes: object) -> CrossVenue:
+    """The strategy with room for ten units and lots of a hundredth."""
+    usual = {
+        "terms": (Terms(lot=Decimal("0.01")),) * 4, "min_edge_bps": 20.0, "size_usd": Decimal(200), "size_units": None,
+        "max_short_units": Decimal(10), "max_long_units": Decimal(10), "slippage_bps": Decimal(10), "latency_ns": NS,
+        "cooldown_ns": NS, "refusal_backoff_ns": NS, "max_open": 1,
+    }  # fmt: skip
+    return CrossVenue(**{**usual, **changes})  # type: ignore[arg-type]
+
+
+def wish(view: View, strategy: CrossVenue | None = None) -> Intent | str:
+    """The one wish, or the reason why there is none."""
+    decision = (strategy or cross()).decide(view)
+    return decision.wishes[0] if decision.wishes else str(decision.notes[0].detail["reason"])
+
+
+GAP = (quote(A, 99.9, 100.0), quote(B, 203.0, 203.4))
+"""A unit at a is one share for 100, a unit at b is two shares for 203: 1.5 % dearer."""
+
+
+def test_both_legs_are_the_same_number_of_shares() -> None:
+    """
+    200 USD at 100 are two shares: two units at a, one unit of two shares at b, with 10 bps of slippage as limits.
+    """
+    intent = wish(seen(*GAP))
+    assert isinstance(intent, Intent)
+    buy, sell = intent.legs
+    assert (A, Side.BUY, Decimal("2.00"), Decimal("100.1000")) == (buy.instrument, buy.side, buy.quantity, buy.limit)
+    assert (B, Side.SELL, Decimal("1.00"), Decimal("202.7970")) == (
+        sell.instrument,
+        sell.side,
+        sell.quantity,
+        sell.limit,
+    )
+    assert pytest.approx((101.5 * 0.999 - 100.0 * 1.001) * 100, rel=1e-6) == intent.edge_bps
+    assert NOW + NS == intent.deadline_ns
+
+
+@pytest.mark.parametrize(
+    ("rows", "units"),
+    [((quote(A, 99.9, 100.0, 0.5), GAP[1]), "0.50"), ((GAP[0], quote(B, 203.0, 203.4, 0.1)), "0.20"), (GAP, "2.00")],
+)
+def test_the_size_is_what_both_sides_show(rows: tuple[Row, ...], units: str) -> None:
+    """
+    Half a unit at a limits both legs; a tenth of a unit at b is worth a fifth at a.
+    """
+    intent = wish(seen(*rows))
+    assert isinstance(intent, Intent)
+    assert Decimal(units) == intent.legs[0].quantity
+
+
+def test_what_was_consumed_is_not_wished_again_until_the_venue_prints() -> None:
+    """
+    All of the ask was taken: no size; after the next print there is size again.
+    """
+    view = seen(*GAP)
+    view.columns.take(A, 5.0, bid=False)
+    assert "no_size" == wish(view)
+    view.columns.scan(Rows.of([quote(A, 99.9, 100.0)]), 0, NEVER)
+    assert isinstance(wish(view), Intent)
+
+
+def test_an_edge_below_the_threshold_is_no_trade() -> None:
+    """
+    The edge is 129.9 bps after costs: a threshold of 130 refuses, one of 129 does not.
+    """
+    assert "edge_gone" == wish(seen(*GAP), cross(min_edge_bps=130.0))
+    assert isinstance(wish(seen(*GAP), cross(min_edge_bps=129.0)), Intent)
+
+
+def test_a_missing_size_is_no_size() -> None:
+    """
+    A venue that shows no size cannot be traded with; a missing number is not a large one.
+    """
+    assert "no_size" == wish(seen(quote(A, 99.9, 100.0, float("nan")), GAP[1]))
+
+
+def test_positions_leave_room_or_they_do_not() -> None:
+    """
+    With nine of ten units long, one more may be bought; with ten none, and Python is not even woken for it.
+    """
+    view = seen(*GAP)
+    strategy = cross()
+    bought = Fill(id="1", client_id="1", instrument=A, side=Side.BUY, quantity=Decimal(9), price=Decimal(100), fee=Decimal(0),
+                  fx=Decimal(1), ts=NOW)  # fmt: skip
+    view.ledger.fill(bought, seen=Decimal(100))
+    assert (True, True) == strategy.may(view, A)
+    intent = wish(view)
+    assert isinstance(intent, Intent)
+    assert Decimal("1.00") == intent.legs[0].quantity
+    view.ledger.positions[A] = Decimal(10)
+    assert (False, True) == strategy.may(view, A)
+    view.ledger.positions[A] = Decimal(-10)
+    assert (True, False) == strategy.may(view, A)
+
+
+def watch() -> PegWatch:
+    """Warn at 100 bps and depeg at 300 in the regular session, after ten seconds, left below 70 %."""
+    same = dict.fromkeys(Session, 100.0), dict.fromkeys(Session, 300.0)
+    made = PegWatch(warn_bps=same[0], depeg_bps=same[1], clear_share=0.7, persist_ns=10 * NS, min_sigmas=3.0)
+    made.wakes(UNIVERSE)
+    return made
+
+
+def states(strategy: PegWatch, *prices: tuple[int, float]) -> list[str]:
+    """The states that venue a goes through as its price moves; (second, price)."""
+    told = []
+    for second, price in prices:
+        at = NOW + second * NS
+        share = Row(ts_recv=at, instrument=S, kind=Kind.REFERENCE, bid=99.99, ask=100.01)
+        view = seen(share, quote(A, price - 0.01, price + 0.01, at=at), at=at)
+        told += [str(n.detail["to"]) for n in strategy.decide(view).notes if n.instrument == A]
+    return told
+
+
+def test_a_depeg_must_last_and_is_left_with_hysteresis() -> None:
+    """
+    4 % off: nothing for ten seconds, then DEPEGGED; 2.5 % off is still above 70 % of 3 %; 1.9 % is STRAINED, 0 PEGGED.
+    """
+    strategy = watch()
+    assert ["PEGGED"] == states(strategy, (0, 100.0))
+    assert [] == states(strategy, (1, 104.0), (10, 104.0))
+    assert ["DEPEGGED"] == states(strategy, (11, 104.0))
+    assert [] == states(strategy, (12, 102.5), (40, 102.5))
+    assert ["STRAINED"] == states(strategy, (41, 101.9), (51, 101.9))
+    assert ["PEGGED"] == states(strategy, (52, 100.0), (62, 100.0))
+    assert PegState.PEGGED is strategy.state(A)
+
+
+def test_a_spike_is_no_depeg() -> None:
+    """
+    4 % off for nine seconds and back: the state never changes.
+    """
+    assert ["PEGGED"] == states(watch(), (0, 100.0), (1, 104.0), (9, 104.0), (10, 100.0), (30, 100.0))
+
+
+def test_a_doubtful_premium_is_no_depeg() -> None:
+    """
+    4 % off against a fair value that is itself good to 2 %: below three sigmas, no alarm.
+    """
+    strategy = watch()
+    later = NOW + 3 * 3600 * NS
+    doubtful = seen(quote(A, 103.99, 104.01, at=later), at=later)
+    assert 100 < doubtful.columns.fair(0, later).error_bps  # type: ignore[union-attr]
+    strategy.decide(doubtful)
+    assert PegState.PEGGED is strategy.state(A)
+
+
+def test_a_stale_quote_makes_the_state_unknown_at_once() -> None:
+    """
+    A quote that is 61 seconds old says nothing about the peg; it is neither pegged nor depegged.
+    """
+    strategy = watch()
+    strategy.decide(seen(quote(A, 99.99, 100.01)))
+    assert PegState.PEGGED is strategy.state(A)
+    strategy.decide(seen(quote(A, 99.99, 100.01), at=NOW + 61 * NS))
+    assert PegState.UNKNOWN is strategy.state(A)
