@@ -21,18 +21,121 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from bot.clock import chance, sleep, wall_ns
 from bot.inbox import Inbox
 from connectors.cex.ccxt_feed import CcxtFeed
-from connectors.events import Flag, Kind, Rows
-from connectors.instruments import Instrument, Role, Universe
+from connectors.events import Flag, Kind, Row, Rows
+from connectors.instruments import Instrument, Role, UnitModel, Universe
 
 BYBIT = Instrument(
     venue="bybit", symbol="TSLAX/USDT", role=Role.TOKEN, token="TSLAx", underlying="TSLA", quote="USDT", multiplier=1.0
 )
 TOPIC = "orderbook.1.TSLAXUSDT"
+
+
+UNIVERSE = Universe(
+    (
+        msgspec.structs.replace(BYBIT, unit_model=UnitModel.REBASING),
+        Instrument(
+            venue="other", symbol="TSLAx/USD", role=Role.TOKEN, token="TSLAx", underlying="TSLA",
+            unit_model=UnitModel.REBASING,
+        ),
+        Instrument(venue="share", symbol="TSLA", role=Role.SHARE, underlying="TSLA"),
+        Instrument(venue="fx", symbol="USDT/USD", role=Role.COIN, coin="USDT"),
+    )
+)  # fmt: skip
+
+CONFIG = """
+[venues.bybit]
+kind = "cex"
+taker_fee_bps = 10
+latency_ms = 5
+[venues.other]
+kind = "cex"
+taker_fee_bps = 10
+latency_ms = 5
+[venues.share]
+kind = "oracle"
+[venues.fx]
+kind = "oracle"
+[instruments."bybit:TSLAX/USDT"]
+token = "TSLAx"
+unit_model = "rebasing"
+quote = "USDT"
+[instruments."other:TSLAx/USD"]
+token = "TSLAx"
+unit_model = "rebasing"
+[instruments."share:TSLA"]
+role = "share"
+underlying = "TSLA"
+[instruments."fx:USDT/USD"]
+role = "coin"
+coin = "USDT"
+[gates]
+max_quote_age_s = inf
+max_fx_age_s = inf
+[fair]
+max_error_bps = inf
+[strategies.cross_venue]
+min_edge_bps = 20
+size_units = 0.01
+max_short_units = 1000
+max_long_units = 1000
+[strategies.peg_watch]
+warn_bps = { pre = 100, regular = 100, post = 100, overnight = 100, weekend = 100, holiday = 100 }
+depeg_bps = { pre = 300, regular = 300, post = 300, overnight = 300, weekend = 300, holiday = 300 }
+[risk]
+max_order_usd = 1000
+max_position_usd = 1e6
+max_gross_usd = 1e6
+collar_bps = 1000
+max_orders_per_minute = 1000
+max_daily_loss_usd = 1e6
+sessions = ["pre", "regular", "post", "overnight", "weekend", "holiday"]
+coin_band_bps = 100
+"""
+"""A second venue that stays 2 % cheaper, so that the engine decides, trades on paper and writes its journal (FULL)."""
+
+
+def engine(folder: Path) -> tuple[Callable[[Rows], object], Callable[[], dict[str, Any]]]:
+    """The daemon's engine with both strategies and a durable journal; and what it did, to be asked at the end."""
+    from bot.paths import prepare_kernel
+
+    prepare_kernel()
+    from bot.assembly import assemble
+    from bot.config_file import load
+    from bot.journal import Journal
+    from bot.sessions import load_sessions
+    from bot.wiring import paper
+
+    path = folder / "config.toml"
+    path.write_text(CONFIG, encoding="utf-8")
+    config = load(path)
+    journal = Journal(folder / "journal.sqlite")
+    parts = assemble(config, UNIVERSE, load_sessions(), journal, executor=paper(config, UNIVERSE, 1))
+    now = wall_ns()
+    start = [
+        Row(ts_recv=now, instrument=3, kind=Kind.FX, bid=0.9999, ask=1.0001),
+        Row(ts_recv=now, instrument=2, kind=Kind.REFERENCE, bid=399.9, ask=400.1),
+        Row(ts_recv=now, instrument=1, kind=Kind.QUOTE, bid=391.8, ask=392.0, bid_size=1e6, ask_size=1e6),
+    ]
+    parts.engine.advance(Rows.of(start))
+
+    def tell() -> dict[str, Any]:
+        counts = parts.engine.counts
+        journal.close()
+        return {
+            "rows": counts.rows - len(start),
+            "wakes": counts.wakes,
+            "records": counts.steps,
+            "fills": parts.ledger.fills,
+            "quotes_believed": int(parts.columns.prints[0]),
+        }
+
+    return parts.engine.advance, tell
 
 
 def measure(
@@ -177,7 +280,13 @@ def main() -> None:
     if args.serve:
         asyncio.run(_serve(Path(args.serve), args.rate, args.seconds))
     else:
-        print(json.dumps(measure(seconds=args.seconds, rate=args.rate), indent=2))
+        with tempfile.TemporaryDirectory() as folder:
+            advance, tell = engine(Path(folder))
+            found = measure(seconds=args.seconds, rate=args.rate, universe=UNIVERSE, advance=advance)
+            found["engine"] = tell()
+        if found["rows_emitted"] != found["rows_handed_out"]:
+            raise SystemExit(f"rows were lost: {found}")
+        print(json.dumps(found, indent=2))
 
 
 if __name__ == "__main__":

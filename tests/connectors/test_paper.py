@@ -163,7 +163,7 @@ def test_a_fill_is_whole_lots_within_the_order_and_the_share_of_the_size(
     wanted: Decimal, size: float, share: float, lot: str
 ) -> None:
     """
-    Whatever is asked and seen, a fill is a positive number of lots, at most the order and at most its share of the size.
+    Whatever is asked and seen, a fill is a positive number of lots, within the order and within its share of the size.
     """
     (report,) = answer(
         order(quantity=str(wanted)), Book(a_size=size), replace(TERMS, fill_share=share, lot=Decimal(lot))

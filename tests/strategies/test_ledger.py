@@ -89,7 +89,7 @@ def test_what_has_no_price_is_named_and_left_out() -> None:
     A position without a mark and a coin without a rate are no zero: they are told.
     """
     ledger = Ledger(UNIVERSE)
-    bought = Fill(id="1", client_id="1", instrument=1, side=Side.BUY, quantity=Decimal(1), price=Decimal(100), fee=Decimal(0),
-                  fx=Decimal(1), ts=0)  # fmt: skip
+    bought = Fill(id="1", client_id="1", instrument=1, side=Side.BUY, quantity=Decimal(1), price=Decimal(100),
+                  fee=Decimal(0), fx=Decimal(1), ts=0)  # fmt: skip
     ledger.fill(bought, seen=Decimal(100))
     assert ("USDT", "b:T") == ledger.bridge(lambda at: None, lambda coin: None).unmarked

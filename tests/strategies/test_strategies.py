@@ -138,8 +138,8 @@ def test_positions_leave_room_or_they_do_not() -> None:
     """
     view = seen(*GAP)
     strategy = cross()
-    bought = Fill(id="1", client_id="1", instrument=A, side=Side.BUY, quantity=Decimal(9), price=Decimal(100), fee=Decimal(0),
-                  fx=Decimal(1), ts=NOW)  # fmt: skip
+    bought = Fill(id="1", client_id="1", instrument=A, side=Side.BUY, quantity=Decimal(9), price=Decimal(100),
+                  fee=Decimal(0), fx=Decimal(1), ts=NOW)  # fmt: skip
     view.ledger.fill(bought, seen=Decimal(100))
     assert (True, True) == strategy.may(view, A)
     intent = wish(view)
