@@ -100,6 +100,7 @@ def summary(result: Mapping[str, Any], *, url: str = "") -> str:
     stops = ", ".join(f"{count} {reason}" for reason, count in sorted(orders.items(), key=lambda item: -item[1]))
     bad = sorted(name for name, state in result["peg"]["now"].items() if state not in ("pegged", "unknown"))
     parts = " · ".join(f"{name.replace('_', ' ')} {value:.2f} s" for name, value in timing.items() if value is not None)
+    again = f"pegline demo --seed {result['seed'] + 1}"
     lines = [
         f"Seed {result['seed']}: {result['rows']:,} rows of an invented market, to {result['until']}",
         f"  traded on paper  {pnl['trades']} trades, {pnl['fills']} fills: gains {usd(pnl['captured_usd'])}, losses "
@@ -110,7 +111,7 @@ def summary(result: Mapping[str, Any], *, url: str = "") -> str:
         f"  time             {parts}",
         "",
         "Next:",
-        f"  pegline demo --seed {result['seed'] + 1}      another story",
+        f"  {again:<29}another story",
         "  pegline tokens               the real tokens that pegline knows",
         "  pegline check config.toml    your own config, begun as a copy of config.example.toml",
         "  pegline run --help           the daemon on live data, on paper",

@@ -475,7 +475,7 @@ def test_the_xstocks_map_reads_the_shared_files(shared: Path, tmp_path: Path) ->
     assert {0} == set((rows.ts_recv[rows.instrument < 2] // NS % 3600).tolist())
     share = tape.universe.number("yahoo:TSLA")
     assert 1777556100 == rows.ts_recv[rows.instrument == share][0] // NS
-    assert Hours.REGULAR is tape.universe[share].hours
+    assert Hours.EXTENDED is tape.universe[share].hours
 
 
 def test_the_usdc_map_reads_the_shared_files(shared: Path, tmp_path: Path) -> None:
