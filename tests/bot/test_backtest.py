@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -284,3 +286,18 @@ def test_the_span_of_the_answer_is_that_of_the_tape(answer: dict[str, Any], simu
     assert simulated.rows() == answer["rows"]
     assert simulated.span()[0] // NS * NS <= simulated.span()[0]
     assert answer["from"].startswith("2026-09-04T13:00")
+
+
+def test_a_backtest_loads_nothing_heavy(simulated: Tape) -> None:
+    """
+    In a process of its own, from Parquet to P&L: neither ccxt, web3 nor pandas is imported.
+    """
+    code = (
+        "import sys; from bot.cli import main;"
+        f"code = main(['backtest', '--config', {str(DEMO)!r}, '--tape', {str(simulated.path)!r}]);"
+        "found = [n for n in ('ccxt', 'web3', 'pandas', 'yfinance') if n in sys.modules];"
+        "print(found, file=sys.stderr); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
+    assert 0 == done.returncode, done.stderr
+    assert "[]" == done.stderr.splitlines()[-1]
