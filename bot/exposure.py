@@ -17,6 +17,8 @@ class Exposure:
         self.shares = [0.0] * len(columns.underlyings)
         self.spell = [0.0] * len(columns.underlyings)
         self.since = [0] * len(columns.underlyings)
+        self.last = [0.0] * len(columns.underlyings)
+        """USD per share, last known: the fair value, or the price of a fill before there was one."""
         self.worst_usd_s = 0.0
         self.worst_usd = 0.0
 
@@ -25,9 +27,11 @@ class Exposure:
         for report in step.reports:
             for fill in report.fills:
                 group = self.columns.group(fill.instrument)
+                worth = self.columns.f.item(fill.instrument, K.SHARES_PER_UNIT)
+                self.last[group] = self.last[group] or float(fill.price * fill.fx) / worth
                 self._grow(group, step.ts)
                 units = float(fill.quantity) if fill.side == "buy" else -float(fill.quantity)
-                self.shares[group] += units * float(self.columns.f[fill.instrument, K.SHARES_PER_UNIT])
+                self.shares[group] += units * worth
         for group, shares in enumerate(self.shares):
             if abs(shares) < 1e-9:
                 self.shares[group] = self.spell[group] = 0.0
@@ -48,8 +52,10 @@ class Exposure:
             self._grow(group, now)
 
     def _price(self, group: int) -> float:
-        price = float(self.columns.g[group, K.FAIR])
-        return price if price == price else 0.0
+        price = self.columns.g.item(group, K.FAIR)
+        if price == price:
+            self.last[group] = price
+        return self.last[group]
 
     def _grow(self, group: int, now: int) -> None:
         """Adds the time since the last look to the spell under way."""

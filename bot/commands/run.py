@@ -6,12 +6,17 @@ import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bot.config import Config
+    from bot.daemon import Daemon
+
+LOOK_S = 2.0
+"""How often the command looks for news about its feeds."""
 
 EPILOG = """\
 Listens to the venues of the config, judges every quote, alarms, and trades on paper: orders are filled from what was
@@ -94,10 +99,30 @@ async def _run(config: Config, file: str, digest: str, seconds: float | None) ->
         await sleep(0.01)
     if daemon.server.url:
         _say(f"page {daemon.server.url}, metrics {daemon.server.url}metrics, health {daemon.server.url}healthz")
-    await running
+    telling = asyncio.create_task(_tell_feeds(daemon, sleep))
+    try:
+        await running
+    finally:
+        telling.cancel()
     counts = daemon.engine.counts
     _say(f"stopped after {counts.rows:,} rows and {counts.steps:,} records; journal and tape are on disk")
     return 130 if signal.SIGINT in ended else 0
+
+
+async def _tell_feeds(daemon: Daemon, sleep: Callable[[float], Awaitable[None]]) -> None:
+    """Says once of every venue that it is heard, and once of every kind of trouble with it; the metrics count all."""
+    inbox, told = daemon.inbox, set[tuple[str, str]]()
+    while True:
+        await sleep(LOOK_S)
+        prints = daemon.parts.columns.prints.tolist()
+        heard = {i.venue for i, quotes in zip(daemon.universe, prints, strict=True) if quotes}
+        for venue in sorted(heard - {venue for venue, what in told if not what}):
+            told.add((venue, ""))
+            _say(f"{venue} is heard")
+        for venue, reason in [key for key in inbox.rejected if key not in told]:
+            told.add((venue, reason))
+            detail = inbox.details.get((venue, reason), "")
+            _say(f"{venue}: {reason.replace('_', ' ')}{f' ({detail})' if detail else ''}; counted from now on")
 
 
 def _say(text: str) -> None:

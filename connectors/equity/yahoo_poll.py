@@ -22,10 +22,14 @@ def last_bar(symbol: str, url: str = "") -> Bar | None:
 
     `url` replaces the hosts of Yahoo. Raises RateLimited, VenueUnreachable or BadMessage.
     """
+    import logging
+
     import curl_cffi.requests
     import yfinance
     from yfinance.exceptions import YFRateLimitError, YFTickerMissingError
 
+    # What it would log is raised to us as an error, and counted.
+    logging.getLogger("yfinance").setLevel(logging.CRITICAL)
     # By default yfinance answers an unreachable server with an empty table and a line in its log.
     yfinance.config.debug.hide_exceptions = False
     try:
