@@ -211,7 +211,10 @@ def test_an_assumption_is_traded_and_said(xstocks: Tape, tmp_path: Path, capsys:
     """
     config = pools(xstocks, tmp_path, assumed=True, edge=10)
     found = ran("--config", str(config), "--tape", str(xstocks.path), out=tmp_path / "out")
-    assert found["trades"] or found["refused"]
+    assert 5 < found["trades"]
+    assert 2 * found["trades"] == len(found["fills"]) + sum(
+        n for why, n in found["refused"].items() if why.startswith("venue")
+    )
     assert 2 == len(found["assumed"])
     assert "ASSUMED" in capsys.readouterr().out
     parts = sum(Decimal(value) for value in found["bridge_usd"].values())
@@ -284,6 +287,10 @@ def test_the_span_of_the_answer_is_that_of_the_tape(answer: dict[str, Any], simu
     Rows, first and last time are those of the tape.
     """
     assert simulated.rows() == answer["rows"]
+    assert 1 == answer["schema"]
+    assert answer["rows_per_s"] > 0
+    assert answer["worst_naked_usd_s"] > 0
+    assert {"MSTR", "TSLA"} == set(answer["naked_at_end"])
     assert simulated.span()[0] // NS * NS <= simulated.span()[0]
     assert answer["from"].startswith("2026-09-04T13:00")
 
