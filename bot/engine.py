@@ -111,6 +111,9 @@ class Engine:
         open_legs: dict[str, set[int]] = {}
         for step in steps:
             self._seq = step.seq
+            if step.cause == "start":  # what was open here was abandoned then, and said
+                open_legs.clear()
+                wishes.clear()
             approved = set(step.approved)
             for intent in step.wishes:
                 if intent.id in approved:
@@ -120,7 +123,8 @@ class Engine:
                 for fill in report.fills:
                     self.ledger.fill(fill, seen=wishes[report.intent_id].legs[report.leg].seen)
                 legs = open_legs.get(report.intent_id, set())
-                legs.discard(report.leg)
+                if report.final:
+                    legs.discard(report.leg)
                 if not legs:
                     open_legs.pop(report.intent_id, None)
                     wishes.pop(report.intent_id, None)

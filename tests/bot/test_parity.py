@@ -354,3 +354,23 @@ def test_a_flood_of_rubbish_is_told_by_time_and_not_by_rows(config: Config) -> N
     ran = run(config, Rows.of(rows))
     assert 2000 == int(ran.columns.refused[A, K.CROSSED])
     assert 2 >= sum(note.kind in ("refused_row", "accepted_again") for step in ran.steps for note in step.notes)
+
+
+def test_an_intent_that_a_crash_left_open_is_told_once(config: Config) -> None:
+    """
+    The run ends between a decision and its fill: the next run says so, the one after it has nothing to say.
+    """
+    steps = run(config, crossed(40, 10 * MS)).steps
+    cut = next(at for at, step in enumerate(steps) if step.approved) + 1
+
+    def restored(earlier: list[Step]) -> tuple[tuple[str, ...], list[Step]]:
+        told: list[Step] = []
+        parts = assemble(config, UNIVERSE, load_sessions(), Journal(None), executor=None, on_step=[told.append])
+        left = parts.engine.restore(earlier)
+        parts.engine.advance(crossed(1, MS))
+        return left, told
+
+    left, told = restored(steps[:cut])
+    assert steps[cut - 1].approved == left
+    assert left[0] == told[0].notes[0].detail["abandoned"]
+    assert () == restored([*steps[:cut], *told])[0]
