@@ -190,6 +190,12 @@ class Daemon:
             if error.action is Action.STOP_ALL:
                 raise
             return error
+        except Exception as error:
+            # A fault of one adapter must not end the others; it is told with its kind, and the venue stays down.
+            self._gave_up.add(feed.venue)
+            self.inbox.reject(feed.venue, "adapter_fault", repr(error))
+            self._warn(f"{feed.venue} stopped by a fault of its adapter: {error!r}")
+            return ConnectorError(f"a fault of the adapter: {error!r}", where=feed.venue)
         if self.doors.world_ends:
             return None
         self._gave_up.add(feed.venue)

@@ -17,6 +17,7 @@ import msgspec
 
 from bot.books import ColumnBooks
 from bot.notices import Notices
+from bot.restore import restore
 from connectors.events import NEVER, Rows
 from connectors.orders import Approved, Intent, Reason, Refused, Report
 from connectors.ports import Executor
@@ -102,33 +103,8 @@ class Engine:
         self._encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 
     def restore(self, steps: Iterable[Step]) -> tuple[str, ...]:
-        """Goes on from earlier records: the ledger is their fills, folded. Returns the ids of intents left open.
-
-        An intent that was under way when the process died has no answer on paper any more: it is abandoned, and said
-        in the first record of this run.
-        """
-        wishes: dict[str, Intent] = {}
-        open_legs: dict[str, set[int]] = {}
-        for step in steps:
-            self._seq = step.seq
-            if step.cause == "start":  # what was open here was abandoned then, and said
-                open_legs.clear()
-                wishes.clear()
-            approved = set(step.approved)
-            for intent in step.wishes:
-                if intent.id in approved:
-                    wishes[intent.id] = intent
-                    open_legs[intent.id] = set(range(len(intent.legs)))
-            for report in step.reports:
-                for fill in report.fills:
-                    self.ledger.fill(fill, seen=wishes[report.intent_id].legs[report.leg].seen)
-                legs = open_legs.get(report.intent_id, set())
-                if report.final:
-                    legs.discard(report.leg)
-                if not legs:
-                    open_legs.pop(report.intent_id, None)
-                    wishes.pop(report.intent_id, None)
-        self._abandoned = tuple(open_legs)
+        """Goes on from earlier records, as bot/restore.py says; returns the ids of intents that are abandoned."""
+        self._seq, self._abandoned = restore(steps, self.universe, self.ledger, self.memory)
         return self._abandoned
 
     # --- time and rows
@@ -165,6 +141,7 @@ class Engine:
         detail: dict[str, float | str] = {
             "session": self.columns.session.label,
             "seed": self.seed,
+            "instruments": "\n".join(instrument.name for instrument in self.universe),
             "abandoned": ",".join(self._abandoned),
         }
         self._record("start", first, notes=[Note(kind="start", detail=detail)])
@@ -229,8 +206,9 @@ class Engine:
     def _tick(self, now: int) -> None:
         """The strategies' clock."""
         notes = self.notices.of_time(now)
-        if self.limits is not None:
-            new_day(View(self.columns, self.ledger, now), self.memory)
+        if self.limits is not None and new_day(View(self.columns, self.ledger, now), self.memory):
+            day: dict[str, float | str] = {"day": self.memory.day, "net_usd": self.memory.day_start_net}
+            notes.append(Note(kind="day", detail=day))
         for strategy in self.timed:
             self._consult(strategy, now, (), "timer", notes)
             notes = []
@@ -253,7 +231,7 @@ class Engine:
 
     def _consult(self, strategy: Strategy, now: int, woken: tuple[str, ...], cause: str, notes: list[Note]) -> bool:
         """Decide, review, record, submit. True where something was approved."""
-        view = View(self.columns, self.ledger, now, woken)
+        view = View(self.columns, self.ledger, now, seq=self._seq + 1, woken=woken)
         decision = strategy.decide(view)
         if not (decision.wishes or decision.notes or notes):
             return False
@@ -283,6 +261,8 @@ class Engine:
         """Sends an approved order; its answers are dues on paper, rows in the real world."""
         assert self.executor is not None
         self.intents[order.intent.id] = (order.intent, set(range(len(order.intent.legs))))
+        for leg in order.intent.legs:
+            self.ledger.reserve(leg)
         for due in self.executor.submit(order, now):
             self._push(due, _ANSWER)
 
@@ -293,10 +273,11 @@ class Engine:
         reports = self.executor.answer(due, self.books)
         notes: list[Note] = []
         for report in reports:
-            self.apply(report)
             intent, open_legs = self.intents[report.intent_id]
-            if report.final:
+            if report.final and report.leg in open_legs:
                 open_legs.discard(report.leg)
+                self.ledger.reserve(intent.legs[report.leg], release=True)
+            self.apply(report)
             if not open_legs:
                 del self.intents[report.intent_id]
                 self._closed(intent, due, notes)

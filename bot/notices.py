@@ -24,7 +24,9 @@ class Notices:
         self.changed_eligibility = False
         self._down: set[int] = set()
         self._maintained: dict[int, int] = {}
-        self._pending: list[tuple[int, float, bool]] = []
+        self._pending: list[tuple[int, float, bool, int]] = []
+        self._announced: dict[int, tuple[float, int]] = {}
+        """The latest (shares per unit, activation) of each instrument; an older one does not activate any more."""
         self._known = [False] * len(columns.underlyings)
 
     def barred(self, number: int) -> bool:
@@ -58,7 +60,9 @@ class Notices:
 
     def activate(self, payload: int, due: int) -> list[Note]:
         """A scheduled moment of a multiplier has come: the pause before it, or the change itself."""
-        number, value, pause = self._pending[payload]
+        number, value, pause, activates = self._pending[payload]
+        if self._announced.get(number) != (value, activates):
+            return []
         if pause:
             self._maintained[number] = due
             return [Note(kind="maintenance", instrument=number, detail={"multiplier": value})]
@@ -135,12 +139,19 @@ class Notices:
                 )
             ]
         activates = round(activates_s * 1000) * (NS // 1000) if isfinite(activates_s) else now
+        self.changed_eligibility = True
         if activates <= now:
+            for at in touched:
+                self._announced[at] = (value, activates)
             return [note for at in touched for note in self._apply(at, value)]
+        if all(self._announced.get(at) == (value, activates) for at in touched):
+            return []
         for at in touched:
+            self._announced[at] = (value, activates)
+            self._maintained.pop(at, None)
             if self.maintenance_ns:
-                self._pending.append((at, value, True))
+                self._pending.append((at, value, True, activates))
                 push(max(now, activates - self.maintenance_ns - 1), len(self._pending) - 1)
-            self._pending.append((at, value, False))
+            self._pending.append((at, value, False, activates))
             push(activates - 1, len(self._pending) - 1)
         return [Note(kind="multiplier_scheduled", instrument=number, detail=detail)]

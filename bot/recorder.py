@@ -52,7 +52,12 @@ class Recorder:
             if not held:
                 return
             rows = Rows.join(held)
-            await asyncio.to_thread(self._write, rows)
+            writing = asyncio.ensure_future(asyncio.to_thread(self._write, rows))
+            try:
+                await asyncio.shield(writing)
+            finally:
+                # A thread cannot be cancelled: whoever stops us waits for it, or two would write one tape.
+                await writing
             self.rows += len(rows)
 
     async def close(self) -> None:

@@ -89,6 +89,8 @@ class View:
     """Tape time, ns UTC."""
     woken: tuple[str, ...] = ()
     """Underlyings whose trigger fired; empty at a tick of the clock."""
+    seq: int = 0
+    """Number of the record that this decision will have; unique in a journal."""
 
 
 class Strategy(Protocol):

@@ -47,9 +47,13 @@ class CrossVenue:
 
     def may(self, view: View, instrument: int) -> tuple[bool, bool]:
         """(buy, sell): a position may grow to `max_long_units` and shrink to minus `max_short_units`."""
-        position = view.ledger.position(instrument)
-        lot = self.terms[instrument].lot
-        return position + lot <= self.max_long_units, position - lot >= -self.max_short_units
+        ledger, lot = view.ledger, self.terms[instrument].lot
+        position = ledger.position(instrument)
+        most, least = (
+            position + ledger.reserved(instrument, Side.BUY),
+            position - ledger.reserved(instrument, Side.SELL),
+        )
+        return most + lot <= self.max_long_units, least - lot >= -self.max_short_units
 
     def decide(self, view: View) -> Decision:
         """One pair per underlying that woke it: as many shares as both sides show, up to the size."""
@@ -84,7 +88,7 @@ class CrossVenue:
         usd_bid = seen_bid * Decimal(repr(columns.known_fx(sell)))
         legs = (self._leg(buy, Side.BUY, bought, seen_ask), self._leg(sell, Side.SELL, sold, seen_bid))
         return Intent(
-            id=f"{self.name}-{now}-{group}",
+            id=f"{self.name}-{now}-{view.seq}-{group}",
             strategy=self.name,
             legs=legs,
             reason=f"edge {edge:.2f} bps after costs",
@@ -117,8 +121,8 @@ class CrossVenue:
             wanted = self.size_usd / (Decimal(repr(ask)) * Decimal(repr(columns.known_fx(buy)))) * shares_buy
         else:
             return "no_size"
-        room_buy = self.max_long_units - view.ledger.position(buy)
-        room_sell = self.max_short_units + view.ledger.position(sell)
+        room_buy = self.max_long_units - view.ledger.position(buy) - view.ledger.reserved(buy, Side.BUY)
+        room_sell = self.max_short_units + view.ledger.position(sell) - view.ledger.reserved(sell, Side.SELL)
         shares = min(
             wanted,
             min(Decimal(repr(size_buy)), room_buy) * shares_buy,
@@ -126,6 +130,8 @@ class CrossVenue:
         )
         bought = _whole_lots(shares / shares_buy, self.terms[buy].lot)
         sold = _whole_lots(bought * shares_buy / shares_sell, self.terms[sell].lot)
+        # The coarser lot decides: what it cannot sell is not bought either.
+        bought = _whole_lots(sold * shares_sell / shares_buy, self.terms[buy].lot)
         if not (bought > 0 and sold > 0):
             return "no_size"
         return bought, sold

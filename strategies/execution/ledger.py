@@ -20,7 +20,7 @@ from decimal import Decimal
 import msgspec
 
 from connectors.instruments import Universe
-from connectors.orders import Fill, Side
+from connectors.orders import Fill, Leg, Side
 
 ZERO = Decimal(0)
 REMEMBERED = 100_000
@@ -57,10 +57,24 @@ class Ledger:
         """All cash that came and went, each at the FX of its fill."""
         self.fills = 0
         self._known: dict[str, None] = {}
+        self._reserved: dict[tuple[int, Side], Decimal] = {}
 
     def position(self, instrument: int) -> Decimal:
         """Units held of an instrument; negative is short."""
         return self.positions.get(instrument, ZERO)
+
+    def reserved(self, instrument: int, side: Side) -> Decimal:
+        """Units that orders under way may still buy or sell; limits count them as done."""
+        return self._reserved.get((instrument, side), ZERO)
+
+    def instruments_under_way(self) -> set[int]:
+        """Instruments with orders under way."""
+        return {instrument for (instrument, _), units in self._reserved.items() if units}
+
+    def reserve(self, leg: Leg, *, release: bool = False) -> None:
+        """An order for a leg is under way, or (`release`) has its final answer."""
+        units = -leg.quantity if release else leg.quantity
+        self._reserved[leg.instrument, leg.side] = self.reserved(leg.instrument, leg.side) + units
 
     def fill(self, fill: Fill, *, seen: Decimal, gas_usd: Decimal = ZERO) -> bool:
         """Takes one fill; `seen` is the price that the decision was made on. A fill counts once: False if known.

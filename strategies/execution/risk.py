@@ -10,7 +10,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from math import inf, isfinite, nan
+from math import inf, isfinite
+
+from msgspec import structs
 
 from connectors.events import NS
 from connectors.instruments import USD
@@ -63,26 +65,27 @@ def review(
 ) -> tuple[tuple[Approved, ...], tuple[Refused, ...]]:
     """Judges wishes in order; an approved one counts against the limits of the next.
 
-    `max_open` is the number of intents that each strategy may have under way. Changes `memory` (order times, open
-    intents), nothing else. An executor must be given only what this returns as approved.
+    `max_open` is the number of intents that each strategy may have under way. What is approved carries limits within
+    the collar. Changes `memory` (order times, open intents), nothing else. An executor must be given only what this
+    returns as approved.
     """
     approved: list[Approved] = []
     refused: list[Refused] = []
     while memory.sent and memory.sent[0] <= view.now - 60 * NS:
         memory.sent.popleft()
     for intent in wishes:
-        problem = next(_problems(intent, view, limits, memory, max_open), None)
+        problem = next(_problems(intent, approved, view, limits, memory, max_open), None)
         if problem is None:
             memory.sent.extend([view.now] * len(intent.legs))
             memory.open_intents[intent.id] = intent.strategy
-            approved.append(Approved(intent))
+            approved.append(Approved(_within_collar(intent, view, limits)))
         else:
             refused.append(Refused(intent=intent, reason=problem[0], detail=problem[1]))
     return tuple(approved), tuple(refused)
 
 
 def _problems(
-    intent: Intent, view: View, limits: Limits, memory: Memory, max_open: dict[str, int]
+    intent: Intent, earlier: list[Approved], view: View, limits: Limits, memory: Memory, max_open: dict[str, int]
 ) -> Iterator[tuple[Reason, str]]:
     """Everything that speaks against an intent, in the order of the checks."""
     columns, now = view.columns, view.now
@@ -104,7 +107,7 @@ def _problems(
         yield Reason.FAIR_UNKNOWN, "no believed source for the share, or its error is too wide"
     for leg in intent.legs:
         yield from _leg_problems(leg, view, limits, None if fair is None else fair.price)
-    yield from _book_problems(intent, view, limits, memory)
+    yield from _book_problems(intent, earlier, view, limits, memory)
 
 
 def _leg_problems(leg: Leg, view: View, limits: Limits, fair: float | None) -> Iterator[tuple[Reason, str]]:
@@ -140,42 +143,71 @@ def _leg_problems(leg: Leg, view: View, limits: Limits, fair: float | None) -> I
             yield Reason.COLLAR, f"{instrument.name}: {away:.0f} bps from the fair value"
 
 
-def _book_problems(intent: Intent, view: View, limits: Limits, memory: Memory) -> Iterator[tuple[Reason, str]]:
-    """What speaks against the positions that the intent would leave behind, and against the day so far."""
+def _book_problems(
+    intent: Intent, earlier: list[Approved], view: View, limits: Limits, memory: Memory
+) -> Iterator[tuple[Reason, str]]:
+    """What speaks against the positions that all orders under way could leave behind, and against the day so far.
+
+    An order under way counts as done where that makes the position larger, and as not done where it makes it smaller.
+    """
     columns, ledger = view.columns, view.ledger
-    after = dict(ledger.positions)
-    for leg in intent.legs:
-        change = leg.quantity if leg.side is Side.BUY else -leg.quantity
-        after[leg.instrument] = after.get(leg.instrument, _ZERO) + change
-    gross, net = 0.0, float(ledger.flow_usd)
-    marks = {instrument: columns.mark_usd(instrument) for instrument, units in after.items() if units}
+    buys: dict[int, Decimal] = {}
+    sells: dict[int, Decimal] = {}
+    for leg in (leg for wish in (*(order.intent for order in earlier), intent) for leg in wish.legs):
+        side = buys if leg.side is Side.BUY else sells
+        side[leg.instrument] = side.get(leg.instrument, _ZERO) + leg.quantity
+    gross = 0.0
     touched = {leg.instrument for leg in intent.legs}
-    for instrument, mark in marks.items():
-        value = abs(float(after[instrument])) * mark
+    for instrument in {*ledger.positions, *ledger.instruments_under_way(), *buys, *sells}:
+        position = ledger.position(instrument)
+        most = position + ledger.reserved(instrument, Side.BUY) + buys.get(instrument, _ZERO)
+        least = position - ledger.reserved(instrument, Side.SELL) - sells.get(instrument, _ZERO)
+        units = max(abs(most), abs(least))
+        value = float(units) * columns.mark_usd(instrument) if units else 0.0
         gross += value
         if instrument in touched and not value <= float(limits.max_position_usd):
-            yield Reason.POSITION, f"{columns.universe[instrument].name}: {value:.2f} USD after the trade"
+            yield Reason.POSITION, f"{columns.universe[instrument].name}: up to {value:.2f} USD after the trade"
     if not gross <= float(limits.max_gross_usd):
-        yield Reason.POSITION, f"{gross:.2f} USD in all after the trade"
-    for instrument, units in ledger.positions.items():
-        mark = marks.get(instrument, nan)
-        net += float(units) * mark if isfinite(mark) else 0.0
+        unknown = "" if isfinite(gross) else ": a position has no price now"
+        yield Reason.POSITION, f"up to {gross:.2f} USD in all after the trade{unknown}"
+    net = net_usd(view)
+    if not isfinite(net) or (memory.day < 0 and ledger.positions):
+        yield Reason.DAILY_LOSS, "today's result is not known: a position has no price, or the day no beginning yet"
     loss = memory.day_start_net - net
     if not loss <= float(limits.max_daily_loss_usd):
         yield Reason.DAILY_LOSS, f"{loss:.2f} USD lost today"
 
 
-def new_day(view: View, memory: Memory) -> None:
-    """Remembers the net profit at the start of a UTC day; the daily loss counts from there."""
-    day = view.now // DAY_NS
-    if day != memory.day:
-        memory.day, memory.day_start_net = day, _net(view)
+def new_day(view: View, memory: Memory) -> bool:
+    """Remembers the net profit at the start of a UTC day; the daily loss counts from there. True where one began.
+
+    While a position that is held has no price the result is not known, and the day does not begin.
+    """
+    day, net = view.now // DAY_NS, net_usd(view)
+    if day == memory.day or not isfinite(net):
+        return False
+    memory.day, memory.day_start_net = day, net
+    return True
 
 
-def _net(view: View) -> float:
-    """Net profit now, in USD, to judge a limit by: cash at the FX of its fills, positions that have a mark."""
+def net_usd(view: View) -> float:
+    """Net profit now, in USD, to judge a limit by: cash at the FX of its fills, positions at mid; nan where unknown."""
     net = float(view.ledger.flow_usd)
     for instrument, units in view.ledger.positions.items():
-        mark = view.columns.mark_usd(instrument) if units else nan
-        net += float(units) * mark if isfinite(mark) else 0.0
+        if units:
+            net += float(units) * view.columns.mark_usd(instrument)
     return net
+
+
+def _within_collar(intent: Intent, view: View, limits: Limits) -> Intent:
+    """The intent with no leg's limit beyond the collar, so that what is sent cannot trade where it may not."""
+    fair = view.columns.fair(view.columns.underlyings.index(intent.underlying), view.now) if intent.underlying else None
+    if fair is None or limits.collar_bps == inf:
+        return intent
+    legs = []
+    for leg in intent.legs:
+        away = 1 + limits.collar_bps / 1e4 * (1 if leg.side is Side.BUY else -1)
+        bound = Decimal(repr(fair.price * away / view.columns.usd_per_share.item(leg.instrument)))
+        limit = min(leg.limit, bound) if leg.side is Side.BUY else max(leg.limit, bound)
+        legs.append(structs.replace(leg, limit=limit))
+    return structs.replace(intent, legs=tuple(legs))

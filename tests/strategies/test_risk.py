@@ -335,3 +335,47 @@ def test_an_approved_intent_counts_against_the_next_of_the_same_call() -> None:
     approved, refused = review((intent(id="x-1"), intent(id="x-2")), Case().view(), LIMITS, Memory(), {"x": 1})
     assert ["x-1"] == [order.intent.id for order in approved]
     assert [Reason.OPEN_PAIRS] == [one.reason for one in refused]
+
+
+def test_orders_under_way_count_against_the_limits() -> None:
+    """
+    40 units are under way on each side: with 20 more the sum of positions could reach 12,000 USD, above 9,000.
+    """
+    view = Case().view()
+    wide = replace(LIMITS, max_order_usd=Decimal(10**9), max_position_usd=Decimal(10**9))
+    assert reason(view, intent(quantity="20"), wide) is None
+    for leg in intent(quantity="40").legs:
+        view.ledger.reserve(leg)
+    assert Reason.POSITION is reason(view, intent(quantity="20"), wide)
+
+
+def test_two_wishes_of_one_moment_share_the_limits() -> None:
+    """
+    Each alone is within the sum of positions, both together are not: the second is refused.
+    """
+    wide = replace(LIMITS, max_order_usd=Decimal(10**9))
+    wishes = (intent(quantity="30", id="x-1"), intent(quantity="30", id="x-2"))
+    approved, refused = review(wishes, Case().view(), wide, Memory(), {"x": 2})
+    assert ["x-1"] == [order.intent.id for order in approved]
+    assert [Reason.POSITION] == [one.reason for one in refused]
+
+
+def test_what_is_sent_cannot_trade_beyond_the_collar() -> None:
+    """
+    The wish would buy up to 110; approved, it buys up to 103, 300 bps above the fair value.
+    """
+    approved, _ = review((intent(),), Case().view(), LIMITS, Memory(), {"x": 1})
+    assert pytest.approx(103.0) == float(approved[0].intent.legs[0].limit)
+    assert pytest.approx(97.0) == float(approved[0].intent.legs[1].limit)
+
+
+def test_a_day_does_not_begin_while_a_position_has_no_price() -> None:
+    """
+    After a restart there is a position and no quote yet: today's result is not known, so no day begins.
+    """
+    view, memory = Case().view(), Memory()
+    held = Fill(id="1", client_id="1", instrument=A, side=Side.BUY, quantity=Decimal(1), price=Decimal(100),
+                fee=Decimal(0), fx=Decimal(1), ts=NOW)  # fmt: skip
+    view.ledger.fill(held, seen=Decimal(100))
+    view.columns.set_shares_per_unit(A, 1.0)
+    assert not new_day(view, memory)

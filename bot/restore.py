@@ -1,0 +1,63 @@
+"""Going on after a restart: what earlier records say is folded into the ledger and the memory of the review."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from connectors.errors import DataError
+from connectors.instruments import Universe
+from connectors.orders import Fill, Intent
+from strategies.base import Step
+from strategies.execution.ledger import Ledger
+from strategies.execution.risk import Memory
+
+
+def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: Memory) -> tuple[int, tuple[str, ...]]:
+    """Folds records in order; returns the number of the last one, and the ids of intents left open at the end.
+
+    An instrument is known by its name, which the first record of each run tells, never by its number of then. An
+    intent that was under way when the process died has no answer on paper any more: it is abandoned, and said in the
+    first record of the next run. Raises DataError where an instrument that was traded is no longer in the universe.
+    """
+    wishes: dict[str, Intent] = {}
+    open_legs: dict[str, set[int]] = {}
+    names: Sequence[str] = ()
+    numbers = {instrument.name: number for number, instrument in enumerate(universe)}
+    seq = 0
+    for step in steps:
+        seq = step.seq
+        for note in step.notes:
+            if note.kind == "start":
+                open_legs.clear()
+                wishes.clear()
+                names = str(note.detail.get("instruments", "")).split("\n")
+            elif note.kind == "day":
+                memory.day, memory.day_start_net = int(note.detail["day"]), float(note.detail["net_usd"])
+        approved = set(step.approved)
+        for intent in step.wishes:
+            if intent.id in approved:
+                wishes[intent.id] = intent
+                open_legs[intent.id] = set(range(len(intent.legs)))
+        for report in step.reports:
+            intent = wishes[report.intent_id]
+            for fill in report.fills:
+                ledger.fill(_renumbered(fill, names, numbers), seen=intent.legs[report.leg].seen)
+            if report.final:
+                open_legs[report.intent_id].discard(report.leg)
+            if not open_legs[report.intent_id]:
+                del open_legs[report.intent_id], wishes[report.intent_id]
+    return seq, tuple(open_legs)
+
+
+def _renumbered(fill: Fill, names: Sequence[str], numbers: dict[str, int]) -> Fill:
+    """A fill of an earlier run under today's number of its instrument."""
+    name = names[fill.instrument]
+    if name not in numbers:
+        raise DataError(
+            "the journal holds fills of an instrument that the config no longer has",
+            where=name,
+            hint="keep it in the config, or begin with another [run] state_dir",
+        )
+    return msgspec.structs.replace(fill, instrument=numbers[name])
