@@ -35,6 +35,10 @@ class ColumnBooks:
         """Units left at the best ask; NaN where unknown."""
         return self.columns.left(instrument, bid=False)
 
+    def taken(self, instrument: int, *, bid: bool) -> float:
+        """Units that we took at the best bid or ask since the venue printed it."""
+        return self.columns.taken(instrument, bid=bid)
+
     def prints(self, instrument: int) -> int:
         """Accepted quotes so far."""
         return self.columns.k.item(instrument, K.PRINTS)

@@ -21,12 +21,12 @@ from connectors.instruments import Universe
 FUTURE_NS: Final = 5 * NS
 """A venue's clock may be ahead of ours by this much."""
 
-ANCIENT_NS: Final = 24 * 3600 * NS
+ANCIENT_NS: Final = 60 * NS
 """A quote that is older than this by the venue's own time is no quote."""
 
-REFERENCE_ANCIENT_NS: Final = 7 * 24 * 3600 * NS
-"""A share's last print may be as old as the longest closure of its exchange; how far it may be believed is judged
-later, with the session at hand."""
+REFERENCE_ANCIENT_NS: Final = 900 * NS
+"""A share's price that is older than this by its source's own time, as a poll gives it before the open, is no news: it
+would count as fresh, since errors grow from the time of receipt. Sources that are a quarter of an hour late exist."""
 
 CAPACITY: Final = 65_536
 """Unread rows kept at most, about 20 MB; a second of the fastest feed that we know is a tenth of it."""

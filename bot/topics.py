@@ -43,7 +43,7 @@ _MODES: Final = """\
 One program, three ways to feed it; the same code decides in all of them.
 
   pegline demo                 a seeded simulated market, paper fills: no key, no network
-  pegline run CONFIG           dry-run: live data, paper fills
+  pegline run                  dry-run: live data, paper fills
   pegline backtest             a recorded or imported tape, paper fills
 
 Nothing in this version sends an order to a venue. Paper fills happen only against a bid, ask and size that

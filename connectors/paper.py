@@ -82,8 +82,11 @@ class PaperExecutor:
         if terms.assumed_half_spread is not None:
             price *= 1 + terms.assumed_half_spread if buying else 1 - terms.assumed_half_spread
         if (price > leg.limit) if buying else (price < leg.limit):
-            return _refused(intent, number, f"price {price} beyond the limit {leg.limit}")
-        left = Decimal(repr(size_seen * terms.fill_share)) - taken.get((leg.instrument, leg.side), ZERO)
+            return _refused(intent, number, f"price beyond the limit: {price}, allowed {leg.limit}")
+        # What we took of this print before counts against our share of it, not against the rest.
+        before = books.taken(leg.instrument, bid=not buying)
+        share = Decimal(repr((size_seen + before) * terms.fill_share)) - Decimal(repr(before))
+        left = share - taken.get((leg.instrument, leg.side), ZERO)
         quantity = leg.quantity
         if left < quantity or quantity % terms.lot:
             quantity = (min(quantity, left) / terms.lot).to_integral_value(rounding=ROUND_DOWN) * terms.lot

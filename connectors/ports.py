@@ -64,6 +64,9 @@ class Books(Protocol):
     def ask_size(self, instrument: int) -> float:
         """Units at the best ask; NaN where unknown."""
 
+    def taken(self, instrument: int, *, bid: bool) -> float:
+        """Units that we took of that size since the venue printed it."""
+
     def prints(self, instrument: int) -> int:
         """How many accepted quotes this instrument has had; consumed size returns when it grows."""
 

@@ -31,8 +31,28 @@ class _Watch:
     """The memory of one instrument."""
 
     state: PegState = PegState.UNKNOWN
-    candidate: PegState = PegState.UNKNOWN
-    since: int = 0
+    worse_since: dict[PegState, int] = field(default_factory=dict)
+    """Since when the numbers have been at least this bad without a break."""
+    better_since: dict[PegState, int] = field(default_factory=dict)
+    """Since when they have been better than this without a break."""
+
+    def hear(self, verdict: PegState, now: int) -> None:
+        """Takes the verdict of one moment into both memories."""
+        for level in (PegState.STRAINED, PegState.DEPEGGED):
+            kept, ended = self.worse_since, self.better_since
+            if verdict < level:
+                kept, ended = ended, kept
+            kept.setdefault(level, now)
+            ended.pop(level, None)
+
+    def settled(self, now: int, persist_ns: int) -> PegState:
+        """The state that has stood long enough: the worst that lasted, and none better while it has not."""
+        for level in (PegState.DEPEGGED, PegState.STRAINED):
+            lasted = level in self.worse_since and now - self.worse_since[level] >= persist_ns
+            left = level in self.better_since and now - self.better_since[level] >= persist_ns
+            if lasted or (self.state >= level and not left):
+                return level
+        return PegState.PEGGED
 
 
 @dataclass(kw_only=True)
@@ -70,19 +90,19 @@ class PegWatch:
         now = view.now
         for instrument, watch in self.watches.items():
             verdict, numbers = self._verdict(view, instrument, watch.state)
-            if verdict is not watch.candidate:
-                watch.candidate, watch.since = verdict, now
-            if verdict is watch.state:
-                continue
-            waited = now - watch.since >= self.persist_ns
-            if (
-                verdict is PegState.UNKNOWN
-                or (watch.state is PegState.UNKNOWN and verdict is PegState.PEGGED)
-                or waited
-            ):
-                detail: dict[str, float | str] = {"from": watch.state.name, "to": verdict.name, **numbers}
+            settled: PegState = verdict
+            if verdict is PegState.UNKNOWN:
+                watch.worse_since.clear()
+                watch.better_since.clear()
+            else:
+                watch.hear(verdict, now)
+                settled = watch.settled(now, self.persist_ns)
+                if watch.state is PegState.UNKNOWN and settled is PegState.PEGGED and verdict is not PegState.PEGGED:
+                    continue  # out of the unknown straight into doubt: wait and see which it is
+            if settled is not watch.state:
+                detail: dict[str, float | str] = {"from": watch.state.name, "to": settled.name, **numbers}
                 notes.append(Note(kind="peg_state", instrument=instrument, detail=detail))
-                watch.state = verdict
+                watch.state = settled
         return Decision(notes=tuple(notes))
 
     def _verdict(self, view: View, instrument: int, state: PegState) -> tuple[PegState, dict[str, float]]:

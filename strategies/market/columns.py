@@ -299,9 +299,13 @@ class Columns:
             seen = self.facts[number].assumed_size
         else:
             seen = self.f.item(number, K.BID_SIZE if bid else K.ASK_SIZE)
-        if isnan(seen) or self.taken_prints[number] != self.k.item(number, K.PRINTS):
-            return seen
-        return max(0.0, seen - (self.taken_bid if bid else self.taken_ask)[number])
+        return seen if isnan(seen) else max(0.0, seen - self.taken(number, bid=bid))
+
+    def taken(self, number: int, *, bid: bool) -> float:
+        """Units that we took at the best bid or ask since the venue printed it."""
+        if self.taken_prints[number] != self.k.item(number, K.PRINTS):
+            return 0.0
+        return (self.taken_bid if bid else self.taken_ask)[number]
 
     def take(self, number: int, units: float, *, bid: bool) -> None:
         """We consumed units at the best bid or ask; they stay consumed until the venue prints again."""

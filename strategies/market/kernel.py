@@ -19,7 +19,7 @@ KEPT: Final = os.environ.get("PEGLINE_UNCACHED") != "1"
 # --- floats of an instrument: f[instrument, column]
 BID, ASK, BID_SIZE, ASK_SIZE, MID_USD, NET_ASK, NET_BID, PREMIUM, SELL_PREMIUM, BUY_PREMIUM = range(10)
 USD_PER_UNIT, USD_PER_SHARE, BUY_FACTOR, SELL_FACTOR, BUY_COST, SELL_COST, SHARES_PER_UNIT = range(10, 17)
-REF_MID, REF_VAR, REF_KEY, SOURCE_VAR, LAST_BID, LAST_ASK = range(17, 23)
+REF_MID, REF_VAR, REF_KEY, SOURCE_VAR, LAST_BID, LAST_ASK, SUSPECT = range(17, 24)
 F_COLUMNS: Final = 24
 
 # --- integers of an instrument: k[instrument, column]
@@ -189,11 +189,17 @@ def _fires(u, now, last, var, members, slots, slot_f, f, k, g, h):  # type: igno
     return fired
 
 
-@njit(types.boolean(types.uint64, types.int64, _K, _V, _W), cache=KEPT)
-def _stands(i, now, k, p, q):  # type: ignore[no-untyped-def]
-    """Counts one more suspicious print of an instrument; True once it has stood long and often enough."""
-    if k[i, SUSPECT_ROWS] == 0:
+@njit(types.boolean(types.uint64, types.int64, types.float64, types.float64, _F, _K, _W), cache=KEPT)
+def _stands(i, now, usd, tolerance, f, k, q):  # type: ignore[no-untyped-def]
+    """Counts one more suspicious price of an instrument; True once it has stood long and often enough.
+
+    A price that differs from the suspicious one before it by more than `tolerance` of it begins the count anew: many
+    wrong prices do not make a right one.
+    """
+    if k[i, SUSPECT_ROWS] == 0 or not abs(usd - f[i, SUSPECT]) <= tolerance * f[i, SUSPECT]:
+        k[i, SUSPECT_ROWS] = 0
         k[i, SUSPECT_SINCE] = now
+    f[i, SUSPECT] = usd
     k[i, SUSPECT_ROWS] += 1
     return k[i, SUSPECT_ROWS] >= q[CONFIRM_ROWS] and now - k[i, SUSPECT_SINCE] >= q[CONFIRM_NS]
 
@@ -323,9 +329,10 @@ def scan(  # type: ignore[no-untyped-def]
         if flag & _SUPERSEDED:
             continue
         role = k[i, ROLE]
-        if what == _QUOTE or (_DEPTH <= what <= _REFERENCE) or (what == _TRADE and k[i, ONE_PRICE] == 1):
+        book = what == _QUOTE or (_DEPTH <= what <= _REFERENCE) or (what == _TRADE and k[i, ONE_PRICE] == 1)
+        if book and role & COIN == 0:
             u = np.uint64(k[i, UNDERLYING])
-            clock = clock_0 + rate * np.float64(t - clock_ts) if judging else 0.0
+            clock = clock_0 + rate * np.float64(t - clock_ts)
             mid = 0.5 * (b + a)
             usd = mid * f[i, USD_PER_SHARE]
             code = OK
@@ -340,7 +347,7 @@ def scan(  # type: ignore[no-untyped-def]
                     code = OUT_OF_HOURS
                     k[i, CHANGED_TS] = t
                     k[i, SAME_ROWS] = 0
-                elif not usd < np.inf:
+                elif not 0.0 < usd < np.inf:
                     code = FX_UNKNOWN
                 elif gated:
                     if b == f[i, LAST_BID] and a == f[i, LAST_ASK]:
@@ -357,7 +364,9 @@ def scan(  # type: ignore[no-untyped-def]
                     elif k[i, SAME_ROWS] >= frozen_rows and t - k[i, CHANGED_TS] >= frozen_ns:
                         code = FROZEN
                     elif abs(usd - standing) > stub_move * standing:
-                        if not _stands(i, t, k, p, q):
+                        if _stands(i, t, usd, stub_move, f, k, q):
+                            k[i, SUSPECT_ROWS] = 0
+                        else:
                             code = STUB
                     else:
                         k[i, SUSPECT_ROWS] = 0
@@ -368,10 +377,9 @@ def scan(  # type: ignore[no-untyped-def]
                     f[i, REF_KEY] = f[i, REF_VAR] - g[u, VOL2] * clock
                     k[i, REF_TS] = t
             elif abs(usd - g[u, FAIR]) > outlier * g[u, FAIR]:
-                if k[i, CONFIRMED] == 0:
-                    if _stands(i, t, k, p, q):
-                        k[i, CONFIRMED] = 1
-                    else:
+                if k[i, CONFIRMED] == 0 or not abs(usd - f[i, MID_USD]) <= outlier * f[i, MID_USD]:
+                    k[i, CONFIRMED] = _stands(i, t, usd, outlier, f, k, q)
+                    if k[i, CONFIRMED] == 0:
                         code = OUTLIER_PRINT
             elif k[i, SUSPECT_ROWS] != 0:
                 k[i, SUSPECT_ROWS] = 0

@@ -45,7 +45,8 @@ class Twin:
         if row.flags & Flag.SUPERSEDED:
             return K.END
         k = self.c.k[row.instrument]
-        if row.kind in BOOKS or (row.kind is Kind.TRADE and k[K.ONE_PRICE]):
+        book = row.kind in BOOKS or (row.kind is Kind.TRADE and k[K.ONE_PRICE])
+        if book and not k[K.ROLE] & K.COIN:
             return self._book(row)
         if row.kind is Kind.FX and k[K.ROLE] & K.COIN:
             return self._coin(row)
@@ -63,11 +64,14 @@ class Twin:
             return K.OK
         return K.CROSSED
 
-    def _stands(self, number: int, now: int) -> bool:
-        """Whether a suspicious print has been repeated often and long enough to be believed."""
-        k, q = self.c.k[number], self.c.q
-        if k[K.SUSPECT_ROWS] == 0:
-            k[K.SUSPECT_SINCE] = now
+    def _stands(self, number: int, now: int, usd: float, tolerance: float) -> bool:
+        """Whether a suspicious price has been repeated, near enough, often and long enough to be believed."""
+        f, k, q = self.c.f[number], self.c.k[number], self.c.q
+        before = float(f[K.SUSPECT])
+        alike = abs(usd - before) <= tolerance * before
+        if k[K.SUSPECT_ROWS] == 0 or not alike:
+            k[K.SUSPECT_ROWS], k[K.SUSPECT_SINCE] = 0, now
+        f[K.SUSPECT] = usd
         k[K.SUSPECT_ROWS] += 1
         return bool(k[K.SUSPECT_ROWS] >= q[K.CONFIRM_ROWS] and now - k[K.SUSPECT_SINCE] >= q[K.CONFIRM_NS])
 
@@ -81,7 +85,7 @@ class Twin:
         if not int(k[K.HOURS]) & int(q[K.SESSION_BIT]):
             k[K.CHANGED_TS], k[K.SAME_ROWS] = now, 0
             return K.OUT_OF_HOURS
-        if not usd < inf:
+        if not 0 < usd < inf:
             return K.FX_UNKNOWN
         if not q[K.GATED]:
             return K.OK
@@ -97,8 +101,9 @@ class Twin:
         if k[K.SAME_ROWS] >= q[K.FROZEN_ROWS] and now - k[K.CHANGED_TS] >= q[K.FROZEN_NS]:
             return K.FROZEN
         standing = f[K.REF_MID]
-        if abs(usd - standing) > p[K.STUB_MOVE] * standing:
-            return K.OK if self._stands(row.instrument, now) else K.STUB
+        far = abs(usd - standing) > p[K.STUB_MOVE] * standing
+        if far and not self._stands(row.instrument, now, usd, float(p[K.STUB_MOVE])):
+            return K.STUB
         k[K.SUSPECT_ROWS] = 0
         return K.OK
 
@@ -106,10 +111,11 @@ class Twin:
         """A token's print far from a known fair value is refused until it has stood."""
         k, fair = self.c.k[row.instrument], float(self.c.g[self.c.group(row.instrument), K.FAIR])
         if not isnan(fair) and abs(usd - fair) > self.c.p[K.OUTLIER] * fair:
-            if not k[K.CONFIRMED]:
-                if not self._stands(row.instrument, row.ts_recv):
+            believed, outlier = float(self.c.f[row.instrument, K.MID_USD]), float(self.c.p[K.OUTLIER])
+            if not k[K.CONFIRMED] or not abs(usd - believed) <= outlier * believed:
+                k[K.CONFIRMED] = self._stands(row.instrument, row.ts_recv, usd, outlier)
+                if not k[K.CONFIRMED]:
                     return K.OUTLIER_PRINT
-                k[K.CONFIRMED] = 1
         elif k[K.SUSPECT_ROWS]:
             k[K.SUSPECT_ROWS] = k[K.CONFIRMED] = 0
         return K.OK
@@ -151,7 +157,7 @@ class Twin:
         self._accept(row)
         if evidence:
             half = (row.ask - row.bid) / (3.0 * (0.5 * (row.bid + row.ask))) if self.c.q[K.PREMIA] else 0.0
-            clock = self._clock(now) if self.c.q[K.PREMIA] else 0.0
+            clock = self._clock(now)
             f[K.REF_MID], k[K.REF_TS] = usd, now
             f[K.REF_VAR] = f[K.SOURCE_VAR] + half * half
             f[K.REF_KEY] = f[K.REF_VAR] - self.c.g[group, K.VOL2] * clock
@@ -239,7 +245,7 @@ class Twin:
     def _fire(self, group: int, now: int) -> int:
         """Marks every trigger of an underlying that is awake and over its level; an unknown fair value fires none."""
         c, g, h = self.c, self.c.g[group], self.c.h[group]
-        variance = float(g[K.FAIR_KEY] + g[K.VOL2] * (self._clock(now) if c.q[K.PREMIA] else 0.0))
+        variance = float(g[K.FAIR_KEY] + g[K.VOL2] * self._clock(now))
         if not variance <= c.p[K.MAX_VAR]:
             return K.END
         why = K.END

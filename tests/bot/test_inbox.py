@@ -128,12 +128,14 @@ def test_one_price_may_have_no_spread() -> None:
     assert [400.0] == [row.ask for row in taken(inbox)]
 
 
-def test_a_share_may_have_last_printed_before_a_long_weekend() -> None:
-    """A REFERENCE may be days old by its venue's time, a token's quote may not."""
+def test_what_is_old_by_its_venues_time_is_no_news() -> None:
+    """A share's price may be ten minutes old by its source's time, a token's quote and Friday's close may not."""
     inbox, _ = door()
-    quote(inbox, 2, kind=Kind.REFERENCE, ts_venue=NOW - 100 * HOUR)
-    quote(inbox, 0, ts_venue=NOW - 100 * HOUR)
+    quote(inbox, 2, kind=Kind.REFERENCE, ts_venue=NOW - 600 * NS)
+    quote(inbox, 0, ts_venue=NOW - 600 * NS)
+    quote(inbox, 2, kind=Kind.REFERENCE, ts_venue=NOW - 60 * HOUR)
     assert [Kind.REFERENCE] == [row.kind for row in taken(inbox)]
+    assert 2 == sum(count for (_, reason), count in inbox.rejected.items() if reason == "ancient")
 
 
 def test_numbers_of_other_libraries_are_numbers() -> None:

@@ -25,6 +25,7 @@ class Book:
     b_size: float = 2.0
     a_size: float = 3.0
     usd: float = 1.0
+    before: float = 0.0
 
     def bid(self, _: int) -> float:
         return self.b
@@ -37,6 +38,9 @@ class Book:
 
     def ask_size(self, _: int) -> float:
         return self.a_size
+
+    def taken(self, _: int, *, bid: bool) -> float:
+        return self.before
 
     def prints(self, _: int) -> int:
         return 1
@@ -133,6 +137,14 @@ def test_only_a_share_of_the_size_may_be_taken() -> None:
     """
     (report,) = answer(order(quantity="3"), Book(), replace(TERMS, fill_share=0.5))
     assert Decimal("1.5") == report.fills[0].quantity
+
+
+def test_a_share_of_the_size_is_one_share_however_often_it_is_asked_for() -> None:
+    """
+    Half of ten is five: after four were taken, of the six that are left one more may be.
+    """
+    (report,) = answer(order(quantity="3"), Book(a_size=6.0, before=4.0), replace(TERMS, fill_share=0.5))
+    assert Decimal(1) == report.fills[0].quantity
 
 
 def test_an_assumed_spread_is_paid_on_the_wrong_side() -> None:

@@ -293,6 +293,34 @@ def test_an_outlier_is_refused_until_it_has_stood() -> None:
     assert 2 == stood.refused[0, K.OUTLIER_PRINT]
 
 
+def test_wrong_prices_that_disagree_never_stand() -> None:
+    """
+    110, 190, 105, 170 and so on over four seconds: none is near the one before it, none is believed.
+    """
+    start = (row(4, 99.99, 100.01), row(0, 100.0, 100.2))
+    wild = [
+        row(0, price, price + 0.2, s=0.5 * n)
+        for n, price in enumerate((110.0, 190.0, 105.0, 170.0, 60.0, 300.0, 110.0))
+    ]
+    assert 100.0 == after(*start, *wild).bid[0]
+
+
+def test_a_believed_outlier_does_not_open_the_door_to_others() -> None:
+    """
+    A token that stood at 105 is believed there, 900 right after is not, 105 once it has stood anew; so a source.
+    """
+    start = (row(4, 99.99, 100.01), row(0, 100.0, 100.2))
+    odd = [row(0, 105.0, 105.2, s=0.1 + 0.5 * n) for n in range(3)]
+    made = after(*start, *odd, row(0, 900.0, 900.2, s=1.2))
+    assert 105.0 == made.bid[0]
+    assert 3 == made.refused[0, K.OUTLIER_PRINT]
+    again = [row(0, 105.1, 105.3, s=1.3 + 0.5 * n) for n in range(3)]
+    assert 105.1 == after(*start, *odd, row(0, 900.0, 900.2, s=1.2), *again).bid[0]
+    jump = [row(4, 140.0 + 0.01 * n, 140.2, s=0.5 * n) for n in range(4)]
+    fair = after(*start, *jump, row(4, 700.0, 700.2, s=2.1)).fair(0, BEGIN + 3 * NS)
+    assert fair is None or 150 > fair.price
+
+
 def test_the_error_grows_with_age() -> None:
     """
     One regular session of 6.5 hours adds one daily volatility of 3 %: an hour adds 3 % / sqrt(6.5).
