@@ -92,15 +92,20 @@ class Show:
         }
 
 
-def summary(result: Mapping[str, Any], *, url: str = "") -> str:
-    """A result as a person reads it, with what to try next."""
+def summary(result: Mapping[str, Any], *, url: str = "", pegline: str = "pegline") -> str:
+    """A result as a person reads it, with what to try next; `pegline` is how the program is called here."""
     told, pnl, timing = result["told"], result["pnl"], result["timing_s"]
     rows, orders = result["refusals"]["rows"], result["refusals"]["orders"]
     counts = ", ".join(f"{count} {reason}" for reason, count in sorted(rows.items(), key=lambda item: -item[1]))
     stops = ", ".join(f"{count} {reason}" for reason, count in sorted(orders.items(), key=lambda item: -item[1]))
     bad = sorted(name for name, state in result["peg"]["now"].items() if state not in ("pegged", "unknown"))
     parts = " · ".join(f"{name.replace('_', ' ')} {value:.2f} s" for name, value in timing.items() if value is not None)
-    again = f"pegline demo --seed {result['seed'] + 1}"
+    nexts = {
+        f"demo --seed {result['seed'] + 1}": "another story",
+        "tokens": "the real tokens that pegline knows",
+        "check config.example.toml": "whether a config holds; copy this one to begin your own",
+        "run --help": "the daemon on live data, on paper",
+    }
     lines = [
         f"Seed {result['seed']}: {result['rows']:,} rows of an invented market, to {result['until']}",
         f"  traded on paper  {pnl['trades']} trades, {pnl['fills']} fills: gains {usd(pnl['captured_usd'])}, losses "
@@ -111,10 +116,7 @@ def summary(result: Mapping[str, Any], *, url: str = "") -> str:
         f"  time             {parts}",
         "",
         "Next:",
-        f"  {again:<29}another story",
-        "  pegline tokens               the real tokens that pegline knows",
-        "  pegline check config.toml    your own config, begun as a copy of config.example.toml",
-        "  pegline run --help           the daemon on live data, on paper",
+        *(f"  {pegline} {command:<27}{what}" for command, what in nexts.items()),
     ]
     if url:
         lines.insert(1, f"  served while it ran on {url} (page), {url}metrics, {url}healthz")

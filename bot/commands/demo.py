@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
         json.dump(result, sys.stdout, indent=1)
         print()
     else:
-        print(summary(result, url=url))
+        called = "pegline" if shutil.which("pegline") or not sys.argv[0].endswith("/pegline") else sys.argv[0]
+        print(summary(result, url=url, pegline=called))
     return 0
 
 

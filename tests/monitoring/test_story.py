@@ -91,6 +91,7 @@ def test_the_result_is_json_and_the_summary_reads_from_it(full: Played):
     assert len(result["fills"]) == result["pnl"]["fills"] and 1 == result["refusals"]["rows"]["outlier"]
     words = summary(result, url="http://127.0.0.1:1/")
     assert "pegline demo --seed 4" in words and "http://127.0.0.1:1/metrics" in words
+    assert "\n  .venv/bin/pegline demo --seed 4 " in summary(result, pegline=".venv/bin/pegline")
 
 
 def test_the_first_premium_is_timed_once(full: Played):
