@@ -29,7 +29,7 @@ ol{margin:.2rem 0;padding-left:0;list-style:none}li{border-bottom:1px solid var(
 """
 
 _SCRIPT: Final = f"""
-setInterval(async()=>{{try{{const r=await fetch(location.href,{{cache:"no-store"}});
+setInterval(async()=>{{try{{const r=await fetch(location.href,{{cache:"no-store"}});if(!r.ok)throw r;
 const d=new DOMParser().parseFromString(await r.text(),"text/html");
 document.querySelector("main").replaceWith(d.querySelector("main"))}}
 catch(e){{document.querySelector("#state").textContent="no answer from the daemon: this page is old"}}}},
