@@ -10,7 +10,7 @@ from math import isfinite, nan
 from bot.config import Config, InstrumentTable, VenueTable
 from bot.engine import Engine, Scribe, Trigger
 from bot.errors import UsageError
-from connectors.events import NS
+from connectors.events import I8, NS
 from connectors.instruments import Instrument, Role, Universe
 from connectors.ports import Executor
 from strategies.base import EdgeAbove, Every, PremiumBeyond, SignificanceBeyond, Step, Strategy
@@ -91,11 +91,11 @@ def assemble(
     return Assembly(engine, columns, ledger, tuple(strategies), peg_watch)
 
 
-def refused_rows(columns: Columns) -> dict[str, dict[str, int]]:
-    """How many rows of each instrument were not believed so far, by reason."""
+def refused_rows(columns: Columns, since: I8 | None = None) -> dict[str, dict[str, int]]:
+    """How many rows of each instrument were not believed so far, by reason; `since`: an earlier copy of the counts."""
     out: dict[str, dict[str, int]] = {}
     for number, instrument in enumerate(columns.universe):
-        counts = columns.refused[number]
+        counts = columns.refused[number] - (0 if since is None else since[number])
         reasons = {K.REFUSALS[code]: int(counts[code]) for code in range(1, len(K.REFUSALS)) if counts[code]}
         if reasons:
             out[instrument.name] = reasons
@@ -113,7 +113,7 @@ def tables(config: Config, instrument: Instrument) -> tuple[VenueTable, Instrume
 
 
 def _facts(config: Config, instrument: Instrument) -> Facts:
-    """Slow facts of one instrument. A venue without a fee is watched and never traded."""
+    """Slow facts of one instrument. What the config does not name, or whose venue has no fee, is only watched."""
     venue, table = tables(config, instrument)
     cost: float | None = None
     if venue.taker_fee_bps is not None:
@@ -127,7 +127,7 @@ def _facts(config: Config, instrument: Instrument) -> Facts:
     age = config.gates.max_fx_age_s if instrument.role is Role.COIN else config.gates.max_quote_age_s
     return Facts(
         cost=cost,
-        traded=table.trade or instrument.role is Role.TOKEN,
+        traded=instrument.name in config.instruments and (table.trade or instrument.role is Role.TOKEN),
         max_age_ns=ns(age if table.max_age_s is None else table.max_age_s),
         source_error=error / 1e4,
         assumed_half_spread=None if half_spread is None else half_spread / 1e4,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from bot.exposure import Exposure
 from bot.journal import Journal
 from bot.journal_file import Durability
 from bot.sessions import load_sessions
+from bot.told import Told, fills_of
 from bot.wiring import paper
 from connectors.events import NEVER, Rows
 from connectors.instruments import Role, Universe
@@ -28,53 +29,6 @@ COLUMNS = ("ts_recv", "instrument", "kind", "flags", "bid", "ask", "bid_size", "
 """The columns that the scan reads; ts_venue and extra stay on disk."""
 
 
-@dataclass(slots=True)
-class Tally:
-    """What the decision records say, counted as they are made."""
-
-    trades: int = 0
-    wishes: int = 0
-    legs_wished: int = 0
-    edge_seen_usd: Decimal = Decimal(0)
-    units_wished: Decimal = Decimal(0)
-    units_filled: Decimal = Decimal(0)
-    refused: dict[str, int] = field(default_factory=dict)
-    notes: dict[str, int] = field(default_factory=dict)
-    fills: list[Fill] = field(default_factory=list)
-    exposure: Exposure | None = None
-    told: list[Step] = field(default_factory=list)
-    """Records that wish or answer, for what is worked out only when it is asked for."""
-
-    def hear(self, step: Step) -> None:
-        """Counts one record."""
-        if step.wishes or step.reports:
-            self.told.append(step)
-        for note in step.notes:
-            self.notes[note.kind] = self.notes.get(note.kind, 0) + 1
-            if note.kind == "no_trade":
-                self._refuse(str(note.detail.get("reason", "")))
-        for refusal in step.refused:
-            self._refuse(refusal.reason.value)
-        approved = set(step.approved)
-        for intent in step.wishes:
-            self.wishes += 1
-            self.edge_seen_usd += intent.notional_usd * Decimal(repr(intent.edge_bps)) / 10_000
-            if intent.id in approved:
-                self.trades += 1
-                self.units_wished += sum((leg.quantity for leg in intent.legs), Decimal(0))
-        for report in step.reports:
-            for fill in report.fills:
-                self.fills.append(fill)
-                self.units_filled += fill.quantity
-            if not report.fills:
-                self._refuse(f"venue: {report.detail}" if report.detail else "venue")
-        if step.reports and self.exposure is not None:
-            self.exposure.hear(step)
-
-    def _refuse(self, reason: str) -> None:
-        self.refused[reason] = self.refused.get(reason, 0) + 1
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What a backtest came to."""
@@ -85,7 +39,8 @@ class Result:
     steps: int
     dropped_dues: int
     bridge: Bridge
-    tally: Tally
+    records: list[Step]
+    """Every decision record, in order."""
     journal_hash: str
     refused_rows: dict[str, dict[str, int]]
     positions: dict[str, Decimal]
@@ -96,8 +51,8 @@ class Result:
     worst_naked_usd: float
     worst_naked_usd_s: float
     """Largest USD x seconds of one spell without a hedge."""
-    assumed: tuple[str, ...]
-    """Series with one price that are filled at an assumed spread and size: an assumption, not a market."""
+    assumed: dict[str, tuple[float, float]]
+    """Series with one price that are filled at an assumed half-spread (bps) and size (units): no market, a guess."""
     watched_only: tuple[str, ...]
     """Tokens that cannot be traded, each with the reason."""
 
@@ -105,14 +60,10 @@ class Result:
     """Net shares of each underlying that were left without a hedge at the end, and their USD."""
     universe: Universe
 
-    def captured_usd(self) -> float:
-        """Edge of the shares that were bought and sold again within a trade, less the fees of all trades."""
-        from monitoring.decisions import Tally as Fold
-
-        fold = Fold(self.universe)
-        for step in self.tally.told:
-            fold.fold(step)
-        return sum(fold.edge_captured_usd.values()) - sum(fold.edge_lost_usd.values())
+    @property
+    def told(self) -> Told:
+        """What the records say: counted here and not while the tape runs, since it takes a twentieth of the time."""
+        return Told(self.universe, self.records)
 
     @property
     def net_usd(self) -> Decimal:
@@ -122,7 +73,7 @@ class Result:
     @property
     def fills(self) -> list[Fill]:
         """Every fill in order."""
-        return self.tally.fills
+        return fills_of(self.records)
 
 
 def backtest(
@@ -158,7 +109,12 @@ def run_over(
 ) -> Result:
     """The same over blocks of rows from anywhere, in order of ts_recv."""
     seed = config.run.seed if seed is None else seed
-    tally = Tally()
+    records: list[Step] = []
+
+    def hear(step: Step) -> None:
+        records.append(step)
+        exposure.hear(step)
+
     with Journal(journal_path, durability=Durability.BATCHED) as journal:
         parts = assemble(
             config,
@@ -167,9 +123,9 @@ def run_over(
             journal,
             executor=paper(config, universe, seed),
             seed=seed,
-            on_step=(tally.hear,),
+            on_step=(hear,),
         )
-        tally.exposure = Exposure(parts.columns)
+        exposure = Exposure(parts.columns)
         start = monotonic_s()
         first = -1
         gc.freeze()  # what stands now is not looked through again for garbage while the tape runs
@@ -182,7 +138,7 @@ def run_over(
         gc.unfreeze()
         seconds = monotonic_s() - start
         journal_hash = journal.hash()
-    return _result(parts, tally, seconds, journal_hash, first)
+    return _result(parts, records, exposure, seconds, journal_hash, first)
 
 
 def bridge_of(parts: Assembly) -> Bridge:
@@ -202,11 +158,12 @@ def bridge_of(parts: Assembly) -> Bridge:
     return parts.ledger.bridge(mark, fx)
 
 
-def _result(parts: Assembly, tally: Tally, seconds: float, journal_hash: str, first: int) -> Result:
+def _result(
+    parts: Assembly, records: list[Step], exposure: Exposure, seconds: float, journal_hash: str, first: int
+) -> Result:
     engine = parts.engine
     names = parts.columns.universe
-    if tally.exposure is not None:
-        tally.exposure.until(engine.now)
+    exposure.until(engine.now)
     return Result(
         rows=engine.counts.rows,
         seconds=seconds,
@@ -214,22 +171,24 @@ def _result(parts: Assembly, tally: Tally, seconds: float, journal_hash: str, fi
         steps=engine.counts.steps,
         dropped_dues=engine.counts.dropped_dues,
         bridge=bridge_of(parts),
-        tally=tally,
+        records=records,
         journal_hash=journal_hash,
         refused_rows=refused_rows(parts.columns),
         positions={names[at].name: units for at, units in sorted(parts.ledger.positions.items()) if units},
         first_ns=first,
         last_ns=engine.now,
         names=tuple(instrument.name for instrument in names),
-        naked=tally.exposure.left() if tally.exposure else {},
+        naked=exposure.left(),
         universe=names,
-        worst_naked_usd=tally.exposure.worst_usd if tally.exposure else 0.0,
-        worst_naked_usd_s=tally.exposure.worst_usd_s if tally.exposure else 0.0,
-        assumed=tuple(
-            instrument.name
+        worst_naked_usd=exposure.worst_usd,
+        worst_naked_usd_s=exposure.worst_usd_s,
+        assumed={
+            instrument.name: (half * 1e4, parts.columns.facts[at].assumed_size)
             for at, instrument in enumerate(names)
-            if instrument.one_price and parts.columns.facts[at].assumed_half_spread is not None
-        ),
+            if instrument.one_price
+            and parts.columns.facts[at].traded
+            and (half := parts.columns.facts[at].assumed_half_spread) is not None
+        },
         watched_only=tuple(_watched_only(parts)),
     )
 
@@ -238,8 +197,10 @@ def _watched_only(parts: Assembly) -> Iterable[str]:
     """Tokens that no trade can touch, and why."""
     for at, instrument in enumerate(parts.columns.universe):
         facts = parts.columns.facts[at]
-        if instrument.role is Role.TOKEN and facts.traded:
-            if facts.cost is None:
+        if instrument.role is Role.TOKEN:
+            if not facts.traded:
+                yield f"{instrument.name} (not in the config)"
+            elif facts.cost is None:
                 yield f"{instrument.name} (no fee in [venues.{instrument.venue}])"
             elif instrument.one_price and facts.assumed_half_spread is None:
                 yield f"{instrument.name} (one price, and no spread and size assumed for it)"

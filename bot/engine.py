@@ -17,7 +17,7 @@ import msgspec
 
 from bot.books import ColumnBooks
 from bot.notices import Notices
-from bot.restore import restore
+from bot.restore import Restored, restore
 from connectors.events import NEVER, Rows
 from connectors.orders import Approved, Intent, Reason, Refused, Report
 from connectors.ports import Executor
@@ -99,13 +99,16 @@ class Engine:
         self._seq = 0
         self._due_seq = 0
         self._started = False
-        self._abandoned: tuple[str, ...] = ()
+        self._restored = Restored()
         self._encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 
     def restore(self, steps: Iterable[Step]) -> tuple[str, ...]:
         """Goes on from earlier records, as bot/restore.py says; returns the ids of intents that are abandoned."""
-        self._seq, self._abandoned = restore(steps, self.universe, self.ledger, self.memory)
-        return self._abandoned
+        self._restored = restore(steps, self.universe, self.ledger, self.memory)
+        self._seq = self._restored.seq
+        for number, shares in self._restored.units.items():
+            self.columns.set_shares_per_unit(number, shares)
+        return self._restored.abandoned
 
     # --- time and rows
 
@@ -142,9 +145,13 @@ class Engine:
             "session": self.columns.session.label,
             "seed": self.seed,
             "instruments": "\n".join(instrument.name for instrument in self.universe),
-            "abandoned": ",".join(self._abandoned),
+            "abandoned": ",".join(self._restored.abandoned),
         }
-        self._record("start", first, notes=[Note(kind="start", detail=detail)])
+        notes = [Note(kind="start", detail=detail), *self._new_day(first)]
+        for number, (value, activates_s) in self._restored.announced.items():
+            notes += self.notices.announced(number, value, activates_s, first, self._push_multiplier)
+        self._permit_all()
+        self._record("start", first, notes=notes)
 
     def _push(self, due: int, kind: int, payload: int = 0) -> None:
         """Something must happen after every row with ts <= `due` and before the first with ts > `due`."""
@@ -205,15 +212,19 @@ class Engine:
 
     def _tick(self, now: int) -> None:
         """The strategies' clock."""
-        notes = self.notices.of_time(now)
-        if self.limits is not None and new_day(View(self.columns, self.ledger, now), self.memory):
-            day: dict[str, float | str] = {"day": self.memory.day, "net_usd": self.memory.day_start_net}
-            notes.append(Note(kind="day", detail=day))
+        notes = [*self.notices.of_time(now), *self._new_day(now)]
         for strategy in self.timed:
             self._consult(strategy, now, (), "timer", notes)
             notes = []
         if notes:
             self._record("timer", now, notes=notes)
+
+    def _new_day(self, now: int) -> list[Note]:
+        """The day whose result the review looks at begins, where it can be said."""
+        if self.limits is None or not new_day(View(self.columns, self.ledger, now), self.memory):
+            return []
+        detail: dict[str, float | str] = {"day": self.memory.day, "net_usd": self.memory.day_start_net}
+        return [Note(kind="day", detail=detail)]
 
     def _new_session(self, due: int) -> None:
         """A session begins at due + 1."""

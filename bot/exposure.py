@@ -9,11 +9,16 @@ from strategies.market.columns import Columns
 
 
 class Exposure:
-    """Integrates |net shares| x fair value over time; a spell ends when an underlying is flat again."""
+    """Integrates |net shares| x fair value over time, by underlying; a spell ends when it is flat again.
+
+    The fair value is that of the moment when a spell's shares change, or the last known one.
+    """
 
     def __init__(self, columns: Columns) -> None:
         """Flat."""
         self.columns = columns
+        self.units: dict[int, float] = {}
+        """Net units by instrument."""
         self.shares = [0.0] * len(columns.underlyings)
         self.spell = [0.0] * len(columns.underlyings)
         self.since = [0] * len(columns.underlyings)
@@ -23,20 +28,26 @@ class Exposure:
         self.worst_usd = 0.0
 
     def hear(self, step: Step) -> None:
-        """Takes the fills of one decision record."""
+        """Takes the fills of one decision record, and the multipliers that it says have changed."""
+        touched: set[int] = set()
         for report in step.reports:
             for fill in report.fills:
                 group = self.columns.group(fill.instrument)
                 worth = self.columns.f.item(fill.instrument, K.SHARES_PER_UNIT)
                 self.last[group] = self.last[group] or float(fill.price * fill.fx) / worth
-                self._grow(group, step.ts)
                 units = float(fill.quantity) if fill.side == "buy" else -float(fill.quantity)
-                self.shares[group] += units * worth
-        for group, shares in enumerate(self.shares):
-            if abs(shares) < 1e-9:
-                self.shares[group] = self.spell[group] = 0.0
-            else:
+                self.units[fill.instrument] = self.units.get(fill.instrument, 0.0) + units
+                touched.add(group)
+        for note in step.notes:
+            if note.kind == "multiplier":
+                touched.add(self.columns.group(note.instrument))
+        for group in touched:
+            self._grow(group, step.ts)
+            shares = self.shares[group] = self._net(group)
+            if shares:
                 self.worst_usd = max(self.worst_usd, abs(shares) * self._price(group))
+            else:
+                self.spell[group] = 0.0
 
     def left(self) -> dict[str, tuple[float, float]]:
         """Net shares and their USD of every underlying that is not flat."""
@@ -50,6 +61,14 @@ class Exposure:
         """Time passes without a fill."""
         for group in range(len(self.shares)):
             self._grow(group, now)
+
+    def _net(self, group: int) -> float:
+        """Net shares of an underlying at today's multipliers; what is left of rounding is none."""
+        worth, total = self.columns.f.item, 0.0
+        for number, units in self.units.items():
+            if units and self.columns.group(number) == group:
+                total += units * worth(number, K.SHARES_PER_UNIT)
+        return total if abs(total) >= 1e-9 else 0.0
 
     def _price(self, group: int) -> float:
         price = self.columns.g.item(group, K.FAIR)

@@ -40,7 +40,7 @@ class Notices:
         if kind == Kind.HEALTH:
             return self._health(number, float(rows.bid[at]) > 0)
         if kind == Kind.MULTIPLIER:
-            return self._scheduled(number, float(rows.bid[at]), float(rows.ask[at]), int(rows.ts_recv[at]), push)
+            return self.announced(number, float(rows.bid[at]), float(rows.ask[at]), int(rows.ts_recv[at]), push)
         if kind in (Kind.SESSION, Kind.FILL, Kind.CONVERSION):
             return []
         return self._believed(number, float(rows.bid[at]), float(rows.ask[at]), int(rows.ts_recv[at]))
@@ -113,7 +113,7 @@ class Notices:
             return []
         return [Note(kind="feed_down" if after else "feed_up", instrument=number, detail={"venue": venue})]
 
-    def _scheduled(self, number: int, value: float, activates_s: float, now: int, push: Push) -> list[Note]:
+    def announced(self, number: int, value: float, activates_s: float, now: int, push: Push) -> list[Note]:
         """A new multiplier was announced: schedule it for every instrument of that token whose unit it changes."""
         universe, announced = self.columns.universe, self.columns.universe[number]
         told = (("value", value), ("activates", activates_s))

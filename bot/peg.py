@@ -167,11 +167,14 @@ def statistics(
     *,
     gap_ns: int,
     band_bps: Mapping[str, float] | None = None,
+    unknown: Mapping[int, int] | None = None,
 ) -> list[dict[str, Any]]:
     """One object for each token and session with samples, and `all` for every token; absent values are None.
 
     `band_bps` gives the band by session; None, or a session that is not named, leaves the `outside` fields None. Each
-    session's spells and half-life are made of that session's prints alone. Formulas: strategies/market/peg_stats.py.
+    session's spells and half-life are made of that session's prints alone. `unknown` counts prints of each token that
+    are no samples, since what they would be compared with was not known: `all` says so in its note. Formulas:
+    strategies/market/peg_stats.py.
     """
     codes = load_sessions().codes_at(samples.ts)
     bands = np.array([(band_bps or {}).get(session.label, NAN) for session in Session])
@@ -183,6 +186,10 @@ def statistics(
                 named = {"token": universe[token].token or universe[token].symbol, "instrument": universe[token].name}
                 band = bands[codes[its]]
                 numbers = _statistics(samples.ts[its], samples.premium_bps[its], band, gap_ns)
+                missing = (unknown or {}).get(token, 0)
+                if missing and at == 0:
+                    word = f"{missing:,} prints are no samples: the fair value was unknown"
+                    numbers["note"] = f"{numbers['note']}; {word}" if numbers["n"] and numbers["note"] else word
                 found.append({**named, "against": against, "session": session, **numbers})
     return found
 

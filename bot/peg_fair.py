@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from math import isfinite
 from typing import Final
 
 import numpy as np
@@ -27,20 +30,30 @@ class _Deaf:
         return 0
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at a span of a tape found."""
+
+    samples: Samples
+    refused: dict[str, dict[str, int]]
+    """Rows of each instrument that were not believed within the span, by reason."""
+    sources: dict[int, dict[str, int]]
+    """By token instrument: how many samples were judged by which source's word."""
+    unknown: dict[int, int]
+    """By token instrument: accepted prints of the span without a fair value, coin or multiplier, hence no samples."""
+
+
 def fair_samples(tape: Tape, config: Config, start_ns: int | None = None, end_ns: int | None = None) -> Samples:
     """As `fair_look`, the samples only."""
-    return fair_look(tape, config, start_ns, end_ns)[0]
+    return fair_look(tape, config, start_ns, end_ns).samples
 
 
-def fair_look(
-    tape: Tape, config: Config, start_ns: int | None = None, end_ns: int | None = None
-) -> tuple[Samples, dict[str, dict[str, int]]]:
+def fair_look(tape: Tape, config: Config, start_ns: int | None = None, end_ns: int | None = None) -> Looked:
     """Premia of every token's accepted prints in [start_ns, end_ns) on the fair value of its share, as the bot sees it.
 
     The whole tape before `end_ns` is looked at, so that gates and sources remember. A sample sees every row of its own
     instant. No sample is made of a print that the gates refuse (an outlier that does not last), nor where the fair
-    value, the coin or the multiplier is unknown. The second value says how many rows of each instrument were refused,
-    by reason. Raises TapeError.
+    value, the coin or the multiplier is unknown. Raises TapeError.
     """
     plain = config.model_copy(update={"strategies": Strategies(), "risk": None, "run": Run(timer_s=_TIMER_S)})
     parts = assemble(plain, tape.universe, load_sessions(), _Deaf(), executor=None)
@@ -48,17 +61,28 @@ def fair_look(
     is_token = np.array([instrument.role is Role.TOKEN for instrument in tape.universe])
     waiting: list[tuple[int, int, float]] = []
     found: list[tuple[int, int, float]] = []
+    sources: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    unknown: Counter[int] = Counter()
+    before = columns.refused.copy()
 
     def settle() -> None:
         """The instant is over: what printed in it is judged by the columns of now."""
         for ts, number, mid in waiting:
             fair = columns.fair(columns.group(number), ts)
-            if fair is not None and (start_ns is None or ts >= start_ns):
-                found.append((ts, number, mid * float(columns.usd_per_share[number]) / fair.price * 1e4 - 1e4))
+            usd = mid * float(columns.usd_per_share[number])
+            if fair is not None and isfinite(usd):
+                found.append((ts, number, usd / fair.price * 1e4 - 1e4))
+                sources[number][tape.universe[fair.source].name] += 1
+            else:
+                unknown[number] += 1
         waiting.clear()
 
-    for rows in tape.blocks(COLUMNS, None, end_ns):
-        done = 0
+    for whole in tape.blocks(COLUMNS, None, end_ns):
+        earlier = 0 if start_ns is None else int(np.searchsorted(whole.ts_recv, start_ns))
+        if earlier:
+            parts.engine.advance(whole[:earlier])
+            before = columns.refused.copy()
+        rows, done = whole[earlier:], 0
         candidates = np.flatnonzero(is_token[rows.instrument] & (rows.flags & Flag.SUPERSEDED == 0)).tolist()
         for at in (*candidates, len(rows)):
             ts = int(rows.ts_recv[at]) if at < len(rows) else NEVER
@@ -71,18 +95,22 @@ def fair_look(
             if at == len(rows):
                 break
             number = int(rows.instrument[at])
-            before = int(prints[number])
+            printed = int(prints[number])
             parts.engine.advance(rows[done : at + 1])
             done = at + 1
-            if prints[number] > before:
+            if prints[number] > printed:
                 waiting.append((ts, number, _mid(rows, at)))
         parts.engine.advance(rows[done:])
     settle()
     table = np.array([(ts, number) for ts, number, _ in found], dtype=np.int64).reshape(-1, 2)
+    moments: I8 = table[:, 0]
     premium: F8 = np.array([bps for _, _, bps in found], dtype=np.float64)
-    told = np.isfinite(premium)
-    moments: I8 = table[told, 0]
-    return Samples(moments, table[told, 1].astype(np.int32), premium[told]), refused_rows(columns)
+    return Looked(
+        samples=Samples(moments, table[:, 1].astype(np.int32), premium),
+        refused=refused_rows(columns, since=before),
+        sources={number: dict(counts.most_common()) for number, counts in sources.items()},
+        unknown=dict(unknown),
+    )
 
 
 def _mid(rows: Rows, at: int) -> float:

@@ -58,7 +58,7 @@ class Recorder:
             finally:
                 # A thread cannot be cancelled: whoever stops us waits for it, or two would write one tape.
                 await writing
-            self.rows += len(rows)
+                self.rows += len(rows)
 
     async def close(self) -> None:
         """Writes the rest and ends the tape. Raises TapeError."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -14,8 +15,22 @@ from strategies.execution.ledger import Ledger
 from strategies.execution.risk import Memory
 
 
-def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: Memory) -> tuple[int, tuple[str, ...]]:
-    """Folds records in order; returns the number of the last one, and the ids of intents left open at the end.
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What earlier records leave to a run."""
+
+    seq: int = 0
+    """Number of the last record."""
+    abandoned: tuple[str, ...] = ()
+    """Ids of intents left open at the end."""
+    units: dict[int, float] = field(default_factory=dict)
+    """Shares per unit that were in force, by today's number of the instrument."""
+    announced: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """The latest announced (shares per unit, activation in unix seconds) of an instrument."""
+
+
+def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: Memory) -> Restored:
+    """Folds records in order into the ledger and the memory of the review, and says what else they leave.
 
     An instrument is known by its name, which the first record of each run tells, never by its number of then. An
     intent that was under way when the process died has no answer on paper any more: it is abandoned, and said in the
@@ -26,6 +41,8 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
     names: Sequence[str] = ()
     numbers = {instrument.name: number for number, instrument in enumerate(universe)}
     seq = 0
+    units: dict[int, float] = {}
+    announced: dict[int, tuple[float, float]] = {}
     for step in steps:
         seq = step.seq
         for note in step.notes:
@@ -35,6 +52,12 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
                 names = str(note.detail.get("instruments", "")).split("\n")
             elif note.kind == "day":
                 memory.day, memory.day_start_net = int(note.detail["day"]), float(note.detail["net_usd"])
+            elif note.kind in ("multiplier", "multiplier_scheduled") and names[note.instrument] in numbers:
+                number = numbers[names[note.instrument]]
+                if note.kind == "multiplier":
+                    units[number] = float(note.detail["new"])
+                else:
+                    announced[number] = float(note.detail["value"]), float(note.detail["activates"])
         approved = set(step.approved)
         for intent in step.wishes:
             if intent.id in approved:
@@ -48,7 +71,7 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
                 open_legs[report.intent_id].discard(report.leg)
             if not open_legs[report.intent_id]:
                 del open_legs[report.intent_id], wishes[report.intent_id]
-    return seq, tuple(open_legs)
+    return Restored(seq, tuple(open_legs), units, announced)
 
 
 def _renumbered(fill: Fill, names: Sequence[str], numbers: dict[str, int]) -> Fill:

@@ -44,4 +44,7 @@ def print_table(
         table.add_column(column, justify=side, overflow="fold", no_wrap=column in whole)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console.print(table)
+    with console.capture() as drawn:
+        console.print(table)
+    lines = [line.rstrip() for line in drawn.get().splitlines()]
+    print("\n".join(lines).strip("\n"), file=stream)

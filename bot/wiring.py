@@ -114,6 +114,7 @@ def paper(config: Config, universe: Universe, seed: int) -> PaperExecutor:
             latency_ns=round(venue.latency_ms * 1e6),
             fee=Decimal(repr(venue.taker_fee_bps)) / BPS,
             lot=table.lot,
+            fixed_usd=venue.fixed_cost_usd,
             reject_share=venue.reject_share,
             fill_share=venue.fill_share,
             assumed_half_spread=None if spread is None else Decimal(repr(spread)) / BPS,

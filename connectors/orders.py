@@ -112,6 +112,8 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     """USD per quote currency at that moment."""
     ts: int
     """Nanoseconds UTC."""
+    gas_usd: Decimal = Decimal(0)
+    """Fixed cost of the order, such as gas, in USD."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):

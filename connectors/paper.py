@@ -26,6 +26,8 @@ class PaperTerms:
     fee: Decimal
     """Taker fee, a share of the notional."""
     lot: Decimal
+    fixed_usd: Decimal = ZERO
+    """Cost of an order that fills, whatever its size, such as gas."""
     reject_share: float = 0.0
     fill_share: float = 1.0
     assumed_half_spread: Decimal | None = None
@@ -103,6 +105,7 @@ class PaperExecutor:
             fee=quantity * price * terms.fee,
             fx=Decimal(repr(fx)),
             ts=due,
+            gas_usd=terms.fixed_usd,
         )
         detail = "" if quantity == leg.quantity else f"partial: {quantity} of {leg.quantity}"
         return Report(

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from connectors.instruments import Universe
+from connectors.instruments import UnitModel, Universe
 from connectors.orders import Fill, Intent, Outcome, Report, Side
 from strategies.base import Note, Step
 
@@ -39,8 +39,8 @@ class Trade(msgspec.Struct):
 
     @property
     def fees_usd(self) -> Decimal:
-        """Fees of all fills so far."""
-        return sum((fill.fee * fill.fx for fills in self.fills.values() for fill in fills), Decimal(0))
+        """Fees and gas of all fills so far."""
+        return sum((fill.fee * fill.fx + fill.gas_usd for fills in self.fills.values() for fill in fills), Decimal(0))
 
 
 class Tally:
@@ -53,9 +53,13 @@ class Tally:
         shares_per_unit: Callable[[int], float] | None = None,
         positions: Mapping[int, Decimal] | None = None,
     ) -> None:
-        """`shares_per_unit` of an instrument now (default: as the universe says); `positions` a ledger begins with."""
+        """`shares_per_unit` of an instrument now (default: as the universe says, then as the records tell of changes);
+        `positions` a ledger begins with.
+        """
         self.universe = universe
-        self.shares_per_unit = shares_per_unit or (lambda number: universe[number].multiplier or 1.0)
+        self.worth: dict[int, float] = {}
+        """Shares per unit of each instrument whose multiplier was told to change."""
+        self.shares_per_unit = shares_per_unit or self._worth
         self.steps = 0
         self.last_ns = 0
         self.notes: Counter[str] = Counter()
@@ -88,6 +92,8 @@ class Tally:
         self.open: dict[str, Trade] = {}
         self.trades = 0
         """Trades of which every leg is final and at least one traded."""
+        self.halves = 0
+        """Those of them of which some leg did not trade: their shares stand without a hedge."""
         self.closed: deque[Trade] = deque(maxlen=KEPT)
         self.recent: deque[Step] = deque(maxlen=RECENT)
 
@@ -120,6 +126,8 @@ class Tally:
             state = str(note.detail.get("to", "unknown")).lower()
             self.peg[note.instrument] = state
             self.peg_history.append((ts, note.instrument, state))
+        elif note.kind == "multiplier":
+            self.worth[note.instrument] = float(note.detail["new"])
         elif note.kind == "feed_down":
             self.down.add(self._venue(note))
         elif note.kind == "feed_up":
@@ -147,8 +155,9 @@ class Tally:
         sign = 1 if fill.side is Side.BUY else -1
         self.fills += 1
         self.positions[fill.instrument] = self.positions.get(fill.instrument, Decimal(0)) + sign * fill.quantity
-        self.cash_usd -= (sign * fill.quantity * fill.price + fill.fee) * fill.fx
+        self.cash_usd -= (sign * fill.quantity * fill.price + fill.fee) * fill.fx + fill.gas_usd
         self.costs_usd[strategy, "fee"] += float(fill.fee * fill.fx)
+        self.costs_usd[strategy, "gas"] += float(fill.gas_usd)
         worse = float(sign * (fill.price - seen) * fill.quantity * fill.fx)
         self.costs_usd[strategy, "slippage"] += max(0.0, worse)
 
@@ -160,6 +169,7 @@ class Tally:
         if trade.filled:
             kept[trade.intent.strategy] += abs(trade.net_usd)
             self.trades += 1
+            self.halves += trade.filled < len(trade.intent.legs)
             self.closed.append(trade)
 
     def _net(self, fills: Iterable[Fill]) -> float:
@@ -173,6 +183,11 @@ class Tally:
         if not matched > 0:
             return 0.0
         return matched * (value[Side.SELL] / shares[Side.SELL] - value[Side.BUY] / shares[Side.BUY])
+
+    def _worth(self, number: int) -> float:
+        instrument = self.universe[number]
+        plain = instrument.unit_model is UnitModel.REBASING or instrument.multiplier is None
+        return self.worth.get(number, 1.0 if plain else instrument.multiplier or 1.0)
 
     def _token(self, intent: Intent) -> str:
         instrument = self.universe[intent.legs[0].instrument]

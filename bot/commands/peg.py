@@ -14,7 +14,7 @@ from bot.errors import UsageError
 
 if TYPE_CHECKING:
     from bot.config import Config
-    from bot.peg import Samples
+    from bot.peg_fair import Looked
     from connectors.tape import Tape
 
 FAIR = "fair"
@@ -68,13 +68,17 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--from must be before --to", where="peg")
     config = None if args.config is None else load(args.config, credentials=False)
     tape = open_tape(args.tape)
+    unknown: dict[int, int] = {}
     if args.against == FAIR:
-        samples, tokens = _fair(tape, config, args), list(tape.universe.where(role=Role.TOKEN))
+        looked = _fair(tape, config, args)
+        samples, unknown, tokens = looked.samples, looked.unknown, list(tape.universe.where(role=Role.TOKEN))
     else:
         samples = samples_against(tape, args.against, args.start, args.end)
         tokens = judged(tape.universe, args.against)
     band = _band(args.band, config)
-    found = statistics(samples, tape.universe, tokens, args.against, gap_ns=gap_of(args.gap), band_bps=band)
+    found = statistics(
+        samples, tape.universe, tokens, args.against, gap_ns=gap_of(args.gap), band_bps=band, unknown=unknown
+    )
     if args.json:
         print(json.dumps(found, indent=1, allow_nan=False))
     else:
@@ -82,19 +86,27 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _fair(tape: Tape, config: Config | None, args: argparse.Namespace) -> Samples:
-    """Samples on our own fair value; this brings in the compiled scan."""
+def _fair(tape: Tape, config: Config | None, args: argparse.Namespace) -> Looked:
+    """Samples on our own fair value, and on stderr whose word it was and who was not believed.
+
+    This brings in the compiled scan.
+    """
     from bot.config import Config
     from bot.paths import prepare_kernel
 
     prepare_kernel()
     from bot.peg_fair import fair_look
 
-    samples, refused = fair_look(tape, config or Config(), args.start, args.end)
-    for name, reasons in refused.items():
-        told = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in reasons.items())
-        print(f"not believed: {name}: {told}", file=sys.stderr)
-    return samples
+    looked = fair_look(tape, config or Config(), args.start, args.end)
+    for number in sorted({*looked.sources, *looked.unknown}):
+        told = [f"{name} at {count:,} prints" for name, count in looked.sources.get(number, {}).items()]
+        if looked.unknown.get(number):
+            told.append(f"unknown at {looked.unknown[number]:,} prints, which are no samples")
+        print(f"fair value for {tape.universe[number].name}: {', '.join(told)}", file=sys.stderr)
+    for name, reasons in looked.refused.items():
+        refused = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in reasons.items())
+        print(f"rows not believed: {name}: {refused}", file=sys.stderr)
+    return looked
 
 
 def _band(bps: float | None, config: Config | None) -> dict[str, float] | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _NS: Final = 1_000_000_000
 _INTERVALS: Final = ("1m", "5m", "15m", "30m", "1h", "1d")
+_NUMBERS: Final = ("rows", "rows/h", "longest gap", "gaps")
 _MAP_HELP: Final = """\
 A map is a TOML file that says which column of which file is which instrument's price:
 
@@ -197,7 +198,8 @@ def _verify(args: argparse.Namespace) -> int:
 
 def _show_facts(found: TapeFacts) -> None:
     """The facts as a table for people."""
-    print(f"{found.tape}: {found.rows:,} rows in {found.parts} parts, {found.bytes / 1e6:.1f} MB")
+    parts = "1 part" if found.parts == 1 else f"{found.parts} parts"
+    print(f"{found.tape}: {found.rows:,} rows in {parts}, {found.bytes / 1e6:.1f} MB")
     print(f"{_when(found.first_ns)} to {_when(found.last_ns)}")
     head = ("instrument", "role", "rows", "kinds", "first", "last", "rows/h", "longest gap", "gaps")
     table = [head]
@@ -217,7 +219,8 @@ def _show_facts(found: TapeFacts) -> None:
         )
     widths = [max(len(row[at]) for row in table) for at in range(len(head))]
     for row in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        cells = zip(head, row, widths, strict=True)
+        print("  ".join(f"{cell:{'>' if name in _NUMBERS else '<'}{width}}" for name, cell, width in cells).rstrip())
     print(f"a gap is a silence longer than {_span(found.gap_s)}")
 
 
@@ -225,10 +228,10 @@ def _show_verdict(verdict: Verdict) -> None:
     """The findings as lines for people."""
     for finding in verdict.findings:
         if not finding.count:
-            print(f"ok       {finding.check}: 0 {finding.what}")
+            print(f"ok       {finding.check + ':':<20}{0:>8} {finding.what}")
             continue
         place = f"first: {finding.part} row {finding.row}" + (f" {finding.instrument}" if finding.instrument else "")
-        print(f"{finding.level:<8} {finding.check}: {finding.count:,} {finding.what}; {place}")
+        print(f"{finding.level:<8} {finding.check + ':':<20}{finding.count:>8,} {finding.what}; {place}")
     print(f"{verdict.tape}: {verdict.rows:,} rows checked, worst finding: {verdict.level or 'none'}")
 
 

@@ -2,7 +2,7 @@
 
 Everything is Decimal. The bridge is an identity, so that it sums to the ledger to the last digit:
 
-    net = gross edge + slippage - fees + FX + inventory mark
+    net = gross edge + slippage - fees - gas + FX + inventory mark
 
 where, over all fills with sign s = +1 for a sale and -1 for a purchase,
     gross edge      sum of s x quantity x price seen x FX at the fill
@@ -76,7 +76,7 @@ class Ledger:
         units = -leg.quantity if release else leg.quantity
         self._reserved[leg.instrument, leg.side] = self.reserved(leg.instrument, leg.side) + units
 
-    def fill(self, fill: Fill, *, seen: Decimal, gas_usd: Decimal = ZERO) -> bool:
+    def fill(self, fill: Fill, *, seen: Decimal) -> bool:
         """Takes one fill; `seen` is the price that the decision was made on. A fill counts once: False if known.
 
         The ids of the last 100,000 fills are remembered.
@@ -97,7 +97,8 @@ class Ledger:
         self.gross_edge += sign * fill.quantity * seen * fill.fx
         self.slippage += sign * fill.quantity * (fill.price - seen) * fill.fx
         self.fees += fill.fee * fill.fx
-        if gas_usd:
+        if fill.gas_usd:
+            gas_usd = fill.gas_usd
             self.gas += gas_usd
             self.cash["USD"] = self.cash.get("USD", ZERO) - gas_usd
             self.cash_usd_at_fill["USD"] = self.cash_usd_at_fill.get("USD", ZERO) - gas_usd

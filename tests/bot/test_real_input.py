@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from bot.cli import main
 from bot.paths import prepare_kernel
 
 prepare_kernel()
@@ -124,7 +127,59 @@ def test_a_build_that_believes_everything_would_cry_depeg(issuer_only: Tape, aug
     fooled = fair_samples(issuer_only, config, FALSE_DEPEG)
     tsla = issuer_only.universe.number("bsc-pool:TSLAB/USD")
     assert 1000 < float(np.quantile(np.abs(fooled.premium_bps[fooled.instrument == tsla]), 0.95))
-    samples, refused = fair_look(august, Config(), FALSE_DEPEG)
+    looked = fair_look(august, Config(), FALSE_DEPEG)
     number = august.universe.number("bsc-pool:TSLAB/USD")
+    samples = looked.samples
     assert 150 >= float(np.quantile(np.abs(samples.premium_bps[samples.instrument == number]), 0.95))
-    assert 93 <= sum(refused["rh:TSLA"].values())
+    assert {"wide": 93} == looked.refused["rh:TSLA"]
+
+
+def told(capsys: pytest.CaptureFixture[str], tape: Tape, *words: str) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """The `all` line of every token as `pegline peg --json` prints it, and what it says beside it."""
+    capsys.readouterr()
+    assert 0 == main(["peg", str(tape.path), "--json", *words])
+    said = capsys.readouterr()
+    return {line["token"]: line for line in json.loads(said.out) if line["session"] == "all"}, said.err.splitlines()
+
+
+def test_peg_says_who_was_not_believed_and_whose_word_counted(august: Tape, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    From 22 August: 93 rows of rh:TSLA were wide, and Hyperliquid's oracle judged every print instead. The naive view of
+    the same prints is over 1,000 bps.
+    """
+    span = ("--from", "2026-08-22T00:00Z")
+    fair, talk = told(capsys, august, *span)
+    assert "rows not believed: rh:TSLA: 93 wide" in talk
+    assert f"fair value for bsc-pool:TSLAB/USD: hl:TSLA-oracle at {fair['TSLAB']['n']} prints" in talk
+    assert fair["TSLAB"]["p95_abs_bps"] <= 150
+    naive, _ = told(capsys, august, *span, "--against", "rh:TSLA")
+    assert naive["TSLAB"]["n"] == fair["TSLAB"]["n"] and naive["TSLAB"]["p95_abs_bps"] > 1000
+
+
+def test_peg_counts_the_frozen_weekend_by_itself(august: Tape, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    From three hours into the weekend on, every poll of rh:TSLA is frozen, tight as it is, and no token goes unjudged.
+    """
+    fair, talk = told(capsys, august, "--from", "2026-08-15T03:00Z", "--to", "2026-08-17T00:00Z")
+    universe = august.universe
+    heard = [b for b in august.blocks(start_ns=WEEKEND[0] + 3 * 3600 * NS, end_ns=WEEKEND[1])]
+    polls = sum(int((b.instrument == universe.number("rh:TSLA")).sum()) for b in heard)
+    assert f"rows not believed: rh:TSLA: {polls} frozen" in talk
+    assert f"fair value for bsc-pool:TSLAB/USD: hl:TSLA-oracle at {fair['TSLAB']['n']} prints" in talk
+    assert fair["TSLAB"]["p95_abs_bps"] <= 150
+
+
+@pytest.mark.parametrize("words", [("2026-08-15T03:00Z", "2026-08-17T00:00Z"), ("2026-08-22T00:00Z", "2026-08-23")])
+def test_peg_has_no_samples_where_nobody_is_left_to_believe(
+    words: tuple[str, str], issuer_only: Tape, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Without Hyperliquid there is no fair value, so no premium: not one on an old price. The note says how many prints.
+    """
+    start, end = words
+    fair, talk = told(capsys, issuer_only, "--from", start, "--to", end)
+    assert 0 == fair["TSLAB"]["n"]
+    assert "prints are no samples: the fair value was unknown" in fair["TSLAB"]["note"]
+    assert any(line.startswith("fair value for bsc-pool:TSLAB/USD: unknown at ") for line in talk)
+    naive, _ = told(capsys, issuer_only, "--from", start, "--to", end, "--against", "rh:TSLA")
+    assert fair["TSLAB"]["note"].startswith(f"{naive['TSLAB']['n']} prints")

@@ -73,7 +73,8 @@ def test_positions_come_back_by_name_and_not_by_number() -> None:
     """
     universe = Universe((token("b"), token("a")))
     ledger, memory = Ledger(universe), Memory()
-    assert (3, ()) == restore(records(), universe, ledger, memory)
+    restored = restore(records(), universe, ledger, memory)
+    assert (3, ()) == (restored.seq, restored.abandoned)
     assert {1: Decimal(2)} == ledger.positions
     assert (20700, 12.5) == (memory.day, memory.day_start_net)
 
@@ -93,9 +94,22 @@ def test_what_is_not_final_stays_open_and_is_abandoned_once() -> None:
     """
     universe = Universe((token("a"), token("b")))
     earlier = records(final=False)
-    assert ("x-1",) == restore(earlier, universe, Ledger(universe), Memory())[1]
+    assert ("x-1",) == restore(earlier, universe, Ledger(universe), Memory()).abandoned
     again = Step(seq=4, ts=NOW, cause="start", notes=(Note(kind="start", detail={"instruments": "a:T\nb:T"}),))
-    assert () == restore([*earlier, again], universe, Ledger(universe), Memory())[1]
+    assert () == restore([*earlier, again], universe, Ledger(universe), Memory()).abandoned
+
+
+def test_multipliers_survive_a_restart() -> None:
+    """
+    One that was applied is in force again, one that was announced is still to come: the config's old value is not.
+    """
+    universe = Universe((token("b"), token("a")))
+    applied = Note(kind="multiplier", instrument=0, detail={"old": 1.0, "new": 1.5})
+    coming = Note(kind="multiplier_scheduled", instrument=0, detail={"value": 2.0, "activates": 1.9e9})
+    steps = [*records(), Step(seq=4, ts=NOW, cause="row", notes=(applied, coming))]
+    restored = restore(steps, universe, Ledger(universe), Memory())
+    assert {1: 1.5} == restored.units
+    assert {1: (2.0, 1.9e9)} == restored.announced
 
 
 def noticing() -> tuple[Notices, Columns, list[tuple[int, int]]]:

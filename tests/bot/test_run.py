@@ -203,8 +203,10 @@ async def test_a_daemon_through_a_trade_rubbish_a_restart_and_a_kill(tmp_path: P
         rows = open_tape(state / "tape").rows()
         assert rows > 4
         await bybit.book("TSLAXUSDT", bids=[("410.00", "3")], asks=[("410.20", "2")])
+        yahoo.subscribed.clear()
         async with running(config) as daemon:
             await daemon.says("page http")
+            await yahoo.until(lambda: bool(yahoo.subscribed))
             await yahoo.price("TSLA", 401.25)
             metrics = await daemon.shows(
                 "metrics", lambda text: (value(text, "pegline_inventory_usd", "kraken") or 0) > 0

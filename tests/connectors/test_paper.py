@@ -147,6 +147,13 @@ def test_a_share_of_the_size_is_one_share_however_often_it_is_asked_for() -> Non
     assert Decimal(1) == report.fills[0].quantity
 
 
+def test_a_fixed_cost_is_paid_by_every_order_that_fills() -> None:
+    """
+    Five cents of gas on top of the fee.
+    """
+    assert Decimal("0.05") == answer(order(), Book(), replace(TERMS, fixed_usd=Decimal("0.05")))[0].fills[0].gas_usd
+
+
 def test_an_assumed_spread_is_paid_on_the_wrong_side() -> None:
     """
     One price of 100 and an assumed half-spread of 50 bps: bought at 100.5, sold at 99.5.

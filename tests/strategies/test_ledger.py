@@ -29,6 +29,7 @@ def fills(draw: st.DrawFn) -> list[tuple[Fill, Decimal]]:
                 id=str(number), client_id=str(number // 2), instrument=draw(st.integers(0, 1)),
                 side=draw(st.sampled_from(list(Side))), quantity=draw(MONEY), price=draw(MONEY),
                 fee=draw(st.decimals("0", "5", places=4)), fx=draw(st.decimals("0.8", "1.2", places=4)), ts=number,
+                gas_usd=draw(st.decimals("0", "1", places=2)),
             ),
             draw(MONEY),
         )
