@@ -1,8 +1,9 @@
-"""What all tests share: the folder of real market data, and the rule for parts that are absent."""
+"""What all tests share: the folder of real market data, a home left alone, the rule for parts that are absent."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,19 @@ def absent(what: str, *, required: bool) -> None:
     if required:
         pytest.fail(f"{what} is absent, but here it is required", pytrace=False)
     pytest.skip(f"{what} is absent")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home_left_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """
+    What a program would remember below the home (yfinance: time zones, cookies) goes to a folder of this run, so that
+    no run sees another one's. Compiled code is worth keeping: it stays in the clone.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+        patch.setenv("NUMBA_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".cache" / "kernel"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ def test_a_script_can_be_run(script: str) -> None:
 
 def test_set_up_that_is_done_is_not_done_again(tmp_path: Path) -> None:
     """
-    Where the stamp carries the lock's hash, set-up ends at once; a wider set-up counts for a narrower one.
+    Where the stamp carries the lock's hash and this folder, set-up ends at once; a wider one counts for a narrower.
     """
     (tmp_path / "scripts").mkdir()
     for name in ("scripts/setup", "uv.lock", "pyproject.toml"):
@@ -57,12 +57,27 @@ def test_set_up_that_is_done_is_not_done_again(tmp_path: Path) -> None:
     lock = subprocess.run(
         "cat uv.lock pyproject.toml | sha256sum", shell=True, cwd=tmp_path, capture_output=True, text=True
     )
-    (tmp_path / ".venv" / ".synced-all").write_text(lock.stdout.split()[0] + "\n", encoding="utf-8")
+    stamp = f"{lock.stdout.split()[0]} {tmp_path.resolve()}\n"
+    (tmp_path / ".venv" / ".synced-all").write_text(stamp, encoding="utf-8")
     for what in ("core", "feeds", "all"):
         done = subprocess.run(
             ["bash", "scripts/setup", what], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
+
+
+def test_a_moved_folder_is_set_up_again(tmp_path: Path) -> None:
+    """
+    Where the stamp names another folder, the scripts in .venv start nothing any more: it is removed.
+    """
+    (tmp_path / "scripts").mkdir()
+    for name in ("scripts/setup", "uv.lock", "pyproject.toml"):
+        (tmp_path / name).write_text(text(name), encoding="utf-8")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / ".synced-core").write_text("abc /somewhere/else\n", encoding="utf-8")
+    without = {"PATH": os.environ["PATH"], "PYTHON": "no-such-python"}
+    done = subprocess.run(["bash", "scripts/setup", "core"], cwd=tmp_path, env=without, capture_output=True, text=True)
+    assert "moved" in done.stderr and not (tmp_path / ".venv").exists()
 
 
 def test_a_python_that_will_not_do_is_told(tmp_path: Path) -> None:
