@@ -132,9 +132,7 @@ class Columns:
         """The slow facts of one instrument."""
         instrument, facts = self.universe[number], self.facts[number]
         f, k = self.f[number], self.k[number]
-        role = {Role.TOKEN: K.JUDGED | K.TRADED, Role.SHARE: K.EVIDENCE, Role.COIN: K.COIN, Role.PERP: 0}[
-            instrument.role
-        ]
+        role = _BITS[instrument.role]
         k[K.ROLE] = role | (K.TRADED if facts.traded else 0)
         k[K.UNDERLYING] = self.underlyings.index(instrument.underlying) if instrument.underlying else 0
         k[K.MAX_AGE] = min(facts.max_age_ns, FOREVER_NS)
@@ -142,7 +140,8 @@ class Columns:
         k[K.HOURS] = sum(1 << session for session in _HOURS[instrument.hours])
         k[K.QUOTE_COIN] = -1 if instrument.quote == USD else self.coins.index(instrument.quote)
         k[K.FX_COIN] = self.coins.index(instrument.coin) if instrument.role is Role.COIN else -1
-        cost = nan if facts.cost is None else facts.cost
+        # A coin is a price, not a market: whatever its venue charges, nobody may buy or sell it.
+        cost = nan if facts.cost is None or role & K.COIN else facts.cost
         spread = 0.0
         if instrument.one_price:
             spread = nan if facts.assumed_half_spread is None else facts.assumed_half_spread

@@ -389,14 +389,17 @@ def scan(  # type: ignore[no-untyped-def]
                     why = NOTICE
                 k[i, CALM] = 0
                 if code != OK:
-                    if code != OUT_OF_HOURS and h[u, SOURCE] == np.int64(i):
-                        _choose_source(u, references, f, k, g, h)
+                    if code != OUT_OF_HOURS:
+                        # What the venue said last is no longer what it says: nobody may trade on it.
+                        k[i, EXPIRES] = 0
                         h[u, TOUCHED] = t
+                        if h[u, SOURCE] == np.int64(i):
+                            _choose_source(u, references, f, k, g, h)
                     if why != END:
                         break
                     continue
             accepted += 1
-            k[i, CALM] = role & (EVIDENCE | COIN) == 0 and k[i, SUSPECT_ROWS] == 0
+            k[i, CALM] = role & EVIDENCE == 0 and role & (JUDGED | TRADED) != 0 and k[i, SUSPECT_ROWS] == 0
             f[i, BID], f[i, ASK] = b, a
             f[i, BID_SIZE], f[i, ASK_SIZE] = bid_size[row], ask_size[row]
             k[i, TS] = t

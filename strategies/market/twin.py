@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from math import inf, isfinite, isnan, nan
 
+import numpy as np
+
 from connectors.events import Flag, Kind, Row, Rows
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
@@ -32,7 +34,8 @@ class Twin:
             row = rows.row(at)
             at += 1
             self.c.q[K.NOW] = row.ts_recv
-            why = self._row(row)
+            with np.errstate(all="ignore"):  # compiled code overflows and divides in silence too
+                why = self._row(row)
             if why:
                 return at, why
         return at, K.END
@@ -151,7 +154,8 @@ class Twin:
             code = self._judge_source(row, usd) if evidence else self._judge_token(row, usd)
         why = K.NOTICE if self._note(number, now, code) else K.END
         if code != K.OK:
-            if code != K.OUT_OF_HOURS and self.c.h[group, K.SOURCE] == number:
+            if code != K.OUT_OF_HOURS:
+                k[K.EXPIRES] = 0
                 self._derive(group, now)
             return why
         self._accept(row)
@@ -193,7 +197,6 @@ class Twin:
         if code != K.OK:
             return why
         self._accept(row)
-        self.c.f[number, [K.NET_ASK, K.NET_BID]] = nan
         self.c.f[number, K.MID_USD] = usd
         coin = int(self.c.k[number, K.FX_COIN])
         self.c.fx[coin] = usd

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from bot.paths import prepare_kernel
 
@@ -169,18 +167,6 @@ def test_the_scan_and_its_twin_agree_on_random_worlds(seed: int, cut: int) -> No
     walk(random_rows(seed, 1500), columns(), columns(), np.random.default_rng(seed), cut)
 
 
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(100, 10**6), cut=st.integers(1, 400), judge=st.booleans(), gated=st.booleans())
-def test_the_scan_and_its_twin_agree_whatever_the_cut_and_the_gates(
-    seed: int, cut: int, judge: bool, gated: bool
-) -> None:
-    """
-    The same with gates off and premia off, and with cuts of any size.
-    """
-    beliefs = BELIEFS if gated else Beliefs(max_error=0.004, judge=judge)
-    walk(random_rows(seed, 400), columns(beliefs), columns(beliefs), np.random.default_rng(seed), cut)
-
-
 def test_an_unknown_session_judges_nothing() -> None:
     """
     Outside the session table no source is believed, no fair value is known and no trigger fires.
@@ -196,7 +182,8 @@ def test_an_unknown_session_judges_nothing() -> None:
 def row(number: int, bid: float, ask: float, *, s: float = 0.0, flags: Flag = Flag(0), kind: Kind | None = None) -> Row:  # noqa: B008
     """A row `s` seconds after the beginning."""
     usual = {Role.SHARE: Kind.REFERENCE, Role.COIN: Kind.FX}.get(UNIVERSE[number].role, Kind.QUOTE)
-    return Row(ts_recv=BEGIN + round(s * NS), instrument=number, kind=kind or usual, flags=flags, bid=bid, ask=ask)
+    what = usual if kind is None else kind
+    return Row(ts_recv=BEGIN + round(s * NS), instrument=number, kind=what, flags=flags, bid=bid, ask=ask)
 
 
 def after(*rows: Row, beliefs: Beliefs = BELIEFS) -> Columns:
