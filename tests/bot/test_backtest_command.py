@@ -211,6 +211,31 @@ def test_naked_usd_seconds_are_those_of_the_fills(
     assert worth == pytest.approx(found["worst_naked_usd_s"], rel=1e-3)
 
 
+def test_what_was_taken_stays_taken_until_the_venue_prints_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Both venues print once, nine units each, and the share goes on: two trades take the nine, and no third comes.
+    """
+    universe = Universe((UNIVERSE[0], UNIVERSE[1], UNIVERSE[3]))
+    rows = [
+        Row(ts_recv=NOON + at, instrument=at, kind=Kind.QUOTE, bid=bid, ask=bid + 0.1, bid_size=9.0, ask_size=9.0)
+        for at, bid in enumerate((199.0, 201.5))
+    ]
+    for second in range(40):
+        rows.append(
+            Row(ts_recv=NOON + 2 + second * NS, instrument=2, kind=Kind.REFERENCE, bid=99.99, ask=100.01 + second / 1e4)
+        )
+    with TapeWriter(tmp_path / "tape", universe, {"made_by": "test"}) as writer:
+        writer.append(Rows.of(rows))
+    found = answered(capsys, "--config", written(tmp_path), "--tape", str(tmp_path / "tape"))
+    taken = {
+        name: [float(f["quantity"]) for f in found["fills"] if f["instrument"] == name] for name in found["positions"]
+    }
+    assert {"one:T/USD": 2, "two:T/USD": 2} == {name: len(parts) for name, parts in taken.items()}
+    assert {"one:T/USD": 9.0, "two:T/USD": 9.0} == pytest.approx({name: sum(parts) for name, parts in taken.items()})
+
+
 def test_trades_prints_every_fill(tape: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     --trades adds one line for each fill; none of them is assumed here.
