@@ -1,6 +1,8 @@
 """What we hold: positions and cash as a fold over fills, and the bridge from gross edge to net profit.
 
-Everything is Decimal. The bridge is an identity, so that it sums to the ledger to the last digit:
+Everything is Decimal, and nothing is rounded while it is kept: prices, sizes and FX of 17 digits each multiply to more
+than the 28 digits that Python keeps by itself. The bridge tells each part to a trillionth of a dollar and is an
+identity of those parts, so that it sums to the last digit, for whoever adds it up:
 
     net = gross edge + slippage - fees - gas + FX + inventory mark
 
@@ -15,7 +17,7 @@ where, over all fills with sign s = +1 for a sale and -1 for a purchase,
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 
 import msgspec
 
@@ -24,6 +26,10 @@ from connectors.orders import Fill, Leg, Side
 
 ZERO = Decimal(0)
 REMEMBERED = 100_000
+EXACT = Context(prec=400)
+"""Room for every product and sum of a fill's numbers, whatever a venue prints."""
+TOLD = Decimal("1e-12")
+"""The smallest part of a dollar that the bridge tells."""
 
 
 class Bridge(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +92,12 @@ class Ledger:
         self._known[fill.id] = None
         if len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
+        with localcontext(EXACT):
+            self._book(fill, seen)
+        return True
+
+    def _book(self, fill: Fill, seen: Decimal) -> None:
+        """Adds one fill to positions, cash and the parts of the bridge."""
         sign = 1 if fill.side is Side.SELL else -1
         coin = self.universe[fill.instrument].quote
         flow = sign * fill.quantity * fill.price - fill.fee
@@ -104,7 +116,6 @@ class Ledger:
             self.cash_usd_at_fill["USD"] = self.cash_usd_at_fill.get("USD", ZERO) - gas_usd
             self.flow_usd -= gas_usd
         self.fills += 1
-        return True
 
     def bridge(self, mark_usd: Callable[[int], Decimal | None], fx: Callable[[str], Decimal | None]) -> Bridge:
         """Net profit now. `mark_usd` gives USD per unit of an instrument, `fx` USD per coin; None is unknown.
@@ -112,31 +123,34 @@ class Ledger:
         A coin without a price is carried at the FX of its fills and named in `unmarked`.
         """
         unmarked: list[str] = []
-        inventory = revaluation = ZERO
-        for instrument, units in self.positions.items():
-            if units:
-                mark = mark_usd(instrument)
-                if mark is None:
-                    unmarked.append(self.universe[instrument].name)
+        with localcontext(EXACT):
+            inventory = revaluation = ZERO
+            for instrument, units in self.positions.items():
+                if units:
+                    mark = mark_usd(instrument)
+                    if mark is None or not mark.is_finite():
+                        unmarked.append(self.universe[instrument].name)
+                    else:
+                        inventory += units * mark
+            for coin, amount in self.cash.items():
+                rate = fx(coin)
+                if rate is None or not rate.is_finite():
+                    unmarked.append(coin)
                 else:
-                    inventory += units * mark
-        for coin, amount in self.cash.items():
-            rate = fx(coin)
-            if rate is None:
-                unmarked.append(coin)
-            else:
-                revaluation += amount * rate - self.cash_usd_at_fill[coin]
-        net = self.flow_usd + revaluation + inventory
+                    revaluation += amount * rate - self.cash_usd_at_fill[coin]
+            kept = (self.gross_edge, self.slippage, -self.fees, -self.gas, revaluation, inventory)
+            gross_edge, slippage, fees, gas, fx_usd, inventory_usd = (part.quantize(TOLD) or ZERO for part in kept)
+            net = gross_edge + slippage + fees + gas + fx_usd + inventory_usd
         return Bridge(
-            gross_edge=self.gross_edge,
-            slippage=self.slippage,
-            fees=-self.fees,
-            gas=-self.gas,
+            gross_edge=gross_edge,
+            slippage=slippage,
+            fees=fees,
+            gas=gas,
             issuer_fees=ZERO,
             funding=ZERO,
             borrow=ZERO,
-            fx=revaluation,
-            inventory_mark=inventory,
+            fx=fx_usd,
+            inventory_mark=inventory_usd,
             net=net,
             unmarked=tuple(sorted(unmarked)),
         )
