@@ -139,7 +139,8 @@ class CrossVenue(Table):
     size_units: Positive | None = None
     cooldown_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     """From a decision to the next on the same underlying."""
-    refusal_backoff_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
+    refusal_backoff_s: Annotated[float, Field(ge=0.001, allow_inf_nan=False)] = 5.0
+    """After a wake that ended without a trade. Never nothing: then an edge that is refused would be asked every row."""
     max_open_pairs: Annotated[int, Field(ge=1)] = 1
     max_short_units: NotNegative
     """How far a position in one instrument may go below zero (inventory or borrow)."""

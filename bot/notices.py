@@ -141,6 +141,8 @@ class Notices:
         activates = round(activates_s * 1000) * (NS // 1000) if isfinite(activates_s) else now
         self.changed_eligibility = True
         if activates <= now:
+            # What is in force, said once more, is no news: the change that is to come still comes.
+            touched = [at for at in touched if float(self.columns.shares_per_unit[at]) != value]
             for at in touched:
                 self._announced[at] = (value, activates)
             return [note for at in touched for note in self._apply(at, value)]
