@@ -12,6 +12,7 @@ from strategies.base import Decision, EdgeAbove, Note, View, Wake
 from strategies.market import kernel as K
 
 _BPS = Decimal(10_000)
+_ONE = Decimal(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +85,8 @@ class CrossVenue:
             return quantities
         bought, sold = quantities
         seen_ask, seen_bid = Decimal(repr(ask)), Decimal(repr(bid))
-        usd_ask = seen_ask * Decimal(repr(columns.known_fx(buy)))
-        usd_bid = seen_bid * Decimal(repr(columns.known_fx(sell)))
+        usd_ask = seen_ask * _exact(columns.known_fx(buy))
+        usd_bid = seen_bid * _exact(columns.known_fx(sell))
         legs = (self._leg(buy, Side.BUY, bought, seen_ask), self._leg(sell, Side.SELL, sold, seen_bid))
         return Intent(
             id=f"{self.name}-{now}-{view.seq}-{group}",
@@ -113,12 +114,12 @@ class CrossVenue:
         size_buy, size_sell = columns.left(buy, bid=False), columns.left(sell, bid=True)
         if not (isfinite(size_buy) and isfinite(size_sell) and size_buy > 0 and size_sell > 0):
             return "no_size"
-        shares_buy = Decimal(repr(columns.f.item(buy, K.SHARES_PER_UNIT)))
-        shares_sell = Decimal(repr(columns.f.item(sell, K.SHARES_PER_UNIT)))
+        shares_buy = _exact(columns.f.item(buy, K.SHARES_PER_UNIT))
+        shares_sell = _exact(columns.f.item(sell, K.SHARES_PER_UNIT))
         if self.size_units is not None:
             wanted = self.size_units * shares_buy
         elif self.size_usd is not None:
-            wanted = self.size_usd / (Decimal(repr(ask)) * Decimal(repr(columns.known_fx(buy)))) * shares_buy
+            wanted = self.size_usd / (Decimal(repr(ask)) * _exact(columns.known_fx(buy))) * shares_buy
         else:
             return "no_size"
         room_buy = self.max_long_units - view.ledger.position(buy) - view.ledger.reserved(buy, Side.BUY)
@@ -140,3 +141,8 @@ class CrossVenue:
 def _whole_lots(quantity: Decimal, lot: Decimal) -> Decimal:
     """The largest number of whole lots not above a quantity."""
     return (quantity / lot).to_integral_value(rounding=ROUND_DOWN) * lot
+
+
+def _exact(value: float) -> Decimal:
+    """The decimal that prints like a float; most units and coins are worth exactly one."""
+    return _ONE if value == 1.0 else Decimal(repr(value))

@@ -13,6 +13,7 @@ from bot.config import Config
 from connectors.events import FIELDS, NS, Kind, Rows
 from connectors.tape import open_tape
 
+JOB = Path(job.__file__).with_name("job.toml")
 SMALL = 20_000
 SEED = 3
 """Few seeds trade in their first hundred seconds; this one does."""
@@ -159,3 +160,17 @@ def test_the_config_asks_for_the_job() -> None:
         (v.taker_fee_bps, v.latency_ms) for v in config.venues.values()
     }
     assert [i.name for i in job.universe()] == list(config.instruments)
+
+
+def test_our_engine_fills_what_the_plain_loop_fills(small: Rows) -> None:
+    """The whole engine over the job's rows: the same fills (time, leg, side, price), and the profit to 1e-9 of it."""
+    from bot.backtest import run_over
+    from bot.config_file import load
+
+    rows = job.in_ram(120_000, SEED)
+    fills, profit = job.plain_loop(*(column.tolist() for column in (rows.ts_recv, rows.instrument, rows.bid, rows.ask)))
+    result = run_over(load(JOB), job.universe(), rows.blocks(50_000))
+    ours = [(f.ts, f.instrument, 1 if f.side == "buy" else -1, float(f.price)) for f in result.fills]
+    assert 20 < len(fills)
+    assert [tuple(fill) for fill in fills] == ours
+    assert pytest.approx(profit, rel=1e-9) == float(result.net_usd)

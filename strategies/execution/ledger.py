@@ -73,14 +73,18 @@ class Ledger:
         """Units that orders under way may still buy or sell; limits count them as done."""
         return self._reserved.get((instrument, side), ZERO)
 
-    def instruments_under_way(self) -> set[int]:
-        """Instruments with orders under way."""
-        return {instrument for (instrument, _), units in self._reserved.items() if units}
+    def under_way(self) -> dict[tuple[int, Side], Decimal]:
+        """Units that orders under way may still trade, by instrument and side; to be read only."""
+        return self._reserved
 
     def reserve(self, leg: Leg, *, release: bool = False) -> None:
         """An order for a leg is under way, or (`release`) has its final answer."""
         units = -leg.quantity if release else leg.quantity
-        self._reserved[leg.instrument, leg.side] = self.reserved(leg.instrument, leg.side) + units
+        total = self.reserved(leg.instrument, leg.side) + units
+        if total:
+            self._reserved[leg.instrument, leg.side] = total
+        else:
+            self._reserved.pop((leg.instrument, leg.side), None)
 
     def fill(self, fill: Fill, *, seen: Decimal) -> bool:
         """Takes one fill; `seen` is the price that the decision was made on. A fill counts once: False if known.

@@ -22,7 +22,6 @@ from strategies.market import kernel as K
 from strategies.market.session import Session
 
 DAY_NS = 86_400 * NS
-_ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,26 +150,33 @@ def _book_problems(
     An order under way counts as done where that makes the position larger, and as not done where it makes it smaller.
     """
     columns, ledger = view.columns, view.ledger
-    buys: dict[int, Decimal] = {}
-    sells: dict[int, Decimal] = {}
-    for leg in (leg for wish in (*(order.intent for order in earlier), intent) for leg in wish.legs):
-        side = buys if leg.side is Side.BUY else sells
-        side[leg.instrument] = side.get(leg.instrument, _ZERO) + leg.quantity
-    gross = 0.0
+    # Most and least units of an instrument; floats, since they only decide whether to refuse.
+    most = {instrument: float(units) for instrument, units in ledger.positions.items()}
+    least = dict(most)
+    net, gross = float(ledger.flow_usd), 0.0
+    marks = {instrument: columns.mark_usd(instrument) for instrument, units in most.items() if units}
+    for instrument, mark in marks.items():
+        net += most[instrument] * mark
+    under_way = [(instrument, side, float(units)) for (instrument, side), units in ledger.under_way().items()]
+    wished = (leg for wish in (*(order.intent for order in earlier), intent) for leg in wish.legs)
+    for instrument, side, units in (*under_way, *((leg.instrument, leg.side, float(leg.quantity)) for leg in wished)):
+        if side is Side.BUY:
+            most[instrument] = most.get(instrument, 0.0) + units
+        else:
+            least[instrument] = least.get(instrument, 0.0) - units
     touched = {leg.instrument for leg in intent.legs}
-    for instrument in {*ledger.positions, *ledger.instruments_under_way(), *buys, *sells}:
-        position = ledger.position(instrument)
-        most = position + ledger.reserved(instrument, Side.BUY) + buys.get(instrument, _ZERO)
-        least = position - ledger.reserved(instrument, Side.SELL) - sells.get(instrument, _ZERO)
-        units = max(abs(most), abs(least))
-        value = float(units) * columns.mark_usd(instrument) if units else 0.0
+    for instrument in {*most, *least}:
+        units = max(abs(most.get(instrument, 0.0)), abs(least.get(instrument, 0.0)))
+        if not units:
+            continue
+        mark = marks[instrument] if instrument in marks else columns.mark_usd(instrument)
+        value = units * mark
         gross += value
         if instrument in touched and not value <= float(limits.max_position_usd):
             yield Reason.POSITION, f"{columns.universe[instrument].name}: up to {value:.2f} USD after the trade"
     if not gross <= float(limits.max_gross_usd):
         unknown = "" if isfinite(gross) else ": a position has no price now"
         yield Reason.POSITION, f"up to {gross:.2f} USD in all after the trade{unknown}"
-    net = net_usd(view)
     if not isfinite(net) or (memory.day < 0 and ledger.positions):
         yield Reason.DAILY_LOSS, "today's result is not known: a position has no price, or the day no beginning yet"
     loss = memory.day_start_net - net
@@ -201,8 +207,10 @@ def net_usd(view: View) -> float:
 
 def _within_collar(intent: Intent, view: View, limits: Limits) -> Intent:
     """The intent with no leg's limit beyond the collar, so that what is sent cannot trade where it may not."""
-    fair = view.columns.fair(view.columns.underlyings.index(intent.underlying), view.now) if intent.underlying else None
-    if fair is None or limits.collar_bps == inf:
+    if limits.collar_bps == inf or not intent.underlying:
+        return intent
+    fair = view.columns.fair(view.columns.underlyings.index(intent.underlying), view.now)
+    if fair is None:
         return intent
     legs = []
     for leg in intent.legs:
