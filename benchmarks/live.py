@@ -24,11 +24,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from bot.clock import chance, sleep, wall_ns
+from bot.clock import chance, monotonic_s, sleep, wall_ns
 from bot.inbox import Inbox
 from connectors.cex.ccxt_feed import CcxtFeed
 from connectors.events import Flag, Kind, Row, Rows
 from connectors.instruments import Instrument, Role, UnitModel, Universe
+from connectors.ports import FeedSetup
 
 BYBIT = Instrument(
     venue="bybit", symbol="TSLAX/USDT", role=Role.TOKEN, token="TSLAx", underlying="TSLA", quote="USDT", multiplier=1.0
@@ -169,8 +170,11 @@ async def _measure(
     url = (await server.stdout.readline()).decode().strip()
     instruments = (universe[number],)
     feed = CcxtFeed(
-        venue="bybit", exchange="bybit", instruments=instruments, clock=wall_ns, rng=chance(1), sleep=sleep, url=url
-    )
+        FeedSetup(
+            venue="bybit", instruments=instruments, clock=wall_ns, monotonic=monotonic_s, rng=chance(1), sleep=sleep,
+            url=url,
+        )
+    )  # fmt: skip
     feeding = asyncio.create_task(feed.run(inbox, {BYBIT.name: number}))
     handed, decided = np.zeros(frames + 1, np.int64), np.zeros(frames + 1, np.int64)
     rows_out = blocks = superseded = 0

@@ -7,7 +7,7 @@ default: fees, limits and sizes must be written. Only technical values have defa
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +19,10 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Limit = Annotated[float, Field(gt=0)]
 """A limit that `inf` switches off."""
 SessionName = Literal["pre", "regular", "post", "overnight", "weekend", "holiday"]
+
+
+NO_FEED: Final = ("simulated", "tape", "none")
+"""What `feed` may say of a venue that nothing outside speaks for."""
 
 
 class Table(BaseModel):
@@ -50,7 +54,8 @@ class VenueTable(Table):
     """[venues.NAME]: what trading at a venue costs and how it answers on paper."""
 
     kind: Literal["cex", "dex", "broker", "issuer", "oracle"]
-    feed: Literal["ccxt", "yahoo", "simulated", "tape", "none"] = "none"
+    feed: str = "none"
+    """A name of bot/wiring.py FEEDS, or one of NO_FEED."""
     exchange: str = ""
     """For feed = "ccxt": the exchange's id there."""
     taker_fee_bps: Bps | None = None
@@ -67,6 +72,13 @@ class VenueTable(Table):
     """Another address of the venue, e.g. a local stand-in; empty is the venue's own."""
     key_file: str = ""
     """Path of a file with the venue's key; never the key itself."""
+    depth_every_s: Limit = 1.0
+    """At most one row with the book's levels per instrument in so many seconds; `inf` never."""
+    depth_levels: Annotated[int, Field(ge=1, le=50)] = 10
+    compare_s: Limit = 60.0
+    """How often the stream's book is compared with the venue's own snapshot; `inf` never."""
+    options: dict[str, str | bool | float] = {}
+    """What only this kind of feed understands."""
 
 
 class InstrumentTable(Table):

@@ -7,11 +7,12 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final, get_args
 
-from bot.config import Config, SessionName
+from bot.config import NO_FEED, Config, SessionName
 from bot.config_hints import plain
 from bot.config_shape import Fault
 from bot.terminal import nearest
 from bot.toml_lines import Path
+from bot.wiring import FEEDS
 from connectors.instruments import Token, UnitModel
 
 Data = Mapping[str, Any]
@@ -146,7 +147,14 @@ def _venues(data: Data, told: Told) -> Iterator[Fault]:
     """What a venue needs to be listened to and traded at."""
     for name, table in data.get("venues", {}).items():
         path: Path = ("venues", name)
-        if table.get("feed") == "ccxt" and not table.get("exchange"):
+        feed = table.get("feed", "none")
+        if feed not in FEEDS and feed not in NO_FEED and (*path, "feed") not in told:
+            known = (*FEEDS, *NO_FEED)
+            meant = nearest(feed, known)
+            hint = f"did you mean {meant}? " if meant else ""
+            said = f"{plain(feed)} is not known"
+            yield Fault((*path, "feed"), said, f"{hint}write one of {', '.join(map(plain, known))}, or leave it out")
+        if feed == "ccxt" and not table.get("exchange"):
             yield Fault((*path, "exchange"), 'missing for feed "ccxt"', 'write exchange = "kraken" (its id in ccxt)')
         if "taker_fee_bps" in table and "latency_ms" not in table:
             said = "missing: a venue with a fee is traded on paper, and then its delay counts"

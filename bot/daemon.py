@@ -20,6 +20,7 @@ from bot.lock import StateLock
 from bot.recorder import Recorder
 from bot.server import Server
 from connectors.errors import Action, ConnectorError, PeglineError
+from connectors.events import Why
 from connectors.instruments import Universe
 from connectors.ports import Executor, Feed
 from connectors.tape import TapeWriter
@@ -107,7 +108,7 @@ class Daemon:
 
     def feed_states(self) -> list[FeedState]:
         """Every venue's stream as it stands: up, messages taken, messages refused at the door by reason."""
-        down = self.desk.tally.down
+        told = self.desk.tally.venues
         states = []
         for venue in dict.fromkeys(instrument.venue for instrument in self.universe):
             heard = sum(n for n, i in zip(self.inbox.heard, self.universe, strict=True) if i.venue == venue)
@@ -116,7 +117,9 @@ class Daemon:
                 FeedState(
                     venue=venue,
                     feed=table.feed if table else "none",
-                    up=heard > 0 and venue not in down and venue not in self._gave_up,
+                    up=heard > 0
+                    and told.get(venue, ("up", ""))[0] in ("up", "degraded")
+                    and venue not in self._gave_up,
                     messages=heard,
                     rejected={why: n for (where, why), n in self.inbox.rejected.items() if where == venue},
                 )
@@ -182,6 +185,8 @@ class Daemon:
 
     async def _feed(self, feed: Feed, numbers: dict[str, int]) -> PeglineError | None:
         """One feed until it ends. Its own end stops only its venue; an error that says so stops all."""
+        if not self.doors.world_ends:
+            self.inbox.against([numbers[i.name] for i in feed.instruments], Why.NOT_HEARD)
         try:
             await feed.run(self.inbox, numbers)
         except PeglineError as error:

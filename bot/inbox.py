@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Final
 
 import numpy as np
 
-from connectors.events import NAN, NS, ROW, Flag, Kind, Rows
+from connectors.events import NAN, NS, ROW, Flag, Kind, Rows, Why
 from connectors.instruments import Universe
+from connectors.ports import Level
+from connectors.standing import Standing, State
 
 FUTURE_NS: Final = 5 * NS
 """A venue's clock may be ahead of ours by this much."""
@@ -82,6 +84,14 @@ class Inbox:
         """TICK rows made in silence."""
         self.taps: list[Callable[[Rows], None]] = []
         """Called with every block that is handed out, before the engine sees it (the recorder stands here)."""
+        self.keep_frame: Callable[[str, str | bytes], None] | None = None
+        """Called with every raw message and its venue, where somebody keeps them."""
+        self.standing = Standing()
+        """What speaks against each instrument's stream."""
+        self.offsets: dict[str, tuple[float, float]] = {}
+        """By venue: how far its clock is ahead of ours, and the error of that, in seconds."""
+        self.levels: dict[int, tuple[Sequence[Level], Sequence[Level]]] = {}
+        """Bids and asks of the DEPTH rows of this block and the one before it, by their `extra`."""
         self._clock = clock
         self._timer_s = timer_s
         self._capacity = capacity
@@ -93,6 +103,9 @@ class Inbox:
         self._last = 0
         self._awake = asyncio.Event()
         self._closed = False
+        self._ahead_ns: list[int] = [0] * self._count
+        self._depths = 0
+        self._depths_before = 0
 
     def __len__(self) -> int:
         """How many rows wait to be handed out."""
@@ -125,7 +138,7 @@ class Inbox:
             ):
                 bid, ask, extra = _real(bid), _real(ask), _real(extra)
                 bid_size, ask_size = _real(bid_size), _real(ask_size)
-            if ts_venue and not now - _AGES[kind] <= ts_venue <= now + FUTURE_NS:
+            if ts_venue and not now - _AGES[kind] <= ts_venue - self._ahead_ns[instrument] <= now + FUTURE_NS:
                 self._refuse(instrument, "future" if ts_venue > now else "ancient", ts_venue)
                 return
             if rule == _BOOK:
@@ -165,6 +178,55 @@ class Inbox:
         self.heard[instrument] += 1
         self._awake.set()
 
+    def depth(self, instrument: int, bids: Sequence[Level], asks: Sequence[Level], *, ts_venue: int = 0) -> None:
+        """Takes the top levels of a book as one DEPTH row; its `extra` is the key of `levels`."""
+        if not (bids and asks):
+            self._refuse(instrument, "empty_side", (len(bids), len(asks)))
+            return
+        if not (_in_order(bids, -1.0) and _in_order(asks, 1.0)):
+            self._refuse(instrument, "levels_out_of_order", (bids[:2], asks[:2]))
+            return
+        before = self.taken
+        (bid, bid_size), (ask, ask_size) = bids[0], asks[0]
+        self.put(
+            Kind.DEPTH,
+            instrument,
+            ts_venue=ts_venue,
+            bid=bid,
+            ask=ask,
+            bid_size=bid_size,
+            ask_size=ask_size,
+            extra=float(self._depths),
+        )
+        if self.taken > before:
+            self.levels[self._depths] = (bids, asks)
+            self._depths += 1
+
+    def against(self, instruments: Iterable[int], why: Why) -> None:
+        """Something speaks against these instruments' streams."""
+        for number, state in self.standing.against(instruments, why):
+            self._stand(number, state)
+
+    def cleared(self, instruments: Iterable[int], why: Why) -> None:
+        """That reason no longer stands."""
+        for number, state in self.standing.cleared(instruments, why):
+            self._stand(number, state)
+
+    def clock(self, venue: str, offset_s: float, error_s: float) -> None:
+        """A venue's clock is known: the age of what it says is judged by its own time."""
+        if not (-_INF < offset_s < _INF and 0.0 <= error_s < _INF):
+            self.reject(venue, "not_finite", f"clock offset {offset_s}")
+            return
+        self.offsets[venue] = (offset_s, error_s)
+        for number, name in enumerate(self._venues):
+            if name == venue:
+                self._ahead_ns[number] = round(offset_s * NS)
+
+    def frame(self, venue: str, data: str | bytes) -> None:
+        """Hands a raw message to whoever keeps them."""
+        if self.keep_frame is not None:
+            self.keep_frame(venue, data)
+
     def reject(self, venue: str, reason: str, detail: str = "") -> None:
         """Counts a message that never became a row, and remembers the last one of its kind."""
         self.rejected[venue, reason] += 1
@@ -174,6 +236,11 @@ class Inbox:
         """What has arrived since the last look as one block, or None; never waits."""
         if not self._rows:
             return None
+        if self._depths > self._depths_before or self.levels:
+            # The engine has looked at the block before this one by now; what it did not keep is gone.
+            for old in [key for key in self.levels if key < self._depths_before]:
+                del self.levels[old]
+            self._depths_before = self._depths
         records = np.array(self._rows, dtype=ROW)
         self._rows = []
         self._unread = [-1] * self._count
@@ -212,6 +279,9 @@ class Inbox:
                     self.ticks += 1
                     self.put(Kind.TICK, 0)
 
+    def _stand(self, number: int, state: State) -> None:
+        self.put(Kind.HEALTH, number, bid=float(state[0]), ask=float(state[1]))
+
     def _full(self) -> bool:
         """Lets overtaken rows go; True where the inbox is still full."""
         if self._overtaken:
@@ -233,6 +303,11 @@ class Inbox:
         except ValueError:  # an integer of more digits than Python will print
             words = "an integer too long to print"
         self.reject(self._venues[instrument] if known else "", reason, words)
+
+
+def _in_order(levels: Sequence[Level], sign: float) -> bool:
+    """Whether prices run away from the best one; `sign` is -1 for bids, 1 for asks."""
+    return all(sign * levels[at][0] < sign * levels[at + 1][0] for at in range(len(levels) - 1))
 
 
 def _implausible(bid: float, ask: float) -> str:

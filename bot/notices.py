@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import isfinite
 
-from connectors.events import NS, Kind, Rows
+from connectors.events import NS, Health, Kind, Rows, Why
 from connectors.instruments import UnitModel
 from strategies.base import Note
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
 
 Push = Callable[[int, int], None]
+_STATES, _REASONS = frozenset(Health), frozenset(Why)
+_FEED_NOTES = {
+    Health.UP: "feed_up",
+    Health.DEGRADED: "feed_degraded",
+    Health.CLOSED: "feed_closed",
+    Health.DOWN: "feed_down",
+}
 
 
 class Notices:
@@ -22,7 +29,8 @@ class Notices:
         self.columns = columns
         self.maintenance_ns = maintenance_ns
         self.changed_eligibility = False
-        self._down: set[int] = set()
+        self._standing: dict[int, Health] = {}
+        """Instruments whose stream is not UP."""
         self._maintained: dict[int, int] = {}
         self._pending: list[tuple[int, float, bool, int]] = []
         self._announced: dict[int, tuple[float, int]] = {}
@@ -30,15 +38,15 @@ class Notices:
         self._known = [False] * len(columns.underlyings)
 
     def barred(self, number: int) -> bool:
-        """Whether an instrument may not be traded: its stream is down, or its multiplier is about to change."""
-        return number in self._down or number in self._maintained
+        """Whether an instrument may not be traded: its stream is not up, or its multiplier is about to change."""
+        return number in self._standing or number in self._maintained
 
     def of_row(self, rows: Rows, at: int, push: Push) -> list[Note]:
         """Notes of the row that the scan stopped on. `push(due, payload)` schedules a multiplier."""
         self.changed_eligibility = False
         kind, number = int(rows.kind[at]), int(rows.instrument[at])
         if kind == Kind.HEALTH:
-            return self._health(number, float(rows.bid[at]) > 0)
+            return self._health(number, float(rows.bid[at]), float(rows.ask[at]))
         if kind == Kind.MULTIPLIER:
             return self.announced(number, float(rows.bid[at]), float(rows.ask[at]), int(rows.ts_recv[at]), push)
         if kind in (Kind.SESSION, Kind.FILL, Kind.CONVERSION):
@@ -101,17 +109,34 @@ class Notices:
         kinds = ("reference_back", "reference_refused") if reference else ("accepted_again", "refused_row")
         return [Note(kind=kinds[code != K.OK], instrument=number, underlying=instrument.underlying, detail=detail)]
 
-    def _health(self, number: int, up: bool) -> list[Note]:
-        """An instrument's stream went down or came back; while it is down it is not traded. Told once a venue."""
-        universe = self.columns.universe
-        venue = universe[number].venue
-        before = any(universe[at].venue == venue for at in self._down)
-        (self._down.discard if up else self._down.add)(number)
-        after = any(universe[at].venue == venue for at in self._down)
+    def _health(self, number: int, code: float, reason: float) -> list[Note]:
+        """An instrument's stream stands differently; while it is not up it is not traded. A venue is told of, not each
+        of its instruments: down or closed when all are, degraded when some are not up."""
+        venue = self.columns.universe[number].venue
+        state = Health(int(code)) if code in _STATES else Health.DOWN
+        before = self._of_venue(venue)
+        if state is Health.UP:
+            self._standing.pop(number, None)
+        else:
+            self._standing[number] = state
+        after = self._of_venue(venue)
         self.changed_eligibility = True
-        if before == after:
+        if before is after:
             return []
-        return [Note(kind="feed_down" if after else "feed_up", instrument=number, detail={"venue": venue})]
+        detail: dict[str, float | str] = {"venue": venue, "state": after.name.lower()}
+        if reason in _REASONS and reason:
+            detail["why"] = Why(int(reason)).name.lower()
+        return [Note(kind=_FEED_NOTES[after], instrument=number, detail=detail)]
+
+    def _of_venue(self, venue: str) -> Health:
+        """How a venue stands as a whole."""
+        members = [at for at, instrument in enumerate(self.columns.universe) if instrument.venue == venue]
+        states = {self._standing.get(at, Health.UP) for at in members}
+        if states <= {Health.DOWN}:
+            return Health.DOWN
+        if states <= {Health.DOWN, Health.CLOSED}:
+            return Health.CLOSED
+        return Health.UP if states == {Health.UP} else Health.DEGRADED
 
     def announced(self, number: int, value: float, activates_s: float, now: int, push: Push) -> list[Note]:
         """A new multiplier was announced: schedule it for every instrument of that token whose unit it changes."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bot.clock import chance, monotonic_s, sleep, wall_ns
 from connectors.events import Rows
 from connectors.instruments import Role, Universe
-from connectors.ports import Feed
+from connectors.ports import Feed, FeedSetup
 from strategies.market.session import SessionTable
 
 if TYPE_CHECKING:
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 
 
 BPS = Decimal(10_000)
+
+FEEDS: Final[Mapping[str, str]] = {
+    "ccxt": "connectors.cex.ccxt_feed",
+    "yahoo": "connectors.equity.yahoo",
+}
+"""What `[venues.NAME] feed` may name, and the module whose `feed(setup)` makes it. A new one is one line."""
 
 
 def fetch_history(
@@ -47,30 +54,25 @@ def live_feeds(config: Config, universe: Universe) -> tuple[Feed, ...]:
     feeds: list[Feed] = []
     for at, (name, venue) in enumerate(config.venues.items()):
         instruments = tuple(i for i in universe if i.venue == name)
-        if not instruments:
+        if not instruments or venue.feed not in FEEDS:
             continue
-        # Each feed draws its jitter from a stream of its own, so that one feed's failures do not move another's.
-        rng = chance(config.run.seed + 7919 * (at + 1))
-        if venue.feed == "ccxt":
-            from connectors.cex.ccxt_feed import CcxtFeed
-
-            feeds.append(
-                CcxtFeed(
-                    venue=name,
-                    exchange=venue.exchange or name,
-                    instruments=instruments,
-                    clock=wall_ns,
-                    rng=rng,
-                    sleep=sleep,
-                    url=venue.url,
-                )
-            )
-        elif venue.feed == "yahoo":
-            from connectors.equity.yahoo import YahooFeed
-
-            feeds.append(
-                YahooFeed(venue=name, instruments=instruments, clock=wall_ns, rng=rng, sleep=sleep, url=venue.url)
-            )
+        setup = FeedSetup(
+            venue=name,
+            exchange=venue.exchange or name,
+            instruments=instruments,
+            clock=wall_ns,
+            monotonic=monotonic_s,
+            sleep=sleep,
+            # Each feed draws its jitter from a stream of its own, so that one feed's failures do not move another's.
+            rng=chance(config.run.seed + 7919 * (at + 1)),
+            url=venue.url,
+            depth_every_s=venue.depth_every_s,
+            depth_levels=venue.depth_levels,
+            compare_s=venue.compare_s,
+            options=venue.options,
+        )
+        made: Feed = importlib.import_module(FEEDS[venue.feed]).feed(setup)
+        feeds.append(made)
     return tuple(feeds)
 
 

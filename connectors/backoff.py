@@ -1,14 +1,14 @@
-"""How long to wait before the next try, and the door through which a connector waits."""
+"""How long to wait before the next try."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import numpy as np
 
-Sleep = Callable[[float], Awaitable[None]]
-"""The door through which a connector waits; seconds."""
+from connectors.ports import Sleep
+
+__all__ = ["STEADY_S", "Backoff", "Sleep"]
 
 STEADY_S: Final = 60.0
 """A life that lasted this long was a good one: after it the back-off begins anew. A venue that talks once and closes

@@ -6,19 +6,21 @@ unit; sizes are in units; times are integer nanoseconds, UTC):
 kind        bid                ask                  bid_size    ask_size      extra
 QUOTE       best bid           best ask             size at bid size at ask   -
 TRADE       price              price                -           size          +1 buyer, -1 seller took, else NaN
-DEPTH       best bid           best ask             size        size          index of the exact levels in a side table
+DEPTH       best bid           best ask             size        size          index of the levels in side table `depth`
 POOL        bid after fee      ask after fee        size        size          index of the exact pool state
 REFERENCE   share bid          share ask            size        size          -
 FX          coin bid in USD    coin ask in USD      size        size          -
 SESSION     session code       -                    -           -             -            (a venue's own market status)
 MULTIPLIER  shares per unit    activation, unix s   -           -             index of the exact record
-FUNDING     rate per period    period in seconds    -           -             -
+FUNDING     rate per period    period in seconds    open interest mark price  next payment, unix s (units, quote)
 REWARD      USD per day        end, unix s          -           -             -
 SUPPLY      tokens             backing shares       -           -             -
 FILL        price              fee in quote         -           quantity      index of the exact fill
 CONVERSION  state code         -                    -           quantity      index of the exact record
-HEALTH      state code         -                    -           -             -            (1 up, 0 down)
+HEALTH      code of Health     code of Why          -           -             -
 TICK        -                  -                    -           -             -            (time passes)
+ACTION      shares per old     ex-date, unix s      cash, USD   -             index of the exact record (a split, a
+                                                                               dividend of the share)
 
 A series that has one price and no book is a QUOTE, REFERENCE or FX row with bid = ask and the flag ONE_PRICE.
 """
@@ -62,6 +64,72 @@ class Kind(IntEnum):
     CONVERSION = 12
     HEALTH = 13
     TICK = 14
+    ACTION = 15
+
+
+class Health(IntEnum):
+    """How an instrument's stream stands; the numbers stand on disk, so they are only ever added to."""
+
+    DOWN = 0
+    """Nothing is heard."""
+    UP = 1
+    DEGRADED = 2
+    """It is heard, but something speaks against trading on it: shown, never a leg."""
+    CLOSED = 3
+    """The venue says that it does not trade now: halted, in maintenance, between sessions."""
+
+
+class Why(IntEnum):
+    """What speaks against an instrument's stream; the numbers stand on disk, so they are only ever added to."""
+
+    NOTHING = 0
+    NOT_HEARD = 1
+    """No first message of this life yet, or the book is not built again yet."""
+    DISCONNECTED = 2
+    SILENT = 3
+    """Connected, but nothing comes in the time in which something must."""
+    ENTITLEMENT = 4
+    """401 or 403: this account may not have it (any more)."""
+    NOT_LISTED = 5
+    MAINTENANCE = 6
+    HALTED = 7
+    """The venue's trading status of this instrument."""
+    CLOCK = 8
+    """The clocks of venue and machine are too far apart, or ours has jumped."""
+    LAGS = 9
+    """What arrives is old by the venue's own time."""
+    DISAGREES = 10
+    """The stream's book and the venue's own snapshot of it differ."""
+    RATE_LIMITED = 11
+    BASIS = 12
+    """Whether the price is per unit or per share is not known."""
+    IMPLAUSIBLE = 13
+    """The price cannot be that of the token: probably another asset under its name."""
+    LOOP_LAG = 14
+    """This process was held up; what was read meanwhile is old."""
+    DELAYED = 15
+    """A share source that follows the others with a delay."""
+
+
+STANDING: Final[dict[Why, Health]] = {
+    Why.NOTHING: Health.UP,
+    Why.NOT_HEARD: Health.DOWN,
+    Why.DISCONNECTED: Health.DOWN,
+    Why.SILENT: Health.DOWN,
+    Why.ENTITLEMENT: Health.DOWN,
+    Why.NOT_LISTED: Health.DOWN,
+    Why.MAINTENANCE: Health.CLOSED,
+    Why.HALTED: Health.CLOSED,
+    Why.CLOCK: Health.DEGRADED,
+    Why.LAGS: Health.DEGRADED,
+    Why.DISAGREES: Health.DEGRADED,
+    Why.RATE_LIMITED: Health.DEGRADED,
+    Why.BASIS: Health.DEGRADED,
+    Why.IMPLAUSIBLE: Health.DEGRADED,
+    Why.LOOP_LAG: Health.DEGRADED,
+    Why.DELAYED: Health.DEGRADED,
+}
+"""The state that each reason makes; of several reasons the worst counts: DOWN, then CLOSED, then DEGRADED."""
 
 
 class Flag(IntFlag):

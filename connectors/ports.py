@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from connectors.events import NAN, Kind
+import msgspec
+import numpy as np
+
+from connectors.events import NAN, Kind, Why
 from connectors.instruments import Instrument
 from connectors.orders import Approved, Report
+
+Level = tuple[float, float]
+"""(price, size) of one level of a book: quote currency per unit, units."""
+
+Sleep = Callable[[float], Awaitable[None]]
+"""The door through which a connector waits; seconds."""
 
 
 class Sink(Protocol):
@@ -27,8 +38,55 @@ class Sink(Protocol):
     ) -> None:
         """Takes one row. Never waits; a row that is not plausible is counted by reason and goes no further."""
 
+    def depth(self, instrument: int, bids: Sequence[Level], asks: Sequence[Level], *, ts_venue: int = 0) -> None:
+        """Takes the top levels of a book, best first on both sides, as one DEPTH row; judged like a quote."""
+
+    def against(self, instruments: Iterable[int], why: Why) -> None:
+        """Something speaks against these instruments' streams; what that changes of their state becomes HEALTH rows.
+
+        Saying it twice says nothing new. Several reasons may stand at once; STANDING says what each makes of a stream.
+        """
+
+    def cleared(self, instruments: Iterable[int], why: Why) -> None:
+        """That reason no longer stands; an instrument without any is UP."""
+
+    def clock(self, venue: str, offset_s: float, error_s: float) -> None:
+        """A venue's clock is `offset_s` ahead of ours, known to within `error_s` (half the round trip)."""
+
     def reject(self, venue: str, reason: str, detail: str = "") -> None:
         """Counts a message that never became a row."""
+
+    def frame(self, venue: str, data: str | bytes) -> None:
+        """Takes one raw message as it came, for whoever keeps raw frames; costs nothing when nobody does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSetup:
+    """What every feed is given; a feed's module makes one of it with `feed(setup)`."""
+
+    venue: str
+    instruments: tuple[Instrument, ...]
+    clock: Callable[[], int]
+    """Now, ns UTC; it may jump."""
+    monotonic: Callable[[], float]
+    """Seconds, for durations; never runs backwards."""
+    sleep: Sleep
+    rng: np.random.Generator
+    """Jitters the back-off."""
+    exchange: str = ""
+    """The venue's name at the library that speaks to it, where it is not `venue`."""
+    url: str = ""
+    """`http://host:port` that replaces all addresses of the venue; empty is the venue's own."""
+    key: Callable[[], Mapping[str, str]] = dict
+    """The venue's credentials, read when they are needed and never kept in a text; empty where there are none."""
+    first_message_s: float = 15.0
+    depth_every_s: float = float("inf")
+    """At most one DEPTH row per instrument in so many seconds."""
+    depth_levels: int = 10
+    compare_s: float = 60.0
+    """How often a stream's book is compared with the venue's own snapshot; `inf` never."""
+    options: Mapping[str, str | float | bool] = field(default_factory=dict)
+    """What only this kind of feed understands."""
 
 
 class Feed(Protocol):
@@ -45,8 +103,33 @@ class Feed(Protocol):
     async def run(self, sink: Sink, numbers: dict[str, int]) -> None:
         """Streams into `sink`; `numbers` gives each instrument's number by `venue:symbol`.
 
-        Raises ConnectorError only with Action.STOP_VENUE or STOP_ALL; everything else it retries.
+        Whoever starts it says NOT_HEARD against its instruments; the feed clears that with each one's first row, and
+        says it again when a life ends. Raises ConnectorError only with Action.STOP_VENUE or STOP_ALL; everything else
+        it retries.
         """
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a probe of a venue found: what was looked at, whether it is well, and what to do if not."""
+
+    what: str
+    """clock, latency, entitlement, symbol, status, fees, basis, rate_budget, ..."""
+    subject: str = ""
+    """Instrument or endpoint that it is about; empty for the venue."""
+    ok: bool | None
+    """None: could not be told."""
+    detail: str = ""
+    hint: str = ""
+    value: float | None = None
+    """The number behind `detail`, where there is one; its unit is in `unit`."""
+    unit: str = ""
+
+
+class Probed(Protocol):
+    """A feed that can be asked how its venue is, without streaming; `venues test` and `doctor` ask."""
+
+    async def probe(self) -> tuple[Finding, ...]:
+        """Asks the venue once about everything that it can say. Errors of the world become findings."""
 
 
 class Books(Protocol):

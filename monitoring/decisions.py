@@ -87,8 +87,8 @@ class Tally:
         """State of each instrument of which a state was ever told."""
         self.peg_history: deque[tuple[int, int, str]] = deque(maxlen=KEPT)
         """(ts, instrument, state), in order."""
-        self.down: set[str] = set()
-        """Venues whose feed is down."""
+        self.venues: dict[str, tuple[str, str]] = {}
+        """How each venue stands that was ever told of: up, degraded, closed or down, and why."""
         self.open: dict[str, Trade] = {}
         self.trades = 0
         """Trades of which every leg is final and at least one traded."""
@@ -128,10 +128,9 @@ class Tally:
             self.peg_history.append((ts, note.instrument, state))
         elif note.kind == "multiplier":
             self.worth[note.instrument] = float(note.detail["new"])
-        elif note.kind == "feed_down":
-            self.down.add(self._venue(note))
-        elif note.kind == "feed_up":
-            self.down.discard(self._venue(note))
+        elif note.kind in ("feed_down", "feed_closed", "feed_degraded", "feed_up"):
+            venue = self._venue(note)
+            self.venues[venue] = (note.kind.removeprefix("feed_"), str(note.detail.get("why", "")))
 
     def _report(self, report: Report, ts: int) -> None:
         trade = self.open.get(report.intent_id)

@@ -96,6 +96,8 @@ class Narrator:
             "peg_state": self._peg_state,
             "feed_down": self._feed_down,
             "feed_up": self._feed_up,
+            "feed_degraded": self._feed_degraded,
+            "feed_closed": self._feed_closed,
             "multiplier_scheduled": self._multiplier_scheduled,
             "multiplier": self._multiplier,
             "reference_refused": self._reference_refused,
@@ -149,6 +151,19 @@ class Narrator:
             return "", "plain"
         self._silent_since[venue] = ts
         return f"feed dropped: {venue} is silent, its quotes are not traded", "bad"
+
+    def _feed_degraded(self, note: Note, ts: int) -> tuple[str, Tone]:
+        venue, why = self._venue(note), str(note.detail.get("why", ""))
+        if venue in self._silent_since:
+            return self._feed_up(note, ts)
+        if why in ("", "not_heard", "disconnected"):
+            return "", "plain"  # the first stream of a venue that goes or comes: what follows says the rest
+        where = self._where(note)
+        return f"feed doubtful: {where} is not traded ({why.replace('_', ' ')})", "bad"
+
+    def _feed_closed(self, note: Note, ts: int) -> tuple[str, Tone]:
+        why = str(note.detail.get("why", "")).replace("_", " ")
+        return f"venue closed: {self._venue(note)} does not trade{f' ({why})' if why else ''}", "plain"
 
     def _feed_up(self, note: Note, ts: int) -> tuple[str, Tone]:
         venue = self._venue(note)

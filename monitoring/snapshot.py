@@ -169,7 +169,8 @@ def _share(columns: Columns, group: int, name: str) -> ShareLine:
 
 def _token(columns: Columns, at: int, instrument: Instrument, share: ShareLine, tally: Tally) -> TokenLine:
     units, mid = shares_per_unit(columns, at), number(columns.mark_usd(at))
-    why = "feed down" if instrument.venue in tally.down else unbelieved(columns, at)
+    state = tally.venues.get(instrument.venue, ("up", ""))[0]
+    why = f"feed {state}" if state in ("down", "closed") else unbelieved(columns, at)
     if not why and mid is None:
         why = "its coin has no price"
     live = not why

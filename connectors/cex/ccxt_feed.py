@@ -8,15 +8,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import numpy as np
-
-from connectors.backoff import STEADY_S, Backoff, Sleep
+from connectors.backoff import STEADY_S, Backoff
 from connectors.cex.quirks import NONE, QUIRKS, Lane, Quirk
 from connectors.cex.tap import Tap
 from connectors.errors import Action, ConnectorError, EntitlementLost, RateLimited, SymbolUnknown, VenueUnreachable
 from connectors.events import Kind
 from connectors.instruments import Instrument, Role
-from connectors.ports import Sink
+from connectors.ports import Feed, FeedSetup, Sink
 
 KINDS: Final[Mapping[Role, Kind]] = {
     Role.TOKEN: Kind.QUOTE,
@@ -30,33 +28,23 @@ MARKETS_S: Final = 30.0
 """Time for the list of markets; the longest takes a few seconds."""
 
 
+def feed(setup: FeedSetup) -> Feed:
+    """A feed of the exchange that `setup` names."""
+    return CcxtFeed(setup)
+
+
 class CcxtFeed:
     """A Feed over one exchange: one ccxt instance for each class of instruments, reconnected for ever."""
 
-    def __init__(
-        self,
-        *,
-        venue: str,
-        exchange: str,
-        instruments: tuple[Instrument, ...],
-        clock: Callable[[], int],
-        rng: np.random.Generator,
-        sleep: Sleep,
-        url: str = "",
-        first_message_s: float = 15.0,
-    ) -> None:
-        """`exchange` is the id in ccxt; `url`, as `http://host:port`, replaces all addresses of the venue."""
+    def __init__(self, setup: FeedSetup) -> None:
+        """`setup.exchange` is the id in ccxt."""
         self.taps: list[Tap] = []
         """One for each ccxt instance, once it runs; they hold the counts."""
-        self._venue = venue
-        self._exchange = exchange
-        self._instruments = instruments
-        self._clock = clock
-        self._rng = rng
-        self._sleep = sleep
-        self._url = url
-        self._first_message_s = first_message_s
-        self._quirk = QUIRKS.get(exchange, NONE)
+        self._venue, self._exchange = setup.venue, setup.exchange or setup.venue
+        self._instruments = setup.instruments
+        self._rng, self._sleep = setup.rng, setup.sleep
+        self._url, self._first_message_s = setup.url, setup.first_message_s
+        self._quirk = QUIRKS.get(self._exchange, NONE)
 
     @property
     def venue(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from connectors.cex.book import read_book, venue_time
 from connectors.cex.quirks import Quirk
-from connectors.events import Kind
+from connectors.events import Kind, Why
 from connectors.ports import Sink
 
 RESYNC_AFTER: Final = 3
@@ -74,8 +74,7 @@ class Tap:
 
     def silent(self) -> None:
         """Every instrument that was heard is down."""
-        for number in sorted(self.heard):
-            self._sink.put(Kind.HEALTH, number, bid=0.0)
+        self._sink.against(sorted(self.heard), Why.NOT_HEARD)
         self.heard.clear()
 
     def watch(self, exchange: Any) -> Any:
@@ -172,7 +171,7 @@ class Tap:
             return
         if number not in self.heard:
             self.heard.add(number)
-            self._sink.put(Kind.HEALTH, number, bid=1.0)
+            self._sink.cleared([number], Why.NOT_HEARD)
         bid, ask, bid_size, ask_size = best
         self._bad.pop(book["symbol"], None)
         self.emitted += 1
@@ -185,7 +184,7 @@ class Tap:
         if reason == "empty_side":
             if number in self.heard:
                 self.heard.discard(number)
-                self._sink.put(Kind.HEALTH, number, bid=0.0)
+                self._sink.against([number], Why.NOT_HEARD)
             return
         self._bad[symbol] = self._bad.get(symbol, 0) + 1
         if self._bad[symbol] >= RESYNC_AFTER and not self._quirk.self_healing:

@@ -10,19 +10,16 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-import numpy as np
-
-from connectors.backoff import Sleep
 from connectors.equity.pricing import Pricing, decode
 from connectors.equity.yahoo_poll import last_bar
 from connectors.errors import BadMessage, ConnectorError
-from connectors.events import Flag, Kind
+from connectors.events import Flag, Kind, Why
 from connectors.instruments import Instrument, Role
 from connectors.poll import Poll
-from connectors.ports import Sink
+from connectors.ports import Feed, FeedSetup, Sink
 from connectors.socket import Line, Socket, reason
 
 STREAM: Final = "wss://streamer.finance.yahoo.com/?version=2"
@@ -35,27 +32,27 @@ REFUSED_S: Final = 600.0
 _KINDS: Final[Mapping[Role, Kind]] = {Role.SHARE: Kind.REFERENCE, Role.COIN: Kind.FX}
 
 
+POLL_S: Final = 30.0
+FIRST_MESSAGE_S: Final = 60.0
+"""Outside the hours Yahoo may have nothing to say for long."""
+
+
+def feed(setup: FeedSetup) -> Feed:
+    """A feed of Yahoo's prices."""
+    return YahooFeed(setup)
+
+
 class YahooFeed:
     """A Feed of REFERENCE rows (FX rows for a coin such as `USDT-USD`)."""
 
-    def __init__(
-        self,
-        *,
-        venue: str,
-        instruments: tuple[Instrument, ...],
-        clock: Callable[[], int],
-        rng: np.random.Generator,
-        sleep: Sleep,
-        url: str = "",
-        poll_s: float = 30.0,
-        first_message_s: float = 60.0,
-    ) -> None:
-        """`url`, as `http://host:port`, replaces stream and REST hosts; a silent symbol is polled every `poll_s`."""
-        self._venue = venue
-        self._instruments = instruments
-        self._url = url
-        self._poll_s = poll_s
-        self._sleep = sleep
+    def __init__(self, setup: FeedSetup) -> None:
+        """A silent symbol is polled every `poll_s` seconds of the options; the stream may be silent for a minute."""
+        options = setup.options
+        venue, instruments, url = setup.venue, setup.instruments, setup.url
+        self._venue, self._instruments, self._url, self._sleep = venue, instruments, url, setup.sleep
+        self._poll_s = float(options.get("poll_s", POLL_S))
+        first_message_s = float(options.get("first_message_s", FIRST_MESSAGE_S))
+        rng, clock, sleep = setup.rng, setup.clock, setup.sleep
         symbols = json.dumps({"subscribe": [i.symbol for i in instruments]})
         line = Line(
             venue=venue,
@@ -102,8 +99,7 @@ class YahooFeed:
     def _ended(self, error: ConnectorError) -> None:
         """A life of the stream is over: what it spoke about is down until somebody speaks again."""
         self._sink.reject(self._venue, reason(error), str(error))
-        for number in sorted(self._up):
-            self._sink.put(Kind.HEALTH, number, bid=0.0)
+        self._sink.against(sorted(self._up), Why.NOT_HEARD)
         self._up.clear()
 
     def _hear(self, text: str | bytes) -> None:
@@ -136,7 +132,7 @@ class YahooFeed:
         number, kind = self._numbers[pricing.id]
         if number not in self._up:
             self._up.add(number)
-            self._sink.put(Kind.HEALTH, number, bid=1.0)
+            self._sink.cleared([number], Why.NOT_HEARD)
         if _present(pricing.bid) and _present(pricing.ask):
             self._sink.put(kind, number, ts_venue=ts, bid=pricing.bid, ask=pricing.ask)
         else:

@@ -22,7 +22,7 @@ from bot.recorder import Recorder  # noqa: E402
 from bot.restore import restore  # noqa: E402
 from bot.sessions import load_sessions  # noqa: E402
 from connectors.errors import ConnectorError, DataError, EntitlementLost  # noqa: E402
-from connectors.events import NS, Kind, Row, Rows  # noqa: E402
+from connectors.events import NS, Kind, Row, Rows, Why  # noqa: E402
 from connectors.instruments import Instrument, Role, UnitModel, Universe  # noqa: E402
 from connectors.orders import Fill, Intent, Leg, Outcome, Report, Side  # noqa: E402
 from connectors.ports import Feed, Sink  # noqa: E402
@@ -151,6 +151,7 @@ class Speaker:
 
     async def run(self, sink: Sink, numbers: dict[str, int]) -> None:
         sink.put(Kind.QUOTE, numbers[f"{self.venue}:T"], bid=1.0, ask=2.0)
+        sink.cleared([numbers[f"{self.venue}:T"]], Why.NOT_HEARD)
         self.spoke.set()
         if self.end is not None:
             raise self.end

@@ -8,17 +8,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-import numpy as np
 import pytest
 
 from connectors.cex.book import read_book, venue_time
 from connectors.cex.ccxt_feed import CcxtFeed, build, redirected
 from connectors.cex.quirks import PLAIN, QUIRKS
 from connectors.errors import SymbolUnknown
-from connectors.events import NAN, Kind
+from connectors.events import NAN, Health, Kind
 from connectors.instruments import Instrument, Role
 from tests.servers.bybit import BybitServer
-from tests.servers.heard import Heard, no_wait
+from tests.servers.heard import Heard, no_wait, setup_for
 from tests.servers.kraken import KrakenServer
 from tests.servers.venue import PATIENCE_S, VenueServer
 
@@ -46,17 +45,7 @@ async def feeding(
     sleep: Callable[[float], Awaitable[None]] = no_wait,
 ) -> AsyncIterator[CcxtFeed]:
     """The production feed, running against a local venue."""
-    venue = instruments[0].venue
-    feed = CcxtFeed(
-        venue=venue,
-        exchange=venue,
-        instruments=instruments,
-        clock=time.time_ns,
-        rng=np.random.default_rng(1),
-        sleep=sleep,
-        url=server.url,
-        first_message_s=first_message_s,
-    )
+    feed = CcxtFeed(setup_for(server, *instruments, first_message_s=first_message_s, sleep=sleep))
     task = asyncio.create_task(feed.run(heard, NUMBERS))
     try:
         yield feed
@@ -153,7 +142,7 @@ async def test_a_dropped_connection_is_down_then_up_with_a_fresh_snapshot(pro: A
             await heard.until(lambda: bool(heard.quotes(0)) and bool(heard.quotes(1)))
             server.drop()
             await server.book("TSLAx/USD", bids=[("400.10", "0"), ("399.00", "1")])
-            await heard.until(lambda: heard.health(0) == heard.health(1) == [1.0, 0.0, 1.0])
+            await heard.until(lambda: heard.health(0) == heard.health(1) == [Health.UP, Health.DOWN, Health.UP])
             await heard.until(lambda: heard.quotes(0)[-1].bid == 399.0)
     assert 2 == heard.rejected["kraken", "disconnected"]
 
@@ -211,7 +200,7 @@ async def test_a_broken_delta_book_is_begun_anew(pro: Any) -> None:
             await heard.until(lambda: bool(heard.quotes(0)))
             bad = {"symbol": "TSLAx/USD", "bids": [{"price": {}, "qty": 1.0}], "asks": []}
             await server.push("TSLAx/USD", {"channel": "book", "type": "update", "data": [bad]})
-            await heard.until(lambda: heard.health(0) == [1.0, 0.0, 1.0])
+            await heard.until(lambda: heard.health(0) == [Health.UP, Health.DOWN, Health.UP])
     assert 1 == heard.rejected["kraken", "book_broken"] == heard.rejected["kraken", "wrong_type"]
 
 
@@ -238,7 +227,7 @@ async def test_a_frame_of_a_hundred_megabytes_is_refused(pro: Any) -> None:
         async with feeding(server, heard, BYBIT):
             await heard.until(lambda: bool(heard.quotes(2)))
             await server.flood(100_000_000)
-            await heard.until(lambda: heard.health(2) == [1.0, 0.0, 1.0])
+            await heard.until(lambda: heard.health(2) == [Health.UP, Health.DOWN, Health.UP])
     assert 1 == heard.rejected["bybit", "frame_too_large"]
 
 
@@ -258,15 +247,7 @@ async def test_a_feed_without_any_known_symbol_stops_this_venue(pro: Any) -> Non
     """Where nothing is listed the feed ends with SymbolUnknown instead of asking for ever."""
     nothing = Instrument(venue="kraken", symbol="NOPE/USD", role=Role.COIN)
     async with KrakenServer() as server:
-        feed = CcxtFeed(
-            venue="kraken",
-            exchange="kraken",
-            instruments=(nothing,),
-            clock=time.time_ns,
-            rng=np.random.default_rng(1),
-            sleep=no_wait,
-            url=server.url,
-        )
+        feed = CcxtFeed(setup_for(server, nothing))
         with pytest.raises(SymbolUnknown):
             await feed.run(Heard(), {nothing.name: 0})
 

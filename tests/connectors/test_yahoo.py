@@ -15,9 +15,9 @@ from connectors.equity.pricing import Pricing, decode
 from connectors.equity.yahoo import FIRST_POLL_S, YahooFeed
 from connectors.equity.yahoo_poll import last_bar
 from connectors.errors import BadMessage, RateLimited, VenueUnreachable
-from connectors.events import Flag, Kind
+from connectors.events import Flag, Health, Kind
 from connectors.instruments import Instrument, Role
-from tests.servers.heard import Heard, no_wait
+from tests.servers.heard import Heard, no_wait, setup_for
 from tests.servers.venue import PATIENCE_S
 from tests.servers.yahoo import YahooServer
 
@@ -58,14 +58,7 @@ async def listening(
     server: YahooServer, heard: Heard, sleep: Callable[[float], Awaitable[None]] | None = None
 ) -> AsyncIterator[YahooFeed]:
     """The feed running against a local Yahoo."""
-    feed = YahooFeed(
-        venue="yahoo",
-        instruments=(TSLA, NVDA),
-        clock=time.time_ns,
-        rng=np.random.default_rng(1),
-        sleep=sleep or Doors().sleep,
-        url=server.url,
-    )
+    feed = YahooFeed(setup_for(server, TSLA, NVDA, sleep=sleep or Doors().sleep))
     task = asyncio.create_task(feed.run(heard, NUMBERS))
     try:
         yield feed
@@ -112,7 +105,7 @@ async def test_a_lost_stream_comes_back_with_its_subscriptions(polite: bool) -> 
         await server.until(lambda: server.connections == 2 and bool(server.subscribed))
         await server.price("TSLA", 434.0)
         await heard.until(lambda: len(heard.quotes(0)) == 2)
-    assert [1.0, 0.0, 1.0] == heard.health(0)[:3]
+    assert [Health.UP, Health.DOWN, Health.UP] == heard.health(0)[:3]
     assert 1 == heard.rejected["yahoo", "disconnected"]
 
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
 
-from connectors.events import NAN, Flag, Kind, Row
-from tests.servers.venue import PATIENCE_S
+import numpy as np
+
+from connectors.events import NAN, Flag, Health, Kind, Row, Why
+from connectors.instruments import Instrument
+from connectors.ports import FeedSetup, Level
+from connectors.standing import Standing
+from tests.servers.venue import PATIENCE_S, VenueServer
 
 
 class Heard:
@@ -17,6 +24,10 @@ class Heard:
         self.rows: list[Row] = []
         self.rejected: Counter[tuple[str, str]] = Counter()
         self.details: dict[tuple[str, str], str] = {}
+        self.standing = Standing()
+        self.offsets: dict[str, tuple[float, float]] = {}
+        self.levels: list[tuple[Sequence[Level], Sequence[Level]]] = []
+        self.frames: list[tuple[str, str | bytes]] = []
         self._changed = asyncio.Event()
 
     def put(
@@ -48,6 +59,34 @@ class Heard:
         self.rows.append(row)
         self._changed.set()
 
+    def depth(self, instrument: int, bids: Sequence[Level], asks: Sequence[Level], *, ts_venue: int = 0) -> None:
+        """Remembers the levels; the row's `extra` is their place."""
+        self.levels.append((bids, asks))
+        (bid, bid_size), (ask, ask_size) = bids[0], asks[0]
+        self.put(
+            Kind.DEPTH, instrument, ts_venue=ts_venue, bid=bid, ask=ask, bid_size=bid_size, ask_size=ask_size,
+            extra=float(len(self.levels) - 1),
+        )  # fmt: skip
+
+    def against(self, instruments: Iterable[int], why: Why) -> None:
+        """Remembers a change of state as a HEALTH row."""
+        for number, (state, worst) in self.standing.against(instruments, why):
+            self.put(Kind.HEALTH, number, bid=float(state), ask=float(worst))
+
+    def cleared(self, instruments: Iterable[int], why: Why) -> None:
+        """Remembers a change of state as a HEALTH row."""
+        for number, (state, worst) in self.standing.cleared(instruments, why):
+            self.put(Kind.HEALTH, number, bid=float(state), ask=float(worst))
+
+    def clock(self, venue: str, offset_s: float, error_s: float) -> None:
+        """Remembers the newest offset of a venue."""
+        self.offsets[venue] = (offset_s, error_s)
+        self._changed.set()
+
+    def frame(self, venue: str, data: str | bytes) -> None:
+        """Remembers a raw message."""
+        self.frames.append((venue, data))
+
     def reject(self, venue: str, reason: str, detail: str = "") -> None:
         """Remembers one rejected message."""
         self.rejected[venue, reason] += 1
@@ -58,9 +97,13 @@ class Heard:
         """Rows of an instrument that carry a price."""
         return [row for row in self.rows if row.instrument == instrument and row.kind is not Kind.HEALTH]
 
-    def health(self, instrument: int) -> list[float]:
-        """Ups (1) and downs (0) of an instrument."""
-        return [row.bid for row in self.rows if row.instrument == instrument and row.kind is Kind.HEALTH]
+    def health(self, instrument: int) -> list[Health]:
+        """The states of an instrument, in order."""
+        return [Health(int(row.bid)) for row in self.rows if row.instrument == instrument and row.kind is Kind.HEALTH]
+
+    def why(self, instrument: int) -> list[Why]:
+        """The worst reason behind each of these states."""
+        return [Why(int(row.ask)) for row in self.rows if row.instrument == instrument and row.kind is Kind.HEALTH]
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Waits for something to be heard. Raises TimeoutError when it is not."""
@@ -73,3 +116,23 @@ class Heard:
 async def no_wait(_: float) -> None:
     """A door to wait through that is always open: back-off without time, one turn of the loop."""
     await asyncio.sleep(0)
+
+
+def setup_for(
+    server: VenueServer,
+    *instruments: Instrument,
+    sleep: Callable[[float], Awaitable[None]] = no_wait,
+    **more: Any,
+) -> FeedSetup:
+    """What a feed of a local venue is given; back-off costs no time where `sleep` is not said."""
+    venue = instruments[0].venue
+    return FeedSetup(
+        venue=venue,
+        instruments=instruments,
+        clock=time.time_ns,
+        monotonic=time.monotonic,
+        sleep=sleep,
+        rng=np.random.default_rng(1),
+        url=server.url,
+        **more,
+    )
