@@ -126,13 +126,5 @@ def setup_for(
 ) -> FeedSetup:
     """What a feed of a local venue is given; back-off costs no time where `sleep` is not said."""
     venue = instruments[0].venue
-    return FeedSetup(
-        venue=venue,
-        instruments=instruments,
-        clock=time.time_ns,
-        monotonic=time.monotonic,
-        sleep=sleep,
-        rng=np.random.default_rng(1),
-        url=server.url,
-        **more,
-    )
+    given: dict[str, Any] = {"clock": time.time_ns, "monotonic": time.monotonic, "url": server.url, **more}
+    return FeedSetup(venue=venue, instruments=instruments, sleep=sleep, rng=np.random.default_rng(1), **given)

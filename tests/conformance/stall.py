@@ -1,0 +1,105 @@
+"""A stall: a venue's local server, the feed that listens to it, and what a test may do to any of them alike.
+
+A file `stall_NAME.py` beside this one holds STALLS, a tuple of them; the suite finds it by its name.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import pkgutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from bot.wiring import FEEDS
+from connectors.events import Kind, Row
+from connectors.instruments import Instrument
+from connectors.ports import Feed
+from tests.servers.heard import Heard, no_wait, setup_for
+
+
+class Top(NamedTuple):
+    """The best prices of a book and their sizes, as text, so that a server may say them exactly."""
+
+    bid: str
+    ask: str
+    bid_size: str = "3"
+    ask_size: str = "2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stall:
+    """One connector and its venue."""
+
+    name: str
+    feed: str
+    """Its name in FEEDS."""
+    server: Callable[[], Any]
+    instruments: tuple[Instrument, ...]
+    """The first is a book in which a test may say anything."""
+    show: Callable[[Any, Instrument, Top], Awaitable[None]]
+    """From now on the venue's book of an instrument has this top; who follows it is told."""
+    follows: Callable[[Any, int], Awaitable[None]]
+    """Waits until the n-th connection, or a later one, follows every instrument."""
+    kind: Kind = Kind.QUOTE
+    sizes: bool = True
+    """Whether the venue tells sizes."""
+    exchange: str = ""
+    options: Mapping[str, str | float | bool] = field(default_factory=dict)
+    key: Mapping[str, str] = field(default_factory=dict)
+    unlisted: str = "NOPE/USD"
+    """A symbol that the venue does not have."""
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Each instrument's number."""
+        return {i.name: at for at, i in enumerate(self.instruments)}
+
+    def told(self, row: Row) -> Top:
+        """What a row says, in the form of what was shown."""
+        sizes = (_text(row.bid_size), _text(row.ask_size)) if self.sizes else ("3", "2")
+        return Top(_text(row.bid), _text(row.ask), *sizes)
+
+    @asynccontextmanager
+    async def listening(
+        self,
+        server: Any,
+        heard: Heard,
+        *,
+        url: str = "",
+        extra: tuple[Instrument, ...] = (),
+        sleep: Callable[[float], Awaitable[None]] = no_wait,
+        **setup: Any,
+    ) -> AsyncIterator[Feed]:
+        """The production feed, running against the server, or against `url` in front of it."""
+        instruments = self.instruments + extra
+        numbers = {i.name: at for at, i in enumerate(instruments)}
+        given = {
+            "exchange": self.exchange,
+            "options": self.options,
+            "key": lambda: dict(self.key),
+            "compare_s": float("inf"),
+            **setup,
+        }
+        made = setup_for(server, *instruments, sleep=sleep, **({"url": url} if url else {}), **given)
+        feed: Feed = importlib.import_module(FEEDS[self.feed]).feed(made)
+        running = asyncio.create_task(feed.run(heard, numbers))
+        try:
+            yield feed
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+def _text(number: float) -> str:
+    """A number as a server was given it: the shortest text."""
+    return f"{number:.10g}"
+
+
+def stalls() -> tuple[Stall, ...]:
+    """Every stall there is, in order of their files' names."""
+    package = importlib.import_module("tests.conformance")
+    names = sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name.startswith("stall_"))
+    return tuple(s for name in names for s in importlib.import_module(f"tests.conformance.{name}").STALLS)

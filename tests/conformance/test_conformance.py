@@ -1,0 +1,209 @@
+"""What every connector must do, whatever its venue; each case has a number that reports can name."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from connectors.events import Health, Row
+from tests.conformance.stall import Stall, Top, stalls
+from tests.servers.heard import Heard
+
+STALLS = stalls()
+FIRST, SECOND, THIRD = Top("400.1", "400.3"), Top("400.2", "400.3", "5", "2"), Top("399", "399.5", "1", "7")
+OTHER = Top("0.9998", "0.9999", "5000", "7000")
+
+
+@pytest.fixture(params=STALLS, ids=lambda s: s.name)
+def stall(request: pytest.FixtureRequest) -> Stall:
+    """Each connector in turn."""
+    return request.param  # type: ignore[no-any-return]
+
+
+@contextmanager
+def timed(stall: Stall, case: str) -> Iterator[None]:
+    """Prints how long something took; nothing is asserted about it."""
+    begun = time.monotonic()
+    yield
+    print(f"{case} {stall.name}: {time.monotonic() - begun:.3f} s")
+
+
+def prices(heard: Heard, stall: Stall, number: int = 0) -> list[Row]:
+    """Rows of one instrument with its best bid and ask."""
+    return [row for row in heard.quotes(number) if row.kind is stall.kind or number]
+
+
+async def begun(stall: Stall, server: Any, heard: Heard, connection: int = 1) -> None:
+    """Every instrument is followed and has been heard."""
+    await stall.follows(server, connection)
+    await heard.until(lambda: all(heard.quotes(at) for at in range(len(stall.instruments))))
+
+
+async def opened(stall: Stall, server: Any) -> None:
+    """Every instrument of the venue has a book."""
+    for at, instrument in enumerate(stall.instruments):
+        await stall.show(server, instrument, OTHER if at else FIRST)
+
+
+async def test_c01_what_the_venue_shows_is_what_is_heard(stall: Stall) -> None:
+    """
+    C01. The first row is the venue's book, each change is heard, and nothing is heard that was not shown.
+    """
+    heard = Heard()
+    async with stall.server() as server:
+        await opened(stall, server)
+        async with stall.listening(server, heard):
+            await begun(stall, server, heard)
+            for top in (SECOND, THIRD):
+                await stall.show(server, stall.instruments[0], top)
+                await heard.until(lambda t=top: stall.told(prices(heard, stall)[-1]) == t)  # type: ignore[misc]
+            assert stall.told(prices(heard, stall, 1)[-1]) == OTHER
+    assert [FIRST, SECOND, THIRD] == list(dict.fromkeys(stall.told(row) for row in prices(heard, stall)))
+
+
+async def test_c02_an_instrument_is_up_from_its_first_row_on(stall: Stall) -> None:
+    """
+    C02. Nobody says UP before the first price, and then it is said once.
+    """
+    heard = Heard()
+    async with stall.server() as server:
+        await opened(stall, server)
+        async with stall.listening(server, heard):
+            await begun(stall, server, heard)
+    up = [row.instrument for row in heard.rows if row.bid == Health.UP and not row.bid_size == row.bid_size]
+    assert sorted(range(len(stall.instruments))) == sorted(set(up))
+
+
+async def test_c03_after_a_reset_the_book_is_built_anew_before_use(stall: Stall) -> None:
+    """
+    C03. A reset connection is down; it comes back by itself, subscribed, with the book of that moment.
+    """
+    heard = Heard()
+    async with stall.server() as server:
+        await opened(stall, server)
+        async with stall.listening(server, heard):
+            await begun(stall, server, heard)
+            with timed(stall, "C03 detected"):
+                server.drop()
+                await heard.until(lambda: Health.DOWN in heard.health(0))
+            await stall.show(server, stall.instruments[0], THIRD)
+            with timed(stall, "C03 recovered"):
+                await heard.until(lambda: stall.told(prices(heard, stall)[-1]) == THIRD)
+            await heard.until(lambda: heard.health(0)[-1] is Health.UP)
+            down = next(at for at, row in enumerate(heard.rows) if row.instrument == 0 and row.bid == Health.DOWN)
+            after = [stall.told(row) for row in prices(heard, stall) if row.ts_recv > down]
+    assert [THIRD] == list(dict.fromkeys(after)) or [FIRST, THIRD] == list(dict.fromkeys(after))
+
+
+async def test_c04_rubbish_is_counted_and_the_feed_goes_on(stall: Stall) -> None:
+    """
+    C04. What is no message at all is counted, becomes no row, and the next book is heard.
+    """
+    heard = Heard()
+    async with stall.server() as server:
+        await opened(stall, server)
+        async with stall.listening(server, heard):
+            await begun(stall, server, heard)
+            for rubbish in ("{", '{"x":', "[1,2,3]", "null", "7", '"text"', "\x00\xff", "[" * 5000 + "]" * 5000):
+                before = heard.rejected.total()
+                await server.send(rubbish)
+                await heard.until(lambda n=before: heard.rejected.total() > n)  # type: ignore[misc]
+                await stall.follows(server, 1)
+            await stall.show(server, stall.instruments[0], SECOND)
+            await heard.until(lambda: stall.told(prices(heard, stall)[-1]) == SECOND)
+    assert {FIRST, SECOND} == {stall.told(row) for row in prices(heard, stall)}
+
+
+async def test_c05_a_frame_of_a_hundred_megabytes_is_refused(stall: Stall) -> None:
+    """
+    C05. The frame is counted and not held; the feed is back on a new connection.
+    """
+    heard = Heard()
+    async with stall.server() as server:
+        await opened(stall, server)
+        async with stall.listening(server, heard):
+            await begun(stall, server, heard)
+            await server.flood(100_000_000)
+            await heard.until(lambda: Health.DOWN in heard.health(0) and heard.health(0)[-1] is Health.UP)
+    assert 1 <= heard.rejected[stall.instruments[0].venue, "frame_too_large"]
+
+
+async def test_c06_a_crossed_book_becomes_no_row(stall: Stall) -> None:
+    """
+    C06. Bid above ask is counted as crossed; the next sane book is heard.
+    """
+    heard = Heard()
+    async with stall.server() as server:
+        await opened(stall, server)
+        async with stall.listening(server, heard):
+            await begun(stall, server, heard)
+            await stall.show(server, stall.instruments[0], Top("401", "400.5"))
+            venue = stall.instruments[0].venue
+            await heard.until(lambda: heard.rejected[venue, "crossed"] > 0)
+            await stall.show(server, stall.instruments[0], THIRD)
+            await heard.until(lambda: stall.told(prices(heard, stall)[-1]) == THIRD)
+    assert all(row.bid < row.ask for row in prices(heard, stall))
+
+
+async def test_c07_an_unlisted_symbol_is_said_and_the_others_go_on(stall: Stall) -> None:
+    """
+    C07. A symbol that the venue does not have is named; its neighbours are streamed.
+    """
+    heard = Heard()
+    wrong = msgspec.structs.replace(stall.instruments[0], symbol=stall.unlisted)
+    async with stall.server() as server:
+        await opened(stall, server)
+        async with stall.listening(server, heard, extra=(wrong,)):
+            await begun(stall, server, heard)
+            await heard.until(lambda: any(stall.unlisted in words for words in heard.details.values()))
+    assert [] == heard.quotes(len(stall.instruments))
+
+
+async def test_c08_silence_after_the_connect_is_a_fault(stall: Stall) -> None:
+    """
+    C08. Connected but never answered: the first message has a time-out, and a new connection is made.
+    """
+    heard = Heard()
+    async with stall.server() as server:
+        server.mute = True
+        async with stall.listening(server, heard, first_message_s=0.05):
+            await heard.until(lambda: heard.rejected.total() >= 2)
+            await server.until(lambda: server.connections >= 2)
+    assert [] == heard.quotes(0)
+
+
+async def test_c09_a_maintenance_page_is_survived(stall: Stall) -> None:
+    """
+    C09. 503 with HTML on every call is counted and tried again until the venue is back.
+    """
+    heard = Heard()
+    async with stall.server() as server:
+        server.refuse = (503, {})
+        await opened(stall, server)
+        async with stall.listening(server, heard):
+            await heard.until(lambda: heard.rejected.total() >= 2)
+            server.refuse = None
+            await begun(stall, server, heard)
+    assert FIRST == stall.told(prices(heard, stall)[0])
+
+
+async def test_c10_told_to_stop_it_stops_and_closes_its_connections(stall: Stall) -> None:
+    """
+    C10. A cancelled feed leaves no task and no open connection behind.
+    """
+    heard = Heard()
+    before = asyncio.all_tasks()
+    async with stall.server() as server:
+        standing = asyncio.all_tasks() - before
+        await opened(stall, server)
+        async with stall.listening(server, heard):
+            await begun(stall, server, heard)
+        await server.until(lambda: not server.sockets)
+        left = {task for task in asyncio.all_tasks() - before - standing if "Server" not in repr(task)}
+        assert not {task for task in left if "connectors" in repr(task)}
