@@ -76,8 +76,9 @@ async def test_c02_an_instrument_is_up_from_its_first_row_on(stall: Stall) -> No
         await opened(stall, server)
         async with stall.listening(server, heard):
             await begun(stall, server, heard)
+            rows = list(heard.rows)
     for number in range(len(stall.instruments)):
-        said = [row.kind for row in heard.rows if row.instrument == number]
+        said = [row.kind for row in rows if row.instrument == number]
         assert 1 == said.count(Kind.HEALTH)
         assert Kind.HEALTH in said[:2]
 
