@@ -1,12 +1,21 @@
-"""What all local venues share: an address on loopback, a list of what was asked, and a hand on every connection."""
+"""What all local venues share: an address on loopback, a list of what was asked, and a hand on every connection.
+
+How a venue misbehaves is the same for all: `refusals` (maintenance, limit and ban, a lost right: refusals.py), `drop`,
+`close`, `mute`, `flood`; what happens to messages on their way is the work of proxy.py.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket as sockets
+import struct
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Self
 
 from aiohttp import WSMsgType, web
+
+from tests.servers.refusals import Refusal, Request
 
 PATIENCE_S = 20.0
 
@@ -26,6 +35,8 @@ class VenueServer:
         """Websocket messages as they came."""
         self.refuse: tuple[int, dict[str, str]] | None = None
         """Status and headers that every REST call and handshake gets instead of an answer."""
+        self.refusals: list[Refusal] = []
+        """The first that answers a REST call or handshake, answers it."""
         self.pongs = 0
         """Pongs that clients sent."""
         self.mute = False
@@ -61,9 +72,14 @@ class VenueServer:
 
     @web.middleware
     async def _gate(self, request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
-        if request.headers.get("Upgrade", "").lower() != "websocket":
+        websocket = request.headers.get("Upgrade", "").lower() == "websocket"
+        if not websocket:
             self.asked.append((request.path, dict(request.query)))
             await self._tell()
+        seen = Request(request.method, request.path, websocket, asyncio.get_running_loop().time())
+        for refusal in list(self.refusals):
+            if (said := refusal(seen)) is not None:
+                return web.Response(status=said.status, headers=said.headers, text=said.body)
         if self.refuse is not None:
             status, headers = self.refuse
             return web.Response(status=status, headers=headers, text="<html>maintenance</html>")
@@ -128,6 +144,9 @@ class VenueServer:
         for socket in list(self.sockets):
             request = socket._req
             if request is not None and request.transport is not None:
+                with suppress(OSError, AttributeError):  # so that RST is sent, not FIN
+                    raw = request.transport.get_extra_info("socket")
+                    raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_LINGER, struct.pack("ii", 1, 0))
                 request.transport.abort()
 
     async def close(self, code: int = 1000) -> None:
