@@ -106,7 +106,7 @@ class YahooFeed:
         """One message of the stream: a row, or a counted reason."""
         try:
             message = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):  # brackets without end are no JSON either
             self._sink.reject(self._venue, "not_json", str(text[:80]))
             return
         if not isinstance(message, dict) or not isinstance(message.get("message", ""), str):

@@ -46,6 +46,9 @@ class Stall:
     kind: Kind = Kind.QUOTE
     sizes: bool = True
     """Whether the venue tells sizes."""
+    snapshots: bool = True
+    """Whether a venue tells its book to who comes anew; else only what changes from then on."""
+    venue_kind: str = "cex"
     exchange: str = ""
     options: Mapping[str, str | float | bool] = field(default_factory=dict)
     key: Mapping[str, str] = field(default_factory=dict)
@@ -53,14 +56,27 @@ class Stall:
     """A symbol that the venue does not have."""
 
     @property
+    def venue(self) -> str:
+        """The venue's name."""
+        return self.instruments[0].venue
+
+    @property
     def numbers(self) -> dict[str, int]:
         """Each instrument's number."""
         return {i.name: at for at, i in enumerate(self.instruments)}
 
+    def expects(self, top: Top) -> Top:
+        """What a listener should make of a top: without sizes where the venue tells none."""
+        return top if self.sizes else Top(top.bid, top.ask)
+
     def told(self, row: Row) -> Top:
         """What a row says, in the form of what was shown."""
-        sizes = (_text(row.bid_size), _text(row.ask_size)) if self.sizes else ("3", "2")
-        return Top(_text(row.bid), _text(row.ask), *sizes)
+        return self.says(row.bid, row.ask, row.bid_size, row.ask_size)
+
+    def says(self, bid: float, ask: float, bid_size: float, ask_size: float) -> Top:
+        """Numbers in the form of what was shown; sizes that the venue does not tell are the usual ones."""
+        sizes = (_text(bid_size), _text(ask_size)) if self.sizes else ("3", "2")
+        return Top(_text(bid), _text(ask), *sizes)
 
     @asynccontextmanager
     async def listening(
