@@ -8,7 +8,7 @@ venue" leaves it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,6 +38,10 @@ class Line:
     max_bytes: int = MAX_FRAME_BYTES
 
 
+Hear = Callable[[str | bytes], Sequence[str] | None]
+"""Takes one message; gives the texts to answer it with."""
+
+
 class Socket:
     """The lives of one line, and what they have counted."""
 
@@ -52,10 +56,19 @@ class Socket:
         """Whether the present life has heard a message."""
         self._backoff = Backoff(rng)
         self._sleep = sleep
+        self._patience: asyncio.Timeout | None = None
+        self._ending: ConnectorError | None = None
 
-    async def live(
-        self, hear: Callable[[str | bytes], None], ended: Callable[[ConnectorError], None], up: Callable[[], None]
-    ) -> None:
+    def end(self, error: ConnectorError) -> None:
+        """Ends the present life with this error, whether or not anything more is heard; where there is none, nothing.
+
+        For those who learn outside of `hear` that this life is no good.
+        """
+        if self._patience is not None:
+            self._ending = error
+            self._patience.reschedule(asyncio.get_running_loop().time())
+
+    async def live(self, hear: Hear, ended: Callable[[ConnectorError], None], up: Callable[[], None]) -> None:
         """Life after life, until cancelled: `hear` gets each message, `up` the first of a life, `ended` why it ended.
 
         `hear` may raise BadMessage to end the life (a state that cannot be trusted needs a new snapshot). Raises only
@@ -75,11 +88,10 @@ class Socket:
                         raise
                 await self._sleep(self._backoff.next_s())
 
-    async def _life(
-        self, session: aiohttp.ClientSession, hear: Callable[[str | bytes], None], up: Callable[[], None]
-    ) -> None:
+    async def _life(self, session: aiohttp.ClientSession, hear: Hear, up: Callable[[], None]) -> None:
         """From connect to the end, which is always a ConnectorError."""
         line = self.line
+        self._ending = None
         try:
             async with (
                 asyncio.timeout(line.first_message_s) as patience,
@@ -90,6 +102,7 @@ class Socket:
                     await ws.send_str(text)
                 repeating = asyncio.create_task(self._repeat(ws))
                 try:
+                    self._patience = patience
                     while True:
                         message = await ws.receive()
                         if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
@@ -99,10 +112,14 @@ class Socket:
                             self.up = True
                             patience.reschedule(None)
                             up()
-                        hear(message.data)
+                        for text in hear(message.data) or ():
+                            await ws.send_str(text)
                 finally:
+                    self._patience = None
                     repeating.cancel()
         except TimeoutError as error:
+            if self._ending is not None:
+                raise self._ending from error
             raise VenueUnreachable("no message in time", where=line.venue, hint="silence is not a quote") from error
         except aiohttp.WSServerHandshakeError as error:
             if error.status in (401, 403):

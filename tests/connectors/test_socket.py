@@ -46,11 +46,12 @@ class Lives:
         self.ups = 0
         self._heard = Heard()
 
-    def hear(self, text: str | bytes) -> None:
+    def hear(self, text: str | bytes) -> tuple[str, ...]:
         self.messages.append(text)
         self._heard.reject("", "told")
         if text == "poison":
             raise BadMessage("a state that cannot be trusted")
+        return ("answer", "and another") if text == "question" else ()
 
     def ended(self, error: ConnectorError) -> None:
         self.ends.append(error)
@@ -150,6 +151,28 @@ async def test_a_reader_may_end_a_life() -> None:
         await server.send("poison")
         await lives.until_messages(3)
     assert "bad_message" == reason(lives.ends[0])
+
+
+async def test_a_reader_may_answer() -> None:
+    """The texts that the reader gives back are sent in their order."""
+    lives = Lives()
+    async with Echo() as server, living(server, lives):
+        await server.until(lambda: bool(server.heard))
+        await server.send("question")
+        await lives.until_messages(4)
+        assert ["hello", "answer", "and another"] == server.heard
+
+
+async def test_a_life_can_be_ended_from_outside_even_in_silence() -> None:
+    """`end` takes effect without another message, with the error that it was given; before any life it does nothing."""
+    lives = Lives()
+    async with Echo() as server:
+        Socket(Line(venue="echo", url=server.url), rng=np.random.default_rng(1), sleep=no_wait).end(BadMessage("no"))
+        async with living(server, lives) as (socket, _):
+            await lives.until_messages(1)
+            socket.end(BadMessage("told so by another"))
+            await lives.until_messages(2)
+    assert ["told so by another"] == [error.what for error in lives.ends[:1]]
 
 
 async def test_a_refused_handshake_stops_only_where_the_right_is_missing() -> None:
