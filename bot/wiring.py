@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 BPS = Decimal(10_000)
 
 FEEDS: Final[Mapping[str, str]] = {
+    "bybit": "connectors.cex.bybit",
     "ccxt": "connectors.cex.ccxt_feed",
+    "kraken": "connectors.cex.kraken",
     "yahoo": "connectors.equity.yahoo",
 }
 """What `[venues.NAME] feed` may name, and the module whose `feed(setup)` makes it. A new one is one line."""

@@ -36,4 +36,16 @@ STALLS = (
         show=show,
         follows=follows,
     ),
+    *(
+        Stall(
+            name=f"bybit native, level {depth}",
+            feed="bybit",
+            server=BybitServer,
+            instruments=(TSLA, NVDA),
+            show=show,
+            follows=follows,
+            options={"depth": depth},
+        )
+        for depth in (1, 50)
+    ),
 )

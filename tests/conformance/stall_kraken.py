@@ -41,4 +41,12 @@ STALLS = (
         show=show,
         follows=follows,
     ),
+    Stall(
+        name="kraken native",
+        feed="kraken",
+        server=KrakenServer,
+        instruments=(TSLA, USDT),
+        show=show,
+        follows=follows,
+    ),
 )
