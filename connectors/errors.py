@@ -6,9 +6,12 @@ PeglineError
 │   └── ImportFailed     a file given to `tape import` or its map is not usable
 ├── RegistryError        the token registry or a universe contradicts itself      STOP_ALL
 └── ConnectorError       the world outside did not do what it should
-    ├── VenueUnreachable no connection, a time-out, a maintenance page            RETRY
+    ├── VenueUnreachable no connection, a time-out                                RETRY
+    │   ├── Silent       connected, but nothing comes in the time in which it must
+    │   └── Maintenance  the venue says that it is not there now (503, a page)
     ├── RateLimited      429, with the seconds to wait where the venue says so    RETRY
     ├── BadMessage       a message that cannot be read as what it should be       RETRY
+    │   └── FrameTooLarge  a frame longer than allowed; it was not read
     ├── EntitlementLost  401 or 403: this account may not have this               STOP_VENUE
     └── SymbolUnknown    the venue does not know the symbol                       STOP_VENUE
 """
@@ -64,14 +67,30 @@ class ConnectorError(PeglineError):
     """The world outside did not do what it should."""
 
     action = Action.RETRY
+    word = "disconnected"
+    """Under which it is counted."""
 
 
 class VenueUnreachable(ConnectorError):
-    """No connection, a time-out or a maintenance page."""
+    """No connection, or a time-out."""
+
+
+class Silent(VenueUnreachable):
+    """Connected, but nothing comes in the time in which something must."""
+
+    word = "silent"
+
+
+class Maintenance(VenueUnreachable):
+    """The venue says that it is not there now: 503, or a page for people where data was asked for."""
+
+    word = "maintenance"
 
 
 class RateLimited(ConnectorError):
     """The venue asks us to slow down; `retry_after_s` is what it named, or None."""
+
+    word = "rate_limited"
 
     def __init__(self, what: str, *, where: str = "", hint: str = "", retry_after_s: float | None = None) -> None:
         """As PeglineError, with the seconds that the venue asked us to wait."""
@@ -82,14 +101,24 @@ class RateLimited(ConnectorError):
 class BadMessage(ConnectorError):
     """A message that cannot be read as what it should be."""
 
+    word = "bad_message"
+
+
+class FrameTooLarge(BadMessage):
+    """A frame was longer than the line allows; it was not read."""
+
+    word = "frame_too_large"
+
 
 class EntitlementLost(ConnectorError):
     """401 or 403: this account may not have this feed; only this feed stops."""
 
     action = Action.STOP_VENUE
+    word = "entitlement_lost"
 
 
 class SymbolUnknown(ConnectorError):
     """The venue does not know the symbol that we asked for."""
 
     action = Action.STOP_VENUE
+    word = "symbol_unknown"

@@ -12,6 +12,7 @@ import numpy as np
 from connectors.events import NAN, Kind, Why
 from connectors.instruments import Instrument
 from connectors.orders import Approved, Report
+from connectors.vitals import Vitals
 
 Level = tuple[float, float]
 """(price, size) of one level of a book: quote currency per unit, units."""
@@ -87,6 +88,8 @@ class FeedSetup:
     """How often a stream's book is compared with the venue's own snapshot; `inf` never."""
     options: Mapping[str, str | float | bool] = field(default_factory=dict)
     """What only this kind of feed understands."""
+    vitals: Vitals = field(default_factory=Vitals)
+    """Where the venue's sockets and polls count."""
 
 
 class Feed(Protocol):

@@ -12,7 +12,11 @@ from typing import Final
 from connectors.events import STANDING, Health, Why
 
 _WORST_FIRST: Final = (Health.DOWN, Health.CLOSED, Health.DEGRADED, Health.UP)
-_RANK: Final = {why: (_WORST_FIRST.index(STANDING[why]), why) for why in Why}
+_RANK: Final = {why: (_WORST_FIRST.index(STANDING[why]), -why) for why in Why}
+"""Of reasons that make the same state the later one in Why says more: NOT_HEARD says least."""
+
+EXPLAINED: Final = frozenset((Why.NOT_HEARD, Why.DISCONNECTED, Why.SILENT))
+"""What does not count while a venue says that it is in maintenance: it is closed, not lost."""
 
 State = tuple[Health, Why]
 """A state and the reason that makes it."""
@@ -47,7 +51,9 @@ class Standing:
         return tuple(sorted(self._reasons.get(number, ()), key=_RANK.__getitem__))
 
     def _changed(self, number: int) -> Iterator[tuple[int, State]]:
-        worst = min(self._reasons[number], key=_RANK.__getitem__, default=Why.NOTHING)
+        reasons = self._reasons[number]
+        counted = reasons - EXPLAINED if Why.MAINTENANCE in reasons else reasons
+        worst = min(counted, key=_RANK.__getitem__, default=Why.NOTHING)
         state = (STANDING[worst], worst)
         if self._state.get(number) != state:
             self._state[number] = state

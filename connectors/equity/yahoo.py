@@ -20,7 +20,7 @@ from connectors.events import Flag, Kind, Why
 from connectors.instruments import Instrument, Role
 from connectors.poll import Poll
 from connectors.ports import Feed, FeedSetup, Sink
-from connectors.socket import Line, Socket, reason
+from connectors.socket import Line, Socket
 
 STREAM: Final = "wss://streamer.finance.yahoo.com/?version=2"
 FIRST_POLL_S: Final = 5.0
@@ -60,9 +60,14 @@ class YahooFeed:
             hello=(symbols,),
             repeat=(symbols,),
             first_message_s=first_message_s,
+            refused_s=REFUSED_S,
         )
-        self.socket = Socket(line, rng=rng, sleep=sleep)
-        self.poll = Poll(venue, clock=clock, rng=rng, sleep=sleep, per_period=1, period_s=1.0, tries=2)
+        vitals = setup.vitals
+        self.socket = Socket(line, rng=rng, sleep=sleep, vitals=vitals)
+        self.poll = Poll(
+            venue, clock=clock, rng=rng, sleep=sleep, per_period=1, period_s=1.0, tries=2, vitals=vitals,
+            monotonic=setup.monotonic,
+        )  # fmt: skip
         self.polled = 0
         """Prices that came by polling."""
         self._sink: Sink
@@ -90,15 +95,11 @@ class YahooFeed:
             group.create_task(self._polls())
 
     async def _stream(self) -> None:
-        while True:
-            try:
-                await self.socket.live(self._hear, self._ended, lambda: None)
-            except ConnectorError:
-                await self._sleep(REFUSED_S)
+        await self.socket.live(self._hear, self._ended, lambda: None)
 
     def _ended(self, error: ConnectorError) -> None:
-        """A life of the stream is over: what it spoke about is down until somebody speaks again."""
-        self._sink.reject(self._venue, reason(error), str(error))
+        """A life of the stream is over: what it spoke about is down until somebody speaks again, be it a poll."""
+        self._sink.reject(self._venue, error.word, str(error))
         self._sink.against(sorted(self._up), Why.NOT_HEARD)
         self._up.clear()
 

@@ -1,0 +1,20 @@
+"""What the connections of one venue have counted, for whoever shows it: lives, calls, failures, the rate budget."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+
+class Vitals:
+    """One for each venue; its sockets and polls write, monitoring reads."""
+
+    def __init__(self) -> None:
+        """Nothing has happened."""
+        self.lives = 0
+        """Websocket connections that were made."""
+        self.calls: Counter[str] = Counter()
+        """REST calls that went out, by endpoint."""
+        self.failures: Counter[str] = Counter()
+        """REST calls that failed, by the word of their error."""
+        self.used_ratio: float | None = None
+        """Share of the rate budget that is used, by the venue's word where it gives one; None before the first call."""
