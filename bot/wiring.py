@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bot.clock import chance, monotonic_s, sleep, wall_ns
+from bot.clock import Clock, chance, monotonic_s, sleep, wall_ns
 from connectors.events import Rows
 from connectors.instruments import Role, Universe
 from connectors.ports import Feed, FeedSetup
@@ -51,7 +51,7 @@ def fetch_history(
     )
 
 
-def live_feeds(config: Config, universe: Universe) -> tuple[Feed, ...]:
+def live_feeds(config: Config, universe: Universe, *, clock: Clock = wall_ns) -> tuple[Feed, ...]:
     """The feeds of the world outside that a config names, each with its instruments; venues without any have none."""
     feeds: list[Feed] = []
     for at, (name, venue) in enumerate(config.venues.items()):
@@ -62,7 +62,7 @@ def live_feeds(config: Config, universe: Universe) -> tuple[Feed, ...]:
             venue=name,
             exchange=venue.exchange or name,
             instruments=instruments,
-            clock=wall_ns,
+            clock=clock,
             monotonic=monotonic_s,
             sleep=sleep,
             # Each feed draws its jitter from a stream of its own, so that one feed's failures do not move another's.
