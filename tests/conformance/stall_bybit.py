@@ -27,25 +27,15 @@ async def follows(server: BybitServer, connection: int) -> None:
         )
 
 
-STALLS = (
+STALLS = tuple(
     Stall(
-        name="bybit by ccxt",
-        feed="ccxt",
+        name=name,
+        feed=feed,
+        exchange="bybit",
         server=BybitServer,
         instruments=(TSLA, NVDA),
         show=show,
         follows=follows,
-    ),
-    *(
-        Stall(
-            name=f"bybit native, level {depth}",
-            feed="bybit",
-            server=BybitServer,
-            instruments=(TSLA, NVDA),
-            show=show,
-            follows=follows,
-            options={"depth": depth},
-        )
-        for depth in (1, 50)
-    ),
+    )
+    for name, feed in (("bybit", "bybit"), ("bybit by ccxt", "ccxt"))
 )

@@ -32,21 +32,15 @@ async def follows(server: KrakenServer, connection: int) -> None:
         await server.follower(symbol, connection)
 
 
-STALLS = (
+STALLS = tuple(
     Stall(
-        name="kraken by ccxt",
-        feed="ccxt",
+        name=name,
+        feed=feed,
+        exchange="kraken",
         server=KrakenServer,
         instruments=(TSLA, USDT),
         show=show,
         follows=follows,
-    ),
-    Stall(
-        name="kraken native",
-        feed="kraken",
-        server=KrakenServer,
-        instruments=(TSLA, USDT),
-        show=show,
-        follows=follows,
-    ),
+    )
+    for name, feed in (("kraken", "kraken"), ("kraken by ccxt", "ccxt"))
 )
