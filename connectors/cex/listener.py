@@ -159,6 +159,10 @@ class Listener:
             names = ", ".join(s.instrument.symbol for s in self.streams)
             self.end(SymbolUnknown(f"none of {names} is listed", where=self._venue))
 
+    def say(self, text: str) -> None:
+        """Something to say in return, once the message is read."""
+        self._say.append(text)
+
     def pong(self, ns: int) -> None:
         """The venue's clock against ours, by the middle of question and answer."""
         if self._pinged_ns:

@@ -77,6 +77,9 @@ class Told(Protocol):
     def unlisted(self, stream: Stream, detail: str) -> None:
         """The venue does not know the symbol."""
 
+    def say(self, text: str) -> None:
+        """Something to say in return, now."""
+
     def pong(self, ns: int) -> None:
         """The answer to a ping; the venue's time in the middle of answering was `ns` UTC."""
 

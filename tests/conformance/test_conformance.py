@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,7 +24,9 @@ OTHER = Top("0.9998", "0.9999", "5000", "7000")
 
 @pytest.fixture(params=STALLS, ids=lambda s: s.name)
 def stall(request: pytest.FixtureRequest) -> Stall:
-    """Each connector in turn."""
+    """Each connector in turn. ccxt takes seconds to import; no case should wait for it."""
+    if request.param.feed == "ccxt":
+        importlib.import_module("ccxt.pro")
     return request.param  # type: ignore[no-any-return]
 
 
