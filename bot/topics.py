@@ -35,6 +35,11 @@ path instead:
   [venues.kraken]
   key_file = "/etc/pegline/kraken.key"
 
+The file holds one name = "value" a line, with the names that the venue uses:
+
+  key = "..."
+  secret = "..."
+
 A relative path starts at the folder of the config file. Give the key file mode 0600 (chmod 600); others
 get a warning. A value in the config that looks like a key, a password or a seed phrase is refused, and is
 not repeated in the message. Watching and paper trading need no key at all."""

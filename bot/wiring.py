@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bot.clock import Clock, chance, monotonic_s, sleep, wall_ns
+from bot.keys import missing, reader
 from connectors.events import Rows
 from connectors.instruments import Role, Universe
 from connectors.ports import Feed, FeedSetup
@@ -29,6 +30,7 @@ FEEDS: Final[Mapping[str, str]] = {
     "ccxt": "connectors.cex.ccxt_feed",
     "kraken": "connectors.cex.kraken",
     "yahoo": "connectors.equity.yahoo",
+    "alpaca": "connectors.equity.alpaca",
 }
 """What `[venues.NAME] feed` may name, and the module whose `feed(setup)` makes it. A new one is one line."""
 
@@ -51,8 +53,14 @@ def fetch_history(
     )
 
 
-def live_feeds(config: Config, universe: Universe, *, clock: Clock = wall_ns) -> tuple[Feed, ...]:
-    """The feeds of the world outside that a config names, each with its instruments; venues without any have none."""
+def live_feeds(
+    config: Config, universe: Universe, folder: Path = Path(), *, clock: Clock = wall_ns
+) -> tuple[Feed, ...]:
+    """The feeds of the world outside that a config names, each with its instruments; venues without any have none.
+
+    Key files are looked for from `folder`, that of the config. Raises CredentialsMissing where a feed needs a key that
+    is not there.
+    """
     feeds: list[Feed] = []
     for at, (name, venue) in enumerate(config.venues.items()):
         instruments = tuple(i for i in universe if i.venue == name)
@@ -72,8 +80,13 @@ def live_feeds(config: Config, universe: Universe, *, clock: Clock = wall_ns) ->
             depth_levels=venue.depth_levels,
             compare_s=venue.compare_s,
             options=venue.options,
+            key=reader(folder / Path(venue.key_file).expanduser(), venue=name) if venue.key_file else dict,
         )
-        made: Feed = importlib.import_module(FEEDS[venue.feed]).feed(setup)
+        module = importlib.import_module(FEEDS[venue.feed])
+        needed: tuple[str, ...] = getattr(module, "KEYS", ())
+        if needed and not all(setup.key().get(key) for key in needed):
+            raise missing(name, needed, key_file=venue.key_file)
+        made: Feed = module.feed(setup)
         feeds.append(made)
     return tuple(feeds)
 

@@ -45,7 +45,9 @@ def run(args: argparse.Namespace) -> int:
             out, resume = state / "tape", True
         else:
             out, resume = Path(args.out), False
-        summary, interrupted = asyncio.run(_record(config, out, resume=resume, seconds=args.seconds))
+        summary, interrupted = asyncio.run(
+            _record(config, Path(args.config).parent, out, resume=resume, seconds=args.seconds)
+        )
     if args.json:
         print(json.dumps(summary, indent=2))
     else:
@@ -55,7 +57,9 @@ def run(args: argparse.Namespace) -> int:
     return 130 if interrupted else 0
 
 
-async def _record(config: Config, out: Path, *, resume: bool, seconds: float | None) -> tuple[dict[str, Any], bool]:
+async def _record(
+    config: Config, folder: Path, out: Path, *, resume: bool, seconds: float | None
+) -> tuple[dict[str, Any], bool]:
     """Feeds into the inbox, the inbox onto the tape; returns the summary, and whether Ctrl-C ended it."""
     from bot.clock import sleep, wall_ns
     from bot.errors import UsageError
@@ -66,7 +70,7 @@ async def _record(config: Config, out: Path, *, resume: bool, seconds: float | N
     from connectors.tape import TapeWriter
 
     universe = universe_of(config)
-    feeds = live_feeds(config, universe)
+    feeds = live_feeds(config, universe, folder)
     if not feeds:
         raise UsageError("no venue of this config has a live feed", hint='write feed = "ccxt" or "yahoo" in [venues.*]')
     inbox = Inbox(universe, clock=wall_ns, timer_s=config.run.timer_s)

@@ -44,10 +44,10 @@ def run(args: argparse.Namespace) -> int:
     path = Path(args.config)
     config = load(path)
     prepare_kernel()
-    return asyncio.run(_run(config, path.name, blake2b(path.read_bytes(), digest_size=8).hexdigest(), args.seconds))
+    return asyncio.run(_run(config, path, blake2b(path.read_bytes(), digest_size=8).hexdigest(), args.seconds))
 
 
-async def _run(config: Config, file: str, digest: str, seconds: float | None) -> int:
+async def _run(config: Config, file: Path, digest: str, seconds: float | None) -> int:
     """Puts the daemon together, handles the signals, and narrates on stderr."""
     from bot.clock import monotonic_s, sleep, wall_ns
     from bot.daemon import Daemon, Doors
@@ -60,7 +60,7 @@ async def _run(config: Config, file: str, digest: str, seconds: float | None) ->
     from strategies.base import Step
 
     universe = universe_of(config)
-    feeds = live_feeds(config, universe)
+    feeds = live_feeds(config, universe, file.parent)
     if not feeds:
         raise UsageError("no venue of this config has a live feed", hint='write feed = "ccxt" or "yahoo" in [venues.*]')
     doors = Doors(
@@ -71,7 +71,7 @@ async def _run(config: Config, file: str, digest: str, seconds: float | None) ->
         sleep=sleep,
         state=state_dir(config.run.state_dir),
     )
-    facts = facts_of(config, mode="dry_run", file=file, digest=digest)
+    facts = facts_of(config, mode="dry_run", file=file.name, digest=digest)
     daemon = Daemon(config, universe, load_sessions(), facts, doors, warn=_say)
 
     def narrate(step: Step) -> None:
