@@ -65,6 +65,7 @@ class AlpacaFeed:
         self.using = ""
         """The feed that is listened to; empty where none may be."""
         self._lost: set[str] = set()
+        self._late = False
         self._everything: list[int] = []
         self._ask: Ask
         self._sink: Sink
@@ -181,6 +182,8 @@ class AlpacaFeed:
     async def _better(self, session: aiohttp.ClientSession, name: str) -> None:
         """Ends when a feed that stands before `name` is allowed."""
         before = self._feeds[: self._feeds.index(name)]
+        if not before:
+            await asyncio.Event().wait()
         while True:
             await self._setup.sleep(self._retry_s)
             for better in before:
@@ -197,8 +200,12 @@ class AlpacaFeed:
         source = self._stream.source = wire.FEEDS[name][1] if name else Source.UNKNOWN
         if not name:
             self._stream.missing(self._everything)
-        late = source in (Source.DELAYED_SIP, Source.TEST)
-        (self._sink.against if late else self._sink.cleared)(self._everything, Why.DELAYED)
+        if source in (Source.DELAYED_SIP, Source.TEST):
+            self._sink.against(self._everything, Why.DELAYED)
+            self._late = True
+        elif self._late:
+            self._sink.cleared(self._everything, Why.DELAYED)
+            self._late = False
 
     def _refused(self, name: str, error: EntitlementLost) -> None:
         self._lost.add(name)

@@ -32,6 +32,8 @@ class Stream:
         self.source = Source.UNKNOWN
         """What rows say of their source."""
         self._up: set[int] = set()
+        self._missing: set[int] = set()
+        """Instruments that may not be heard, as told."""
         self._seen: dict[int, int] = {}
         self._bands: dict[int, tuple[float, float]] = {}
         self._halts: dict[int, dict[str, tuple[int, int]]] = {}
@@ -60,6 +62,7 @@ class Stream:
 
     def missing(self, numbers: list[int]) -> None:
         """These may not be heard; that nothing is heard of them follows from it, and would hide it."""
+        self._missing.update(numbers)
         self._sink.against(numbers, Why.ENTITLEMENT)
         self._sink.cleared(numbers, Why.NOT_HEARD)
 
@@ -106,9 +109,9 @@ class Stream:
             if message.msg != "authenticated":
                 self._ask.reject("unknown_message", message.msg)
                 return []
-            everything = sorted(self._numbers.values())
-            self._sink.against([number for number in everything if number not in self._up], Why.NOT_HEARD)
-            self._sink.cleared(everything, Why.ENTITLEMENT)
+            self._sink.against(sorted(self._missing - self._up), Why.NOT_HEARD)
+            self._sink.cleared(sorted(self._missing), Why.ENTITLEMENT)
+            self._missing.clear()
             self._asking = list(self._numbers)
             return self._next()
         if self._asking:

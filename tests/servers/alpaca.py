@@ -140,14 +140,15 @@ class AlpacaServer(VenueServer):
         client = Client(socket, feed, packed)
         self.sockets.append(socket)
         self.connections += 1
-        await client.tell({"T": "success", "msg": "connected"})
+        if not self.mute:
+            await client.tell({"T": "success", "msg": "connected"})
         await self._tell()
         try:
             async for message in socket:
                 if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
                     await self._said_by(client, message.data)
                     await self._tell()
-                elif message.type is WSMsgType.PING:
+                elif message.type is WSMsgType.PING and not self.mute:
                     await socket.pong(message.data)
                 elif message.type is WSMsgType.PONG:
                     self.pongs += 1

@@ -16,6 +16,8 @@ from connectors.ports import FeedSetup, Level
 from connectors.standing import Standing
 from tests.servers.venue import PATIENCE_S, VenueServer
 
+_PRICELESS = (Kind.HEALTH, Kind.SESSION, Kind.ACTION)
+
 
 class Heard:
     """Everything that a feed said."""
@@ -95,7 +97,7 @@ class Heard:
 
     def quotes(self, instrument: int) -> list[Row]:
         """Rows of an instrument that carry a price."""
-        return [row for row in self.rows if row.instrument == instrument and row.kind is not Kind.HEALTH]
+        return [row for row in self.rows if row.instrument == instrument and row.kind not in _PRICELESS]
 
     def health(self, instrument: int) -> list[Health]:
         """The states of an instrument, in order."""

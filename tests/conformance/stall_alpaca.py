@@ -1,0 +1,43 @@
+"""Alpaca: two shares on one feed, in both codings of its messages."""
+
+from __future__ import annotations
+
+from connectors.events import Kind
+from connectors.instruments import Instrument, Role
+from tests.conformance.stall import Stall, Top
+from tests.servers.alpaca import KEY, SECRET, AlpacaServer
+
+TSLA = Instrument(venue="alpaca", symbol="TSLA", role=Role.SHARE, underlying="TSLA")
+NVDA = Instrument(venue="alpaca", symbol="NVDA", role=Role.SHARE, underlying="NVDA")
+
+
+async def show(server: AlpacaServer, instrument: Instrument, top: Top) -> None:
+    """One quote."""
+    sizes = {"bs": int(top.bid_size), "as": int(top.ask_size)}
+    await server.quote(instrument.symbol, float(top.bid), float(top.ask), **sizes)
+
+
+async def follows(server: AlpacaServer, connection: int) -> None:
+    """Both symbols are subscribed to on an open connection."""
+    await server.until(
+        lambda: server.connections >= connection and server.subscribed("TSLA") and server.subscribed("NVDA")
+    )
+
+
+STALLS = tuple(
+    Stall(
+        name=f"alpaca-{encoding}",
+        feed="alpaca",
+        server=AlpacaServer,
+        instruments=(TSLA, NVDA),
+        show=show,
+        follows=follows,
+        kind=Kind.REFERENCE,
+        snapshots=False,
+        venue_kind="oracle",
+        options={"feed": "iex", "encoding": encoding},
+        key={"key": KEY, "secret": SECRET},
+        unlisted="NOPE",
+    )
+    for encoding in ("json", "msgpack")
+)
