@@ -218,8 +218,9 @@ class AlpacaFeed:
             url=self._url + wire.FEEDS[name][0],
             first_message_s=self._setup.first_message_s,
             headers={"Content-Type": "application/msgpack" if self._packed else "application/json"},
+            refused_s=None,
         )
-        socket = Socket(line, rng=self._setup.rng, sleep=self._setup.sleep)
+        socket = Socket(line, rng=self._setup.rng, sleep=self._setup.sleep, vitals=self._setup.vitals)
         try:
             await socket.live(self._stream.hear, self._stream.ended, self._stream.begun)
         except EntitlementLost as error:

@@ -6,7 +6,7 @@ from typing import Final
 
 import aiohttp
 
-from connectors.poll import Poll
+from connectors.poll import Budget, Poll
 from connectors.ports import FeedSetup, Sink
 
 DATA: Final = "https://data.alpaca.markets"
@@ -14,7 +14,7 @@ TRADING: Final = {"live": "https://api.alpaca.markets", "paper": "https://paper-
 
 
 class Ask:
-    """The REST side of one venue of Alpaca. Its calls raise as Poll.get does."""
+    """The REST side of one venue of Alpaca. Its calls raise as Poll.fetch does."""
 
     def __init__(self, setup: FeedSetup, sink: Sink | None = None) -> None:
         """Options: `account` (live or paper) chooses the trading host."""
@@ -28,12 +28,21 @@ class Ask:
         """A throttle with a back-off of its own; the free plan has 200 calls a minute."""
         setup = self.setup
         return Poll(
-            setup.venue, clock=setup.clock, rng=setup.rng, sleep=setup.sleep, per_period=3, period_s=1.0, tries=2
+            setup.venue,
+            clock=setup.clock,
+            monotonic=setup.monotonic,
+            rng=setup.rng,
+            sleep=setup.sleep,
+            per_period=3,
+            period_s=1.0,
+            tries=2,
+            budgets=(Budget(left="X-RateLimit-Remaining", limit="X-RateLimit-Limit"),),
+            vitals=setup.vitals,
         )
 
     async def get(self, session: aiohttp.ClientSession, url: str, *, poll: Poll | None = None, **params: str) -> bytes:
         """The body behind an address, asked with the key."""
-        return await (poll or self.poll).get(session, url, headers=self._headers, **params)
+        return await (poll or self.poll).fetch(session, url, params, headers=self._headers)
 
     async def latest(self, session: aiohttp.ClientSession, feed: str) -> bytes:
         """The latest quotes of all symbols on a feed; EntitlementLost where the key may not have it."""
