@@ -55,7 +55,7 @@ class Info(msgspec.Struct):
 class Infos(msgspec.Struct):
     """The instruments of a category, or the one that was asked for."""
 
-    list: list[Info] = []
+    rows: list[Info] = msgspec.field(default_factory=list, name="list")
 
 
 class ServerTime(msgspec.Struct):
@@ -166,7 +166,7 @@ class BybitDesk:
             infos: Infos = await self._ask(session, "instruments-info", Infos, **asked)
         except SymbolUnknown:
             return []
-        return [info for info in infos.list if info.symbol == stream.symbol]
+        return [info for info in infos.rows if info.symbol == stream.symbol]
 
     async def _ask(self, session: aiohttp.ClientSession, method: str, kind: Any, **params: str) -> Any:
         """The result of a public method of the market, as `kind`."""
