@@ -79,6 +79,7 @@ def live_feeds(
             depth_every_s=venue.depth_every_s,
             depth_levels=venue.depth_levels,
             compare_s=venue.compare_s,
+            taker_fee_bps=venue.taker_fee_bps,
             options=venue.options,
             key=reader(folder / Path(venue.key_file).expanduser(), venue=name) if venue.key_file else dict,
         )

@@ -86,6 +86,8 @@ class FeedSetup:
     depth_levels: int = 10
     compare_s: float = 60.0
     """How often a stream's book is compared with the venue's own snapshot; `inf` never."""
+    taker_fee_bps: float | None = None
+    """What the config believes to pay; a probe compares it with what the venue says."""
     options: Mapping[str, str | float | bool] = field(default_factory=dict)
     """What only this kind of feed understands."""
     vitals: Vitals = field(default_factory=Vitals)

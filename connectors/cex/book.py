@@ -1,10 +1,12 @@
-"""Best bid and ask out of a ccxt order book: the dict dies here."""
+"""Best bid and ask, levels and prints out of what ccxt makes of a venue's frames: the dicts die here."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+
+from connectors.ports import Level
 
 Best = tuple[float, float, float, float]
 """Best bid, best ask, size at the bid, size at the ask."""
@@ -35,6 +37,37 @@ def read_book(book: object) -> Best | str:
     if not bid < ask:
         return "crossed"
     return float(bid), float(ask), float(bid_size), float(ask_size)
+
+
+def read_levels(side: Sequence[Any], count: int, unit: float) -> tuple[Level, ...]:
+    """At most `count` levels (price, size) of one side, sizes times `unit`; ends before the first that is no level."""
+    found: list[Level] = []
+    for at in range(len(side)):
+        if len(found) == count or _trouble(side[at : at + 1]):
+            break
+        price, size = float(side[at][0]), float(side[at][1])
+        if size > 0.0:
+            found.append((price, size * unit))
+    return tuple(found)
+
+
+def read_trade(trade: object) -> tuple[float, float, float, int] | str:
+    """(price, size, +1 buyer or -1 seller took, venue's time in ns) of one print, or the reason why it is none.
+
+    The side is NaN and the time 0 where the venue gives none.
+    """
+    if not isinstance(trade, Mapping):
+        return "wrong_type"
+    price, size = trade.get("price"), trade.get("amount")
+    trouble = _trouble([[price, size]])
+    if trouble:
+        return trouble
+    try:
+        at = venue_time(trade)
+    except (TypeError, ValueError, OverflowError):
+        return "wrong_type"
+    taker = {"buy": 1.0, "sell": -1.0}.get(str(trade.get("side")), float("nan"))
+    return float(price), float(size), taker, at  # type: ignore[arg-type]  # judged above
 
 
 def venue_time(book: Mapping[str, Any]) -> int:

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from connectors.backoff import STEADY_S, Backoff
-from connectors.cex.quirks import NONE, QUIRKS, Lane, Quirk
+from connectors.cex.instance import build
+from connectors.cex.probe import probed
+from connectors.cex.quirks import NONE, QUIRKS, Lane
+from connectors.cex.rest import Rest, translated
+from connectors.cex.rounds import Rounds
+from connectors.cex.states import States
 from connectors.cex.tap import Tap
-from connectors.errors import Action, ConnectorError, EntitlementLost, RateLimited, SymbolUnknown, VenueUnreachable
-from connectors.events import Kind
+from connectors.cex.terms import perp_of, units_per_contract
+from connectors.errors import (
+    Action,
+    ConnectorError,
+    EntitlementLost,
+    RateLimited,
+    SymbolUnknown,
+    VenueUnreachable,
+)
+from connectors.events import Kind, Why
 from connectors.instruments import Instrument, Role
-from connectors.ports import Feed, FeedSetup, Sink
+from connectors.ports import Feed, FeedSetup, Finding, Sink
 
 KINDS: Final[Mapping[Role, Kind]] = {
     Role.TOKEN: Kind.QUOTE,
@@ -24,9 +36,6 @@ KINDS: Final[Mapping[Role, Kind]] = {
 }
 """What a book of an instrument is called."""
 
-MARKETS_S: Final = 30.0
-"""Time for the list of markets; the longest takes a few seconds."""
-
 
 def feed(setup: FeedSetup) -> Feed:
     """A feed of the exchange that `setup` names."""
@@ -34,17 +43,21 @@ def feed(setup: FeedSetup) -> Feed:
 
 
 class CcxtFeed:
-    """A Feed over one exchange: one ccxt instance for each class of instruments, reconnected for ever."""
+    """A Feed over one exchange: one ccxt instance for each class of instruments, reconnected for ever.
+
+    `setup.options`: `trades` (false) streams prints too; `funding_s` (60) how often funding is read, 5 where an
+    instrument ends in `@mark` or `@oracle`; `status_s` (60) how often clock and trading status are.
+    """
 
     def __init__(self, setup: FeedSetup) -> None:
         """`setup.exchange` is the id in ccxt."""
         self.taps: list[Tap] = []
         """One for each ccxt instance, once it runs; they hold the counts."""
+        self._setup = setup
         self._venue, self._exchange = setup.venue, setup.exchange or setup.venue
-        self._instruments = setup.instruments
-        self._rng, self._sleep = setup.rng, setup.sleep
-        self._url, self._first_message_s = setup.url, setup.first_message_s
         self._quirk = QUIRKS.get(self._exchange, NONE)
+        self.rest = Rest(setup, self._quirk)
+        """What the venue is asked over REST."""
 
     @property
     def venue(self) -> str:
@@ -54,94 +67,137 @@ class CcxtFeed:
     @property
     def instruments(self) -> tuple[Instrument, ...]:
         """What it speaks about."""
-        return self._instruments
+        return self._setup.instruments
 
     def count(self, name: str) -> int:
         """Sum over the instances of a count of Tap: frames, book_frames, states, emitted, rejected, broken, merged."""
         return sum(int(getattr(tap, name)) for tap in self.taps)
 
+    async def probe(self) -> tuple[Finding, ...]:
+        """Asks the venue once about everything that it can say. Errors of the world become findings."""
+        return await probed(self._setup, self._quirk, self.rest, self._lanes(), self._module)
+
     async def run(self, sink: Sink, numbers: dict[str, int]) -> None:
         """Streams until cancelled. Raises a ConnectorError that says STOP_VENUE when no instance is left."""
+        module = await self._module()
+        runs = [self._instance(module, lane, members, sink, numbers) for lane, members in self._lanes()]
+        async with asyncio.TaskGroup() as group:
+            ends = [group.create_task(run) for run in runs]
+        raise ends[0].result()
+
+    async def _module(self) -> Any:
+        """ccxt.pro. Raises SymbolUnknown where it has no such exchange."""
         # The import takes 6 to 10 s of CPU: in a thread, so that the loop goes on.
         module = await asyncio.to_thread(importlib.import_module, "ccxt.pro")
         if not hasattr(module, self._exchange):
             raise SymbolUnknown(f"ccxt has no exchange {self._exchange!r}", where=self._venue)
+        return module
+
+    def _lanes(self) -> list[tuple[Lane, list[Instrument]]]:
+        """The instruments of each ccxt instance; a perp's mark and oracle are asked for where the perp is."""
         lanes: list[tuple[Lane, list[Instrument]]] = []
-        for instrument in self._instruments:
-            lane = self._quirk.lane(instrument.role)
+        for instrument in self.instruments:
+            lane = self._quirk.lane(Role.PERP if perp_of(instrument.symbol) else instrument.role)
             for known, members in lanes:
                 if known == lane:
                     members.append(instrument)
                     break
             else:
                 lanes.append((lane, [instrument]))
-        runs = []
-        for lane, members in lanes:
-            targets = {i.symbol: (numbers[i.name], KINDS[i.role]) for i in members}
-            tap = Tap(self._venue, self._quirk, sink, targets)
-            self.taps.append(tap)
-            runs.append(self._instance(module, lane, tap, sink, targets))
-        async with asyncio.TaskGroup() as group:
-            ends = [group.create_task(run) for run in runs]
-        raise ends[0].result()
+        return lanes
 
     async def _instance(
-        self, module: Any, lane: Lane, tap: Tap, sink: Sink, targets: Mapping[str, tuple[int, Kind]]
+        self, module: Any, lane: Lane, members: Sequence[Instrument], sink: Sink, numbers: Mapping[str, int]
     ) -> ConnectorError:
         """The lives of one ccxt instance, until an error that does not say RETRY: then that; the others live on."""
-        backoff = Backoff(self._rng)
-        exchange = build(tap.watch(getattr(module, self._exchange)), lane, self._quirk, tuple(targets), self._url)
+        setup = self._setup
+        targets = {i.symbol: (numbers[i.name], KINDS[i.role]) for i in members if not perp_of(i.symbol)}
+        states = States(
+            sink,
+            setup.monotonic,
+            depth_every_s=setup.depth_every_s,
+            depth_levels=setup.depth_levels,
+            in_order=self._quirk.self_healing,
+        )
+        tap = Tap(self._venue, self._quirk, lane, sink, targets, states)
+        self.taps.append(tap)
+        known = tuple(dict.fromkeys(perp_of(i.symbol) or i.symbol for i in members))
+        exchange = build(
+            self.rest.patient(tap.watch(getattr(module, self._exchange))), lane, self._quirk, known, setup.url,
+            setup.key(),
+        )  # fmt: skip
+        rounds = Rounds(setup, self._quirk, lane, self.rest, module, exchange, tap, sink, members, numbers)
+        asked = asyncio.create_task(rounds.run())
         try:
-            while True:
-                started = asyncio.get_running_loop().time()
-                tap.begin()
-                try:
-                    await self._life(module, exchange, lane, tap, sink, tuple(targets))
-                    sink.reject(self._venue, tap.why, "the connection ended")
-                except ConnectorError as error:
-                    tap.end("failed")
-                    word = "entitlement_lost" if isinstance(error, EntitlementLost) else "disconnected"
-                    sink.reject(self._venue, "symbol_unknown" if isinstance(error, SymbolUnknown) else word, str(error))
-                    if error.action is not Action.RETRY:
-                        return error
-                    if isinstance(error, RateLimited) and error.retry_after_s:
-                        await self._sleep(error.retry_after_s)
-                finally:
-                    tap.silent()
-                    await exchange.close_ws_clients()
-                    exchange.orderbooks.clear()
-                    # ccxt keeps a back-off of its own per address; ours is the one that counts.
-                    exchange.ws_dial_backoff = {}
-                if asyncio.get_running_loop().time() - started > STEADY_S:
-                    backoff.reset()
-                await self._sleep(backoff.next_s())
+            return await self._lives(module, exchange, lane, tap, sink, tuple(targets))
         finally:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
             await exchange.close()
+
+    async def _lives(
+        self, module: Any, exchange: Any, lane: Lane, tap: Tap, sink: Sink, symbols: tuple[str, ...]
+    ) -> ConnectorError:
+        """One life after another, with a rest between them that grows."""
+        backoff = Backoff(self._setup.rng)
+        everything = [number for number, _ in tap.targets.values()]
+        while True:
+            await self.rest.wait()
+            started = asyncio.get_running_loop().time()
+            tap.begin()
+            try:
+                await self._life(module, exchange, lane, tap, sink, symbols)
+                sink.reject(self._venue, tap.why, tap.detail)
+                if tap.error is not None and _says_why(translated(module, tap.error, self._venue)):
+                    raise translated(module, tap.error, self._venue)
+            except ConnectorError as error:
+                tap.end("failed")
+                word = {
+                    EntitlementLost: "entitlement_lost",
+                    RateLimited: "rate_limited",
+                    SymbolUnknown: "symbol_unknown",
+                }
+                sink.reject(self._venue, word.get(type(error), "disconnected"), str(error))
+                if isinstance(error, RateLimited):
+                    tap.limited.update(everything)
+                    sink.against(everything, Why.RATE_LIMITED)
+                if error.action is not Action.RETRY:
+                    if isinstance(error, EntitlementLost):
+                        sink.against(everything, Why.ENTITLEMENT)
+                    return error
+            finally:
+                tap.silent()
+                await exchange.close_ws_clients()
+                exchange.orderbooks.clear()
+                # ccxt keeps a back-off of its own per address; ours is the one that counts.
+                exchange.ws_dial_backoff = {}
+            if asyncio.get_running_loop().time() - started > STEADY_S:
+                backoff.reset()
+            await self._setup.sleep(backoff.next_s())
 
     async def _life(
         self, module: Any, exchange: Any, lane: Lane, tap: Tap, sink: Sink, symbols: tuple[str, ...]
     ) -> None:
         """Markets, subscriptions, a first message in time, then until the tap says that it is over."""
-        try:
-            if not exchange.markets:
-                async with asyncio.timeout(MARKETS_S):
-                    await exchange.load_markets(True, dict(lane.params))
-        except TimeoutError as error:
-            raise VenueUnreachable("no list of markets in time", where=self._venue) from error
-        except Exception as error:
-            raise translated(module, error, self._venue) from error
+        if not exchange.markets:
+            await self.rest.call(module, lambda: exchange.load_markets(True, dict(lane.params)))
+        tap.listed.set()
         known = [symbol for symbol in symbols if symbol in exchange.markets]
         for symbol in symbols:
             if symbol not in known:
                 sink.reject(self._venue, "symbol_unknown", symbol)
-        if not known:
+                sink.against([tap.targets[symbol][0]], Why.NOT_LISTED)
+        if not known and symbols:
             raise SymbolUnknown(f"none of {', '.join(symbols)} is listed", where=self._venue)
-        asks = {asyncio.ensure_future(exchange.watch_order_book(symbol, self._quirk.depth)): symbol for symbol in known}
+        tap.kept.units = {symbol: units_per_contract(exchange.markets[symbol]) for symbol in known}
+        asks = {asyncio.ensure_future(ask): symbol for ask, symbol in self._asks(exchange, lane, known)}
         heard = asyncio.gather(*asks, return_exceptions=True)
         over = asyncio.ensure_future(tap.ended.wait())
         either: set[asyncio.Future[Any]] = {heard, over}
         try:
-            await asyncio.wait(either, timeout=self._first_message_s, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(
+                either if asks else {over}, timeout=self._setup.first_message_s, return_when=asyncio.FIRST_COMPLETED
+            )
             if not tap.ended.is_set():
                 self._judge_start(module, asks, sink)
             await self._until_over(tap)
@@ -150,66 +206,48 @@ class CcxtFeed:
             heard.cancel()
             await asyncio.gather(heard, over, return_exceptions=True)
 
+    def _asks(self, exchange: Any, lane: Lane, symbols: Sequence[str]) -> list[tuple[Any, str]]:
+        """What to watch: books, or best bid and ask where a class has no book; prints where they are wanted."""
+        if lane.quotes:
+            watch = getattr(exchange, lane.quotes)
+            return [(watch([symbol], dict(lane.watch)), symbol) for symbol in symbols]
+        asks = [(exchange.watch_order_book(symbol, self._quirk.depth, dict(lane.watch)), symbol) for symbol in symbols]
+        if self._setup.options.get("trades"):
+            for symbol in symbols:
+                # Subscribes; the prints themselves are seen by the tap, and a quiet market has none for hours.
+                asyncio.ensure_future(exchange.watch_trades(symbol)).add_done_callback(_heeded)
+        return asks
+
     def _judge_start(self, module: Any, asks: Mapping[asyncio.Future[Any], str], sink: Sink) -> None:
         """Counts the subscriptions that were not answered in time. Raises the first refusal, or that none was."""
         for ask in asks:
-            refusal = ask.exception() if ask.done() else None
+            refusal = ask.exception() if ask.done() and not ask.cancelled() else None
             if refusal is not None:
                 raise translated(module, refusal, self._venue) from refusal
         late = [symbol for ask, symbol in asks.items() if not ask.done()]
-        if len(late) == len(asks):
+        if asks and len(late) == len(asks):
             raise VenueUnreachable("no book in time after subscribing", where=self._venue)
         for symbol in late:
             sink.reject(self._venue, "no_first_message", symbol)
 
     async def _until_over(self, tap: Tap) -> None:
-        """Waits for the end of a life: closed, broken, or nothing heard for too long."""
+        """Waits for the end of a life: closed, broken, or nothing heard on some connection for too long."""
+        tap.quiet()
         while not tap.ended.is_set():
-            before = tap.frames
             try:
                 async with asyncio.timeout(self._quirk.idle_s):
                     await tap.ended.wait()
             except TimeoutError:
-                if tap.frames == before:
-                    tap.end("idle")
+                if tap.quiet():
+                    tap.end("idle", "nothing was heard on a connection")
 
 
-def build(
-    exchange: Callable[[dict[str, Any]], Any], lane: Lane, quirk: Quirk, symbols: tuple[str, ...], url: str
-) -> Any:
-    """A ccxt instance of a lane, without keys, its addresses replaced where `url` is given."""
-    config: dict[str, Any] = {"options": dict(lane.options), "timeout_on_exit": 0}
-    if quirk.ping_s is not None:
-        config["streaming"] = {"keepAlive": int(quirk.ping_s * 1000)}
-    if quirk.keep_case:
-        bases = {symbol.partition("/")[0] for symbol in symbols}
-        mixed = {base for base in bases if base != base.upper()}
-        config["commonCurrencies"] = {name: base for base in mixed for name in (base, base.upper())}
-    instance = exchange(config)
-    if url:
-        instance.urls["api"] = redirected(instance.urls["api"], url)
-    return instance
+def _says_why(error: ConnectorError) -> bool:
+    """Whether a refusal is more than a book that must be begun anew."""
+    return not isinstance(error, VenueUnreachable)
 
 
-def redirected(urls: Any, base: str) -> Any:
-    """The same tree of addresses with the scheme and host of `base`: http(s) stays http, ws(s) becomes ws."""
-    if isinstance(urls, dict):
-        return {name: redirected(value, base) for name, value in urls.items()}
-    if isinstance(urls, list):
-        return [redirected(value, base) for value in urls]
-    if not isinstance(urls, str):
-        return urls
-    socket = re.sub(r"^http", "ws", base.rstrip("/"))
-    return re.sub(r"^wss?://[^/]+", socket, re.sub(r"^https?://[^/]+", base.rstrip("/"), urls))
-
-
-def translated(module: Any, error: BaseException, venue: str) -> ConnectorError:
-    """An error of ccxt as one of ours, with what to do about it; its text without addresses that might hold keys."""
-    words = f"{type(error).__name__}: {str(error)[:200]}"
-    if isinstance(error, (module.BadSymbol,)):
-        return SymbolUnknown(words, where=venue)
-    if isinstance(error, (module.AuthenticationError, module.PermissionDenied)):
-        return EntitlementLost(words, where=venue)
-    if isinstance(error, (module.DDoSProtection, module.RateLimitExceeded)):
-        return RateLimited(words, where=venue)
-    return VenueUnreachable(words, where=venue)
+def _heeded(done: asyncio.Future[Any]) -> None:
+    """Takes note of how a subscription ended; the tap knows more."""
+    if not done.cancelled():
+        done.exception()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from connectors.cex.ccxt_feed import build, translated
+from connectors.cex.instance import build
 from connectors.cex.quirks import NONE, QUIRKS
+from connectors.cex.rest import translated
 from connectors.errors import BadMessage, DataError, SymbolUnknown
 from connectors.events import Kind, Rows
 from connectors.instruments import Role
@@ -45,7 +46,7 @@ def candles(
         venue.load_markets(False, dict(lane.params))
         listed = _listed(venue, symbol, exchange)
         step_ms = venue.parse_timeframe(_interval(venue, interval, exchange)) * 1000
-        found = _pages(venue, listed, interval, start_ns // _MS - step_ms, end_ns // _MS, step_ms, dict(lane.candles))
+        found = _pages(venue, listed, interval, start_ns // _MS - step_ms, end_ns // _MS, step_ms, dict(lane.about))
     except ccxt.BaseError as error:
         raise translated(ccxt, error, exchange) from error
     finally:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from connectors.cex.sequence import Sequence
 from connectors.instruments import Role
 
 
@@ -23,8 +24,14 @@ class Lane:
     """Parameters of load_markets."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """ccxt options of the instance."""
-    candles: Mapping[str, str] = field(default_factory=dict)
-    """Parameters of fetch_ohlcv."""
+    about: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of REST calls about one symbol: candles, book."""
+    quotes: str = ""
+    """The method to watch where the class has no book, only a best bid and ask; takes a list of symbols."""
+    watch: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of the watching call."""
+    sequence: Sequence | None = None
+    """Update ids of the book's frames, where ccxt does not look whether one is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +43,29 @@ class Quirk:
     keep_case: bool = False
     """The venue tells symbols apart by case, and ccxt's upper case is answered by silence."""
     depth: int | None = None
-    """Levels to subscribe to: the fewest that the venue offers; None is the venue's default."""
-    book_frame: tuple[str, str] = ("", "")
-    """(key, prefix): a frame whose `key` begins with `prefix` carries a book. Empty: only frames that ccxt resolved."""
+    """Levels to subscribe to; None is ccxt's default for the venue."""
+    rest_depth: int | None = None
+    """Levels to ask for over REST, of those that the venue offers; None is its default."""
     self_healing: bool = False
     """Every frame is a whole book, so a broken one needs no new subscription."""
-    ping_s: float | None = None
-    """How often to ping, for venues whose answer is what we hear in a quiet market; None is ccxt's own rhythm."""
-    idle_s: float = 30.0
+    objects_only: bool = False
+    """Every text frame is a JSON object; ccxt passes over anything else without a word."""
+    ping_s: float = 4.0
+    """How often to ping. The answer is what is heard in a quiet market, so it is what tells a dead line."""
+    idle_s: float = 7.0
     """A connection on which nothing at all was heard for this long is dead (found out in at most twice the time)."""
+    forbidden_is_limit: bool = False
+    """403 asks to slow down, rather than that something is not ours to have."""
+    interest: str = ""
+    """Key of the open interest, in contracts, in the venue's own funding record; empty: it has a call of its own."""
+    period_s: float | None = None
+    """Funding period of a contract that the venue's list of periods leaves out; None: then it is not known."""
+    fee: str = ""
+    """Key in the venue's list of markets that makes the fees of ccxt the venue's own; empty: they are ccxt's table."""
+    clock_step_s: float = 0.001
+    """How finely the venue tells its time."""
+    status: bool = True
+    """Whether the venue's state can be asked for without a key."""
 
     def lane(self, role: Role) -> Lane:
         """The lane of a role."""
@@ -53,38 +74,121 @@ class Quirk:
 
 PLAIN: Final = Lane()
 
-_BYBIT_SPOT: Final = Lane(options={"fetchMarkets": {"types": ["spot"]}})
+
+def _only(*types: str) -> dict[str, Any]:
+    """ccxt options that load the markets of these types and no others."""
+    return {"fetchMarkets": {"types": list(types)}}
+
+
+def _spot_and_swap(
+    spot: Mapping[str, Any], swap: Mapping[str, Any], sequence: Sequence | None = None
+) -> dict[Role, Lane]:
+    """Tokens and coins in one instance, whose books may have a `sequence`; perps in another."""
+    plain = Lane(options=spot, sequence=sequence)
+    return {Role.TOKEN: plain, Role.COIN: plain, Role.PERP: Lane(options=swap)}
+
 
 QUIRKS: Final[Mapping[str, Quirk]] = {
-    # AssetPairs lists tokenized shares only when asked; the stream knows `TSLAx/USD` and is silent for `TSLAX/USD`.
+    # AssetPairs lists tokenized shares only when asked, and so do Depth and OHLC; the stream knows `TSLAx/USD` and is
+    # silent for `TSLAX/USD`. Depth 10 is the fewest. Its checksum cannot be used in ccxt (AttributeError: 'float' has
+    # no 'split'): a lost level is found by the comparison with REST, and at once by the native lane.
     "kraken": Quirk(
         lanes={
-            Role.TOKEN: Lane(params={"aclass_base": "tokenized_asset"}, candles={"asset_class": "tokenized_asset"}),
+            Role.TOKEN: Lane(params={"aclass_base": "tokenized_asset"}, about={"asset_class": "tokenized_asset"}),
         },
         keep_case=True,
         depth=10,
-        book_frame=("channel", "book"),
-        ping_s=4.0,
-        idle_s=7.0,
+        rest_depth=10,
+        objects_only=True,
+        clock_step_s=1.0,
+        fee="fees",
     ),
-    # Level 1 sends snapshots only, on change and again after 3 s. Without `types` ccxt asks for every option market.
+    # Level 1 sends whole snapshots, on change and again after 3 s. Deeper levels are deltas whose update ids ccxt does
+    # not look at; the native lane does, so depth is asked for there. Without `types` ccxt asks for every option market.
     "bybit": Quirk(
-        lanes={
-            Role.TOKEN: _BYBIT_SPOT,
-            Role.COIN: _BYBIT_SPOT,
-            Role.PERP: Lane(options={"fetchMarkets": {"types": ["linear"]}}),
-        },
+        lanes=_spot_and_swap(_only("spot"), _only("linear")),
         depth=1,
-        book_frame=("topic", "orderbook."),
+        rest_depth=1,
         self_healing=True,
-        ping_s=4.0,
-        idle_s=7.0,
+        objects_only=True,
     ),
-    # Shares trade on the deployer's own dex; ccxt loads at most ten of them by index unless they are named.
-    "hyperliquid": Quirk(
-        lanes={Role.PERP: Lane(options={"fetchMarkets": {"hip3": {"dexes": ["xyz"]}}})},
-        book_frame=("channel", "l2Book"),
+    # spot.obu (50 levels every 20 ms): first frame whole, then deltas with U = last u + 1, else subscribe again (Gate's
+    # announcement of 2025-05-30). ccxt applies them whatever U is. Contract books are checked by ccxt itself.
+    # Sizes and open interest of contracts are in contracts.
+    "gate": Quirk(
+        lanes=_spot_and_swap(
+            _only("spot"),
+            {**_only("swap"), "swap": {"fetchMarkets": {"settlementCurrencies": ["usdt"]}}},
+            Sequence(at="result", stream="s", first="U", last="u", whole="full"),
+        ),
+        rest_depth=20,
+        objects_only=True,
+        interest="position_size",
+        fee="fee",
+    ),
+    # books15 sends whole snapshots every 150 ms; `books` would be deltas with a checksum. Answers "pong" as a word.
+    "bitget": Quirk(
+        lanes=_spot_and_swap(_only("spot"), _only("swap")),
+        depth=15,
+        rest_depth=15,
         self_healing=True,
+        fee="takerFeeRate",
+    ),
+    # level2Depth50 sends whole snapshots every 100 ms; `level2` would be deltas that ccxt applies with gaps. The venue
+    # says how often it wants a ping (18 s), and ccxt obeys it.
+    "kucoin": Quirk(
+        lanes=_spot_and_swap(_only("spot"), _only("swap", "future", "contract")),
+        depth=50,
+        rest_depth=20,
+        self_healing=True,
+        objects_only=True,
+        idle_s=40.0,
+    ),
+    # Protobuf frames (the package protobuf decodes them). Each covers fromVersion to toVersion, which ccxt does not
+    # look at. ccxt would wait for 25 frames before it asks for the snapshot: minutes in a quiet market. The frames
+    # before the snapshot are merged by ccxt, so counting begins with the first frame.
+    "mexc": Quirk(
+        lanes=dict.fromkeys(
+            Role,
+            Lane(
+                options={"watchOrderBook": {"snapshotDelay": 0}},
+                sequence=Sequence(at="publicAggreDepths", stream="symbol", first="fromVersion", last="toVersion"),
+            ),
+        ),
+        rest_depth=20,
+        fee="takerCommission",
+    ),
+    # Every diff has U and u (spot) or pu (futures), and ccxt rejects a gap. 1000 levels of snapshot, ccxt's default: a
+    # snapshot of fewer runs out when the price moves. Tokenized shares are spot; the share itself (`AAPL/USDC`) has a
+    # list of its own behind a key, and no book: its quotes are a stream of best bid and ask. fundingInfo lists only
+    # contracts whose period differs from 8 hours. 403 is the firewall's rate limit (general information on limits).
+    "binance": Quirk(
+        lanes={
+            **_spot_and_swap(_only("spot"), _only("linear")),
+            Role.SHARE: Lane(options=_only("stock"), quotes="watch_bids_asks", watch={"stock": True}),
+        },
+        rest_depth=20,
+        objects_only=True,
+        forbidden_is_limit=True,
+        period_s=8 * 3600.0,
+        status=False,
+    ),
+    # `books`: 400 levels, deltas by prevSeqId, which ccxt checks. Answers "pong" as a word.
+    "okx": Quirk(
+        lanes=_spot_and_swap(_only("spot"), _only("swap")),
+        rest_depth=20,
+    ),
+    # Shares trade on the deployer's own dex; ccxt loads at most ten of them by index unless they are named. l2Book is
+    # a whole book of 20 levels. The funding record holds the open interest, in units.
+    "hyperliquid": Quirk(
+        lanes={
+            Role.PERP: Lane(options={"fetchMarkets": {"types": ["hip3"], "hip3": {"dexes": ["xyz"]}}}),
+            Role.TOKEN: Lane(options=_only("spot")),
+            Role.COIN: Lane(options=_only("spot")),
+        },
+        self_healing=True,
+        objects_only=True,
+        interest="openInterest",
     ),
 }
 

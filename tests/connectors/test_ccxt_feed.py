@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from connectors.cex.book import read_book, venue_time
-from connectors.cex.ccxt_feed import CcxtFeed, build, redirected
+from connectors.cex.ccxt_feed import CcxtFeed
+from connectors.cex.instance import build, redirected
 from connectors.cex.quirks import PLAIN, QUIRKS
 from connectors.errors import SymbolUnknown
 from connectors.events import NAN, Health, Kind

@@ -44,6 +44,8 @@ class BybitServer(VenueServer):
         """Bids and asks of a symbol as they are."""
         self.status: dict[str, str] = {}
         """Of a symbol; `Trading` where nothing is said."""
+        self.maintenance = False
+        """The venue says that it is being worked on."""
         self.frozen = False
         """The stream repeats its last message in new envelopes; REST shows the book as it is."""
         self.repeat_s = 3.0
@@ -60,6 +62,7 @@ class BybitServer(VenueServer):
         """REST under /v5/market, websockets under /v5/public."""
         for name in ("instruments-info", "time", "orderbook", "tickers"):
             app.router.add_get(f"/v5/market/{name}", getattr(self, "_" + name.replace("-", "_")))
+        app.router.add_get("/v5/system/status", self._system)
         app.router.add_get("/v5/public/spot", self.socket)
         app.router.add_get("/v5/public/linear", self.socket)
 
@@ -208,6 +211,11 @@ class BybitServer(VenueServer):
     def _answer(self, result: Mapping[str, Any], code: int = 0, words: str = "OK") -> web.Response:
         said = {"retCode": code, "retMsg": words, "result": result, "retExtInfo": {}, "time": self._ms()}
         return web.json_response(said)
+
+    async def _system(self, _: web.Request) -> web.Response:
+        """Announced works."""
+        works = [{"id": "4d95b2a0", "title": "Upgrade", "state": "ongoing", "begin": "0", "end": "0", "href": ""}]
+        return self._answer({"list": works if self.maintenance else []})
 
     def _listed(self, request: web.Request) -> list[tuple[str, str]] | None:
         """The instruments of a category that were asked for; None where the one is not listed."""
