@@ -10,6 +10,8 @@ from math import isfinite, nan
 from bot.config import Config, InstrumentTable, VenueTable
 from bot.engine import Engine, Scribe, Trigger
 from bot.errors import UsageError
+from bot.judges import Rules
+from bot.units import needs_basis
 from connectors.events import I8, NS
 from connectors.instruments import Instrument, Role, Universe
 from connectors.ports import Executor
@@ -18,6 +20,7 @@ from strategies.cross_venue import CrossVenue, Terms
 from strategies.execution.ledger import Ledger
 from strategies.execution.risk import Limits
 from strategies.market import kernel as K
+from strategies.market.basis import Basis
 from strategies.market.columns import FOREVER_NS, Beliefs, Columns, Facts, Slot
 from strategies.market.fair import DEFAULT_DAILY_VOL_BPS
 from strategies.market.session import Session, SessionTable
@@ -47,10 +50,12 @@ def assemble(
     executor: Executor | None,
     seed: int = 0,
     judge: bool = True,
+    doubt: bool = True,
     on_step: Sequence[Callable[[Step], None]] = (),
 ) -> Assembly:
     """Everything that thinks, for the instruments of `universe` and the numbers of `config`.
 
+    Without `doubt` every believed quote counts: nothing is held against another source, and prices are per unit.
     Raises UsageError where a strategy is enabled that needs what the config does not say.
     """
     facts = [_facts(config, instrument) for instrument in universe]
@@ -85,6 +90,7 @@ def assemble(
         scribe=scribe,
         timer_ns=ns(config.run.timer_s),
         maintenance_ns=ns(config.gates.maintenance_s),
+        rules=_rules(config, universe) if doubt else None,
         seed=seed,
         on_step=on_step,
     )
@@ -133,6 +139,31 @@ def _facts(config: Config, instrument: Instrument) -> Facts:
         assumed_half_spread=None if half_spread is None else half_spread / 1e4,
         assumed_size=nan if table.assumed_size_units is None else float(table.assumed_size_units),
     )
+
+
+def _rules(config: Config, universe: Universe) -> Rules:
+    """What prices are held against."""
+    bands, basis = [], []
+    for instrument in universe:
+        table = tables(config, instrument)[1]
+        band = config.gates.plausible_bps if table.plausible_bps is None else table.plausible_bps
+        bands.append(band / 1e4)
+        basis.append(basis_of(config, instrument))
+    return Rules(bands=tuple(bands), basis=tuple(basis), max_lag_s=config.gates.max_source_lag_s)
+
+
+def basis_of(config: Config, instrument: Instrument) -> Basis | None:
+    """What an instrument's price is the price of: UNKNOWN is to be calibrated, None where the two cannot differ.
+
+    A pool's price is per unit by its own maths; of what the config does not name, the tape says what a unit is worth.
+    """
+    venue, table = tables(config, instrument)
+    if instrument.role is not Role.TOKEN or not needs_basis(instrument.unit_model):
+        return None
+    if table.basis in ("unit", "share"):
+        return Basis(table.basis)
+    known = venue.kind == "dex" or instrument.name not in config.instruments
+    return Basis.UNIT if known and table.basis is None else Basis.UNKNOWN
 
 
 def _beliefs(config: Config, judge: bool) -> Beliefs:

@@ -91,6 +91,10 @@ class InstrumentTable(Table):
     chain: str = ""
     unit_model: Literal["rebasing", "scaled_ui", "total_return", "vault"] | None = None
     multiplier: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    basis: Literal["unit", "share", "calibrate"] | None = None
+    """What the venue's price is the price of. None: units in pools, else calibrated where the two can differ."""
+    plausible_bps: Limit | None = None
+    """None takes [gates].plausible_bps."""
     quote: str = "USD"
     coin: str = ""
     witness: str = ""
@@ -125,6 +129,10 @@ class Gates(Table):
     """A token print further than this from the fair value is refused until it has stood."""
     confirm_s: Limit = 120.0
     confirm_rows: Annotated[int, Field(ge=1)] = 5
+    plausible_bps: Limit = 5000.0
+    """A token or perp further than this from the fair value is another asset, unless a second venue says the same."""
+    max_source_lag_s: Limit = 120.0
+    """A share source that follows the others by more than this is not believed."""
     maintenance_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 600.0
     """After a multiplier activates, at most this long without trading while waiting for the first print."""
 

@@ -16,6 +16,7 @@ from typing import Protocol
 import msgspec
 
 from bot.books import ColumnBooks
+from bot.judges import Judges, Rules, everything_believed
 from bot.notices import Notices
 from bot.restore import Restored, restore
 from connectors.events import NEVER, Rows
@@ -72,13 +73,15 @@ class Engine:
         scribe: Scribe,
         timer_ns: int,
         maintenance_ns: int = 0,
+        rules: Rules | None = None,
         seed: int = 0,
         on_step: Sequence[Callable[[Step], None]] = (),
     ) -> None:
         """Parts that are ready to use; `triggers` stand in the order of the slots that `columns` was built with, and
         `timed` strategies are asked at every tick of the clock. bot/assembly.py puts them together.
 
-        Without `limits` or `executor` nothing can be traded: wishes are refused by mode.
+        Without `limits` or `executor` nothing can be traded: wishes are refused by mode. Without `rules` nothing is
+        ever in doubt.
         """
         self.columns, self.universe = columns, columns.universe
         self.strategies, self.triggers = tuple(strategies), tuple(triggers)
@@ -90,7 +93,8 @@ class Engine:
         self.memory = Memory()
         self.max_open = {strategy.name: strategy.max_open for strategy in strategies}
         self.books = ColumnBooks(columns)
-        self.notices = Notices(columns, maintenance_ns)
+        self.judges = Judges(columns, rules or everything_believed(len(self.universe)))
+        self.notices = Notices(columns, maintenance_ns, self.judges)
         self.intents: dict[str, tuple[Intent, set[int]]] = {}
         self.counts = Counts()
         self._owner = {place: number for number, place in columns.slot_of.items()}
@@ -106,8 +110,10 @@ class Engine:
         """Goes on from earlier records, as bot/restore.py says; returns the ids of intents that are abandoned."""
         self._restored = restore(steps, self.universe, self.ledger, self.memory)
         self._seq = self._restored.seq
-        for number, shares in self._restored.units.items():
-            self.columns.set_shares_per_unit(number, shares)
+        for number, multiplier in self._restored.multipliers.items():
+            self.judges.multiplied(number, multiplier)
+        for number, (basis, multiplier) in self._restored.basis.items():
+            self.judges.remember(number, basis, multiplier)
         return self._restored.abandoned
 
     # --- time and rows
@@ -147,7 +153,7 @@ class Engine:
             "instruments": "\n".join(instrument.name for instrument in self.universe),
             "abandoned": ",".join(self._restored.abandoned),
         }
-        notes = [Note(kind="start", detail=detail), *self._new_day(first)]
+        notes = [Note(kind="start", detail=detail), *self.judges.start(), *self._new_day(first)]
         for number, (value, activates_s) in self._restored.announced.items():
             notes += self.notices.announced(number, value, activates_s, first, self._push_multiplier)
         self._permit_all()
@@ -195,10 +201,16 @@ class Engine:
         """Asks every strategy whose trigger fired on this row, and lets the trigger rest."""
         fired = self.columns.slots[:, K.SLOT_FIRED]
         asked: dict[int, list[int]] = {}
+        groups: set[int] = set()
         for place in fired.nonzero()[0].tolist():
             fired[place] = 0
             number = self._owner[place]
             asked.setdefault(id(self.triggers[number].strategy), []).append(number)
+            groups.add(self.columns.slot_group[place])
+        for group in sorted(groups):
+            notes = notes + self.judges.before(group, now)
+            if self.judges.changed:
+                self._permit_all()
         for numbers in asked.values():
             strategy = self.triggers[numbers[0]].strategy
             woken = tuple(dict.fromkeys(self.triggers[n].underlying for n in numbers if self.triggers[n].underlying))
@@ -212,7 +224,10 @@ class Engine:
 
     def _tick(self, now: int) -> None:
         """The strategies' clock."""
-        notes = [*self.notices.of_time(now), *self._new_day(now)]
+        doubts = self.judges.tick(now)
+        if self.judges.changed:
+            self._permit_all()
+        notes = [*doubts, *self.notices.of_time(now), *self._new_day(now)]
         for strategy in self.timed:
             self._consult(strategy, now, (), "timer", notes)
             notes = []
@@ -318,7 +333,7 @@ class Engine:
         total = Decimal(0)
         for number, units in self.ledger.positions.items():
             if units and self.universe[number].underlying == underlying:
-                worth = self.columns.f.item(number, K.SHARES_PER_UNIT)
+                worth = self.judges.units.shares(number)
                 total += units * Decimal(repr(worth)) if isfinite(worth) else Decimal(0)
         return total
 
@@ -343,7 +358,8 @@ class Engine:
             self._permit(number)
 
     def _permit(self, number: int) -> None:
-        """Eligible means: a fee is known, the session is allowed, the venue is up, and some strategy has room."""
+        """Eligible means: a fee is known, the session is allowed, the venue is up, nothing is in doubt, and some
+        strategy has room."""
         buy = sell = False
         facts = self.columns.facts[number]
         if (
@@ -353,6 +369,7 @@ class Engine:
             and facts.cost is not None
             and self.columns.session in self.limits.sessions
             and not self.notices.barred(number)
+            and not self.judges.barred(number)
         ):
             view = View(self.columns, self.ledger, self.now)
             for strategy in self.strategies:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import isfinite
 
+from bot.judges import Judges, everything_believed
 from connectors.events import NS, Health, Kind, Rows, Why
 from connectors.instruments import UnitModel
 from strategies.base import Note
@@ -24,9 +25,10 @@ _FEED_NOTES = {
 class Notices:
     """Turns a row that is news into notes, and remembers which instruments are barred from trading."""
 
-    def __init__(self, columns: Columns, maintenance_ns: int) -> None:
-        """`maintenance_ns`: no trading this long before a multiplier activates."""
+    def __init__(self, columns: Columns, maintenance_ns: int, judges: Judges | None = None) -> None:
+        """`maintenance_ns`: no trading this long before a multiplier activates; `judges` learn of new multipliers."""
         self.columns = columns
+        self._judges = judges or Judges(columns, everything_believed(len(columns.universe)))
         self.maintenance_ns = maintenance_ns
         self.changed_eligibility = False
         self._standing: dict[int, Health] = {}
@@ -79,10 +81,10 @@ class Notices:
     def _apply(self, number: int, value: float) -> list[Note]:
         """A unit is worth `value` shares from now on; the quote in the old unit is forgotten until the next print."""
         self._maintained.pop(number, None)
-        old = float(self.columns.shares_per_unit[number])
+        old = self._judges.units.multiplier[number]
         if old == value:
             return []
-        self.columns.set_shares_per_unit(number, value)
+        self._judges.multiplied(number, value)
         return [Note(kind="multiplier", instrument=number, detail={"old": old, "new": value})]
 
     def _name(self, number: int) -> str:
@@ -167,7 +169,7 @@ class Notices:
         self.changed_eligibility = True
         if activates <= now:
             # What is in force, said once more, is no news: the change that is to come still comes.
-            touched = [at for at in touched if float(self.columns.shares_per_unit[at]) != value]
+            touched = [at for at in touched if self._judges.units.multiplier[at] != value]
             for at in touched:
                 self._announced[at] = (value, activates)
             return [note for at in touched for note in self._apply(at, value)]

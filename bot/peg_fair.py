@@ -56,7 +56,7 @@ def fair_look(tape: Tape, config: Config, start_ns: int | None = None, end_ns: i
     value, the coin or the multiplier is unknown. Raises TapeError.
     """
     plain = config.model_copy(update={"strategies": Strategies(), "risk": None, "run": Run(timer_s=_TIMER_S)})
-    parts = assemble(plain, tape.universe, load_sessions(), _Deaf(), executor=None)
+    parts = assemble(plain, tape.universe, load_sessions(), _Deaf(), executor=None, doubt=False)
     columns, prints = parts.columns, parts.columns.prints
     is_token = np.array([instrument.role is Role.TOKEN for instrument in tape.universe])
     waiting: list[tuple[int, int, float]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import nan
 
 import msgspec
 
@@ -13,6 +14,7 @@ from connectors.orders import Fill, Intent
 from strategies.base import Step
 from strategies.execution.ledger import Ledger
 from strategies.execution.risk import Memory
+from strategies.market.basis import Basis
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,10 @@ class Restored:
     """Number of the last record."""
     abandoned: tuple[str, ...] = ()
     """Ids of intents left open at the end."""
-    units: dict[int, float] = field(default_factory=dict)
-    """Shares per unit that were in force, by today's number of the instrument."""
+    multipliers: dict[int, float] = field(default_factory=dict)
+    """Multipliers that were in force, by today's number of the instrument."""
+    basis: dict[int, tuple[Basis, float]] = field(default_factory=dict)
+    """The basis that was told last, and the multiplier that it was told under."""
     announced: dict[int, tuple[float, float]] = field(default_factory=dict)
     """The latest announced (shares per unit, activation in unix seconds) of an instrument."""
 
@@ -41,7 +45,8 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
     names: Sequence[str] = ()
     numbers = {instrument.name: number for number, instrument in enumerate(universe)}
     seq = 0
-    units: dict[int, float] = {}
+    multipliers: dict[int, float] = {}
+    basis: dict[int, tuple[Basis, float]] = {}
     announced: dict[int, tuple[float, float]] = {}
     for step in steps:
         seq = step.seq
@@ -52,10 +57,12 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
                 names = str(note.detail.get("instruments", "")).split("\n")
             elif note.kind == "day":
                 memory.day, memory.day_start_net = int(note.detail["day"]), float(note.detail["net_usd"])
-            elif note.kind in ("multiplier", "multiplier_scheduled") and names[note.instrument] in numbers:
+            elif note.kind in ("multiplier", "multiplier_scheduled", "basis") and names[note.instrument] in numbers:
                 number = numbers[names[note.instrument]]
                 if note.kind == "multiplier":
-                    units[number] = float(note.detail["new"])
+                    multipliers[number] = float(note.detail["new"])
+                elif note.kind == "basis":
+                    basis[number] = Basis(str(note.detail["basis"])), float(note.detail.get("multiplier", nan))
                 else:
                     announced[number] = float(note.detail["value"]), float(note.detail["activates"])
         approved = set(step.approved)
@@ -71,7 +78,7 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
                 open_legs[report.intent_id].discard(report.leg)
             if not open_legs[report.intent_id]:
                 del open_legs[report.intent_id], wishes[report.intent_id]
-    return Restored(seq, tuple(open_legs), units, announced)
+    return Restored(seq, tuple(open_legs), multipliers, basis, announced)
 
 
 def _renumbered(fill: Fill, names: Sequence[str], numbers: dict[str, int]) -> Fill:

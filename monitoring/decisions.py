@@ -57,8 +57,12 @@ class Tally:
         `positions` a ledger begins with.
         """
         self.universe = universe
-        self.worth: dict[int, float] = {}
-        """Shares per unit of each instrument whose multiplier was told to change."""
+        self.multipliers: dict[int, float] = {}
+        """Of each instrument whose multiplier was told to change."""
+        self.basis: dict[int, str] = {}
+        """What the price of an instrument is the price of, where that was told."""
+        self.doubts: dict[int, list[str]] = {}
+        """What our judgement has against an instrument now, oldest first."""
         self.shares_per_unit = shares_per_unit or self._worth
         self.steps = 0
         self.last_ns = 0
@@ -127,7 +131,13 @@ class Tally:
             self.peg[note.instrument] = state
             self.peg_history.append((ts, note.instrument, state))
         elif note.kind == "multiplier":
-            self.worth[note.instrument] = float(note.detail["new"])
+            self.multipliers[note.instrument] = float(note.detail["new"])
+        elif note.kind == "basis":
+            self.basis[note.instrument] = str(note.detail["basis"])
+        elif note.kind == "doubt":
+            self.doubts.setdefault(note.instrument, []).append(str(note.detail["why"]))
+        elif note.kind == "doubt_cleared":
+            self._cleared(note.instrument, str(note.detail["why"]))
         elif note.kind in ("feed_down", "feed_closed", "feed_degraded", "feed_up"):
             venue = self._venue(note)
             self.venues[venue] = (note.kind.removeprefix("feed_"), str(note.detail.get("why", "")))
@@ -186,7 +196,16 @@ class Tally:
     def _worth(self, number: int) -> float:
         instrument = self.universe[number]
         plain = instrument.unit_model is UnitModel.REBASING or instrument.multiplier is None
-        return self.worth.get(number, 1.0 if plain else instrument.multiplier or 1.0)
+        if self.basis.get(number) == "share":
+            return 1.0
+        return self.multipliers.get(number, 1.0 if plain else instrument.multiplier or 1.0)
+
+    def _cleared(self, number: int, why: str) -> None:
+        left = [one for one in self.doubts.get(number, ()) if one != why]
+        if left:
+            self.doubts[number] = left
+        else:
+            self.doubts.pop(number, None)
 
     def _token(self, intent: Intent) -> str:
         instrument = self.universe[intent.legs[0].instrument]

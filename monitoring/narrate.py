@@ -105,6 +105,10 @@ class Narrator:
             "fair_unknown": self._fair_unknown,
             "fair_known": self._fair_known,
             "session": self._session,
+            "doubt": self._doubt,
+            "doubt_cleared": self._doubt_cleared,
+            "basis": self._basis,
+            "one_witness": self._one_witness,
         }.get(note.kind)
         if teller is None:
             return []
@@ -213,6 +217,41 @@ class Narrator:
 
     def _session(self, note: Note, ts: int) -> tuple[str, Tone]:
         return f"session: {note.detail.get('from', 'unknown')} -> {note.detail.get('to', 'unknown')}", "plain"
+
+    def _doubt(self, note: Note, ts: int) -> tuple[str, Tone]:
+        why, where = str(note.detail.get("why", "")), self._where(note)
+        price, fair, away = (_real(note, key) for key in ("price", "fair", "away_bps"))
+        if why == "delayed":
+            late = _real(note, "late_s") or 0.0
+            return f"source late: {where} follows the others by {late / 60:.0f} min, it is not believed", "bad"
+        if why == "basis":
+            return f"basis not known: {where} may quote units or shares, it is not traded until that is told", "plain"
+        if away is None:
+            return f"source outvoted: {where} says {price or 0.0:.2f}, the others do not; it is not believed", "bad"
+        says = f"{price or 0.0:.2f} a share against {fair or 0.0:.2f} ({away / 100:+.0f} %)"
+        return f"implausible: {where} says {says}, no second venue agrees; not this token? not traded", "bad"
+
+    def _doubt_cleared(self, note: Note, ts: int) -> tuple[str, Tone]:
+        why = str(note.detail.get("why", ""))
+        if why == "basis":
+            return "", "plain"  # the basis itself is told
+        return f"{self._where(note)} is no longer {why.replace('_', ' ')}", "good"
+
+    def _basis(self, note: Note, ts: int) -> tuple[str, Tone]:
+        basis, where = str(note.detail.get("basis", "")), self._where(note)
+        if str(note.detail.get("by", "")) == "config":
+            return "", "plain"
+        ratio, multiplier = _real(note, "ratio") or 0.0, _real(note, "multiplier") or 0.0
+        seen = f"price over share {ratio:.5g}, multiplier {multiplier:.5g}"
+        if basis in ("unit", "share"):
+            return f"basis told: {where} quotes {basis}s ({seen})", "good"
+        if basis == "ambiguous":
+            return f'basis ambiguous: {where} ({seen}); write basis = "unit" or "share" to trade it now', "bad"
+        return f"basis impossible: {where} ({seen}) fits neither; a split that it missed, or another asset?", "bad"
+
+    def _one_witness(self, note: Note, ts: int) -> tuple[str, Tone]:
+        source = note.detail.get("source", "")
+        return f"one witness for {note.underlying} ({source}): were it late or wrong, nothing could tell", "plain"
 
     def _trade(self, trade: Trade, ts: int) -> Line:
         told = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -15,6 +15,13 @@ from monitoring.facts import Facts, FeedState
 
 if TYPE_CHECKING:
     from strategies.market.columns import Columns
+
+
+DOUBTS: Final = {
+    "basis": "per unit or per share?",
+    "implausible": "not the price of this token",
+}
+"""What our judgement has against an instrument, as words; others are told by their own name."""
 
 
 class TokenLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +181,8 @@ def _token(columns: Columns, at: int, instrument: Instrument, share: ShareLine, 
     if not why and mid is None:
         why = "its coin has no price"
     live = not why
+    if not why and at in tally.doubts:
+        why = DOUBTS.get(tally.doubts[at][0], tally.doubts[at][0])
     if not why and share.fair_usd is None:
         why = "fair value unknown"
     if not why and units is None:

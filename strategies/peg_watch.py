@@ -2,7 +2,7 @@
 
 First form: thresholds depend on the session; a state is entered when the premium has been beyond its threshold, and
 beyond a number of sigmas of the fair value, for `persist_ns`, and left when it has been inside `clear_share` of it as
-long. A quote that is stale or refused, or an unknown fair value, makes the state UNKNOWN at once.
+long. A quote that is stale, refused or in doubt, or an unknown fair value, makes the state UNKNOWN at once.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class PegWatch:
         columns, now = view.columns, view.now
         fair = columns.fair(columns.group(instrument), now)
         fresh = now <= columns.k[instrument, K.EXPIRES] and columns.k[instrument, K.REFUSAL] == K.OK
-        if fair is None or not fresh or columns.session is Session.UNKNOWN:
+        if fair is None or not fresh or columns.doubted(instrument) or columns.session is Session.UNKNOWN:
             return PegState.UNKNOWN, {}
         premium = float(columns.f[instrument, K.MID_USD]) / fair.price * 1e4 - 1e4
         if premium != premium:

@@ -13,11 +13,14 @@ from math import inf, isfinite, isnan, nan, sqrt
 
 import numpy as np
 
-from connectors.events import F8, I8, NS, Rows
+from connectors.events import F8, I8, NS, Rows, Why
 from connectors.instruments import USD, Hours, Role, UnitModel, Universe
 from strategies.market import kernel as K
 from strategies.market.fair import FairValue, VarianceClock, variance_clock
 from strategies.market.session import Session, SessionTable
+
+DOUBTED_VAR = 1.0
+"""Added to the variance of a source in doubt: 100 %, so that it never comes before one that is not."""
 
 FOREVER_NS = 2**62
 """An age limit that is never reached, and can still be added to a time."""
@@ -111,6 +114,8 @@ class Columns:
         self.refused: I8 = np.zeros((max(1, count), len(K.REFUSALS)), np.int64)
         self.p: F8 = np.zeros(K.P_SCALARS)
         self.q: I8 = np.zeros(K.Q_SCALARS, np.int64)
+        self.doubts: I8 = np.zeros(max(1, count), np.int64)
+        """What our own judgement has against each instrument: a bit (1 << Why) for each reason."""
         self.taken_bid: list[float] = [0.0] * count
         self.taken_ask: list[float] = [0.0] * count
         self.taken_prints: list[int] = [-1] * count
@@ -181,6 +186,8 @@ class Columns:
         ordered.sort(key=lambda item: item[:2])
         self.slot_of = {at: place for place, (_, at, _) in enumerate(ordered)}
         """Where the caller's n-th slot stands in the arrays."""
+        self.slot_group = [group for group, _, _ in ordered]
+        """The underlying's number of each slot, in their order in the arrays."""
         self.slots: I8 = np.zeros((len(ordered), 4), np.int64)
         self.levels: F8 = np.zeros(len(ordered))
         for place, (_, _, slot) in enumerate(ordered):
@@ -244,6 +251,40 @@ class Columns:
         f[[K.PREMIUM, K.SELL_PREMIUM, K.BUY_PREMIUM]] = nan
         self.k[number, K.EXPIRES] = 0
 
+    def doubt(self, number: int, why: Why, *, stands: bool = True) -> None:
+        """Writes that something speaks against an instrument, or no longer does.
+
+        A source in doubt is not the fair value's while another one stands; alone, it makes the error 100 % larger.
+        """
+        before = int(self.doubts[number])
+        after = before | 1 << why if stands else before & ~(1 << why)
+        self.doubts[number] = after
+        if self.universe[number].role is Role.SHARE and bool(before) != bool(after):
+            more = DOUBTED_VAR if after else -DOUBTED_VAR
+            self.f[number, K.SOURCE_VAR] = self.facts[number].source_error ** 2 + (DOUBTED_VAR if after else 0.0)
+            self.f[number, K.REF_VAR] += more
+            self.f[number, K.REF_KEY] += more
+            self._choose(self._group_of[number])
+
+    def doubted(self, number: int, why: Why | None = None) -> bool:
+        """Whether our own judgement has anything, or this, against an instrument."""
+        bits = self.doubts.item(number)
+        return bits != 0 if why is None else bits & 1 << why != 0
+
+    def _choose(self, group: int) -> None:
+        """Chooses the source of a fair value anew, as the scan does, and lets the scan write what follows."""
+        g, h = self.g[group], self.h[group]
+        sources = self.references[h[K.REF_FROM] : h[K.REF_TO]].tolist()
+        believed = [at for at in sources if self.k[at, K.REFUSAL] == K.OK and self.f[at, K.REF_KEY] < inf]
+        best = min(believed, key=lambda at: (float(self.f[at, K.REF_KEY]), at), default=-1)
+        h[K.SOURCE] = best
+        g[K.FAIR_KEY] = self.f[best, K.REF_KEY] if best >= 0 else inf
+        g[K.FAIR] = self.f[best, K.REF_MID] if best >= 0 else nan
+        g[K.FAIR_SCALE] = 1e4 / g[K.FAIR]
+        if best >= 0:
+            h[K.AS_OF] = self.k[best, K.REF_TS]
+        h[K.TOUCHED] = self.now
+
     def permit(self, number: int, *, buy_from: int, sell_from: int) -> None:
         """From when an instrument may be bought and sold (ns UTC); NEVER means it may not."""
         self.k[number, K.BUY_FROM], self.k[number, K.SELL_FROM] = buy_from, sell_from
@@ -260,6 +301,13 @@ class Columns:
         p, g = self.p.item, self.g.item
         clock = p(K.CLOCK) + p(K.CLOCK_RATE) * float(now - self.q.item(K.CLOCK_TS))
         return g(group, K.FAIR_KEY) + g(group, K.VOL2) * clock
+
+    def source_variance(self, number: int, now: int) -> float:
+        """Variance of log price of a source at `now`, whatever our doubts; nan where it never spoke."""
+        p = self.p.item
+        clock = p(K.CLOCK) + p(K.CLOCK_RATE) * float(now - self.q.item(K.CLOCK_TS))
+        doubt = DOUBTED_VAR if self.doubts.item(number) else 0.0
+        return self.f.item(number, K.REF_KEY) + self.g.item(self._group_of[number], K.VOL2) * clock - doubt
 
     def fair(self, group: int, now: int) -> FairValue | None:
         """Fair value of one share of an underlying at `now`, or None where it is unknown."""

@@ -75,11 +75,13 @@ NAMED = """
 token = "T1"
 underlying = "T"
 unit_model = "total_return"
+basis = "unit"
 multiplier = 2.0
 [instruments."two:T/USD"]
 token = "T1"
 underlying = "T"
 unit_model = "total_return"
+basis = "unit"
 multiplier = 2.0
 [instruments."share:T"]
 role = "share"

@@ -54,11 +54,13 @@ kind = "oracle"
 token = "T"
 underlying = "S"
 unit_model = "total_return"
+basis = "unit"
 multiplier = 2.0
 [instruments."b:T/USDT"]
 token = "T"
 underlying = "S"
 unit_model = "total_return"
+basis = "unit"
 multiplier = 2.0
 quote = "USDT"
 [instruments."c:T/USD"]

@@ -47,22 +47,26 @@ kind = "oracle"
 token = "Sx"
 underlying = "S"
 unit_model = "total_return"
+basis = "unit"
 multiplier = 2.0
 [instruments."near:S/USDT"]
 token = "Sx"
 underlying = "S"
 unit_model = "total_return"
+basis = "unit"
 multiplier = 2.0
 quote = "USDT"
 [instruments."now:V/USD"]
 token = "Vx"
 underlying = "V"
 unit_model = "total_return"
+basis = "unit"
 multiplier = 2.0
 [instruments."near:V/USD"]
 token = "Vx"
 underlying = "V"
 unit_model = "total_return"
+basis = "unit"
 multiplier = 2.0
 [instruments."r:S"]
 role = "share"

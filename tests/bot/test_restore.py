@@ -108,7 +108,7 @@ def test_multipliers_survive_a_restart() -> None:
     coming = Note(kind="multiplier_scheduled", instrument=0, detail={"value": 2.0, "activates": 1.9e9})
     steps = [*records(), Step(seq=4, ts=NOW, cause="row", notes=(applied, coming))]
     restored = restore(steps, universe, Ledger(universe), Memory())
-    assert {1: 1.5} == restored.units
+    assert {1: 1.5} == restored.multipliers
     assert {1: (2.0, 1.9e9)} == restored.announced
 
 

@@ -1,0 +1,219 @@
+"""Sources of one share held against each other: who follows with a delay, and whose level nobody else sees.
+
+A source of the wrong symbol is fresh and tight, one that is a quarter of an hour late too; alone they cannot be told
+from the truth. Against another independent witness they can:
+
+- **Delay.** Prices are kept in cells of STEP_S, only where a source spoke in the cell: silence is not filled. The
+  variance of ln(own, now) - ln(other, L cells ago) is worked out for every L up to MAX_LAG_S, around its own mean, so
+  that a constant distance (another exchange, a basis) does not matter. A source is delayed when that variance is
+  smallest at a lag of at least the limit, there at most a quarter of what it is without a lag, and no more than the
+  price moves from one cell to the next (walks that have nothing in common differ by more), and the other does not
+  follow it more closely. One witness that leads is enough, since nothing real knows the price of later. While nothing
+  moves, nothing can be told.
+- **Level.** The median of three or more witnesses in time, each by its surest source, is believed; a source further
+  from it than 5 of their joint errors in most of its last cells is outvoted. Of two that disagree nobody can say
+  which is right: both are doubted, and entries rest. With one witness nothing can be told, and that is said once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import hypot, isfinite
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from connectors.events import F8, NS
+
+STEP_S: Final = 30
+WINDOW: Final = 60
+"""Cells whose prices are compared: half an hour."""
+
+MAX_LAG_S: Final = 1800
+MIN_PAIRS: Final = 24
+"""Cells in which both must have spoken."""
+
+GAIN: Final = 0.25
+NEAR: Final = 1.25
+QUIET: Final = 1e-4
+"""One sigma of the differences below which nothing moves enough to tell a delay."""
+
+SIGMAS: Final = 5.0
+VOTES: Final = 6
+"""Cells that a verdict on the level looks back on; a majority of them must say so."""
+
+GROSS: Final = 0.4
+"""A distance (ln) from the others at which it is another share: told at the first look, or, of a source that agreed
+before, at the third: a split or a resumed halt does not reach all of them in the same second."""
+
+GROSS_LOOKS: Final = 3
+
+_LAGS: Final = MAX_LAG_S // STEP_S
+_STEP_NS: Final = STEP_S * NS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a source said last."""
+
+    number: int
+    witness: str
+    ts: int
+    """When it was heard, ns UTC."""
+    price: float
+    error: float
+    """One sigma of it, as a share of the price."""
+
+
+@dataclass(slots=True)
+class _Track:
+    """The memory of one source."""
+
+    cells: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=WINDOW + _LAGS))
+    """(cell, ln price) of the cells in which it spoke, oldest first."""
+    votes: deque[bool] = field(default_factory=lambda: deque(maxlen=VOTES))
+    """For its last cells whether it stood away from the others."""
+    lag_s: int = 0
+    """By how much it was found to be late; 0 is not."""
+    outvoted: bool = False
+    agreed: bool = False
+    """Whether it ever stood where the others do."""
+    gross: int = 0
+    """Looks in a row at which it was grossly away."""
+
+
+class Lag(NamedTuple):
+    """How one row of ln prices follows another."""
+
+    cells: int
+    """The lag at which they differ least; 0 where it cannot be told."""
+    spread: float
+    """One sigma of the differences at that lag."""
+    plain: float
+    """The same without a lag; NaN where too few cells are common."""
+    move: float
+    """One sigma of the own moves from cell to cell."""
+
+    def tells(self, limit_s: float) -> bool:
+        """Whether this is a delay of at least `limit_s`: what differs is no more than a cell's move, and far less than
+        without the lag. Two walks that have nothing to do with each other differ by several moves at any lag."""
+        late = self.cells * STEP_S >= limit_s and self.plain > QUIET
+        return late and self.spread <= NEAR * self.move and self.spread**2 <= GAIN * self.plain**2
+
+
+def lag_of(own: F8, other: F8) -> Lag:
+    """How `own`, the newest WINDOW cells of a source, follows `other`, as many cells and all lags before them.
+
+    Both end in the same cell; NaN where nothing was said. A lag counts where MIN_PAIRS cells are common.
+    """
+    lags = len(other) - len(own)
+    best, least, plain = 0, np.nan, np.nan
+    for lag in range(lags + 1):
+        differences = own - other[lags - lag : lags - lag + len(own)]
+        told = differences[np.isfinite(differences)]
+        if len(told) < MIN_PAIRS:
+            continue
+        spread = float(told.std())
+        if lag == 0:
+            plain = spread
+        if not spread >= least:  # also the first one, against NaN
+            best, least = lag, spread
+    moves = np.diff(own)
+    moves = moves[np.isfinite(moves)]
+    if not isfinite(plain) or len(moves) < MIN_PAIRS // 2:
+        return Lag(0, np.nan, np.nan, np.nan)
+    return Lag(best, least, plain, float(moves.std()))
+
+
+class Witnesses:
+    """The sources of one share, heard at ticks of the clock; a pure function of what it was given, in order."""
+
+    def __init__(self, limit_s: float) -> None:
+        """`limit_s`: a lag of at least this is a delay; inf switches the whole off."""
+        self.limit_s = limit_s
+        self.tracks: dict[int, _Track] = {}
+        self._cell = 0
+
+    def look(self, now: int, said: Sequence[Said]) -> None:
+        """Takes what the sources said last, and judges: the level at every new cell, the delay at every tenth."""
+        if not isfinite(self.limit_s):
+            return
+        cell = now // _STEP_NS
+        for one in said:
+            track = self.tracks.setdefault(one.number, _Track())
+            at, point = one.ts // _STEP_NS, float(np.log(one.price))
+            if track.cells and track.cells[-1][0] == at:
+                track.cells[-1] = (at, point)
+            elif not track.cells or track.cells[-1][0] < at:
+                track.cells.append((at, point))
+        fresh = [one for one in said if now - one.ts <= _STEP_NS]
+        self._levels(fresh, vote=cell != self._cell)
+        if cell // 10 != self._cell // 10:
+            self._delays(cell, said)
+        self._cell = cell
+
+    def late_s(self, number: int) -> int:
+        """By how many seconds a source is late; 0 where it is not, or cannot be told."""
+        return self.tracks[number].lag_s if number in self.tracks else 0
+
+    def outvoted(self, number: int) -> bool:
+        """Whether the level of a source is not what the others see."""
+        return number in self.tracks and self.tracks[number].outvoted
+
+    def _levels(self, fresh: Sequence[Said], *, vote: bool) -> None:
+        """Holds every source that just spoke against the surest ones of all witnesses."""
+        surest: dict[str, Said] = {}
+        fresh = [one for one in fresh if not self.late_s(one.number)]
+        for one in sorted(fresh, key=lambda one: (one.error, one.number)):
+            surest.setdefault(one.witness, one)
+        if len(surest) < 2:
+            return
+        for one in fresh:
+            track = self.tracks[one.number]
+            others = [other for witness, other in surest.items() if witness != one.witness]
+            if len(surest) == 2:
+                level, error = float(np.log(others[0].price)), others[0].error
+            else:
+                level = float(np.median([np.log(other.price) for other in surest.values()]))
+                error = float(np.median([other.error for other in surest.values()]))
+            away = abs(float(np.log(one.price)) - level)
+            off = away > SIGMAS * hypot(one.error, error)
+            track.agreed |= not off
+            track.gross = track.gross + 1 if away > GROSS else 0
+            if vote:
+                track.votes.append(off)
+            voted = len(track.votes) == VOTES and 2 * sum(track.votes) > VOTES
+            track.outvoted = voted or track.gross >= (GROSS_LOOKS if track.agreed else 1)
+
+    def _delays(self, cell: int, said: Sequence[Said]) -> None:
+        """Works out the lag of every source behind every independent one."""
+        before = {one.number for one in said if self.tracks[one.number].lag_s}
+        rows = {one.number: self._row(one.number, cell) for one in said}
+        for one in said:
+            others = [other.number for other in said if other.witness != one.witness]
+            behind = [lag_of(rows[one.number][-WINDOW:], rows[other]) for other in others]
+            if not any(lag.plain > QUIET for lag in behind):
+                continue
+            late_s = 0
+            for lag, other in zip(behind, others, strict=True):
+                if lag.tells(self.limit_s):
+                    ahead = lag_of(rows[other][-WINDOW:], rows[one.number])
+                    if not (ahead.tells(self.limit_s) and ahead.spread < lag.spread):
+                        late_s = max(late_s, lag.cells * STEP_S)
+            self.tracks[one.number].lag_s = late_s
+        if {one.number for one in said if self.tracks[one.number].lag_s} != before:
+            # Who stands where was judged with another set of sources.
+            for track in self.tracks.values():
+                track.votes.clear()
+                track.gross, track.outvoted = 0, False
+
+    def _row(self, number: int, cell: int) -> F8:
+        """The ln prices of a source in the cells before `cell`, NaN where it did not speak."""
+        row = np.full(WINDOW + _LAGS, np.nan)
+        for at, point in self.tracks[number].cells:
+            place = at - cell + len(row)
+            if 0 <= place < len(row):
+                row[place] = point
+        return row
