@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from connectors.cex.ladder import Side
+from connectors.cex.ladder import Side, trouble
 from connectors.cex.stream import Stream, Told
 
 DEPTHS: Final = (1, 50, 200)
@@ -154,9 +154,7 @@ def _take(levels: Iterable[_Level], side: Side) -> str:
     """Applies levels; stops at the first that is none, with why."""
     for price, size in levels:
         if not (0.0 < price < _INF and 0.0 <= size < _INF):
-            if not (-_INF < price < _INF and -_INF < size < _INF):
-                return "not_finite"
-            return "negative_size" if price > 0.0 else "not_positive"
+            return trouble(price, size)
         side.set(price, size)
     return ""
 

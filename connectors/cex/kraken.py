@@ -75,7 +75,7 @@ def feed(setup: FeedSetup) -> Feed:
 
 def wires(setup: FeedSetup, numbers: Mapping[str, int], depth: int) -> tuple[Wire, ...]:
     """One websocket for all books."""
-    streams = tuple(Stream(i, numbers[i.name], i.symbol, KrakenBook()) for i in setup.instruments)
+    streams = tuple(Stream(i, numbers[i.name], i.symbol, KrakenBook(depth)) for i in setup.instruments)
     talk = KrakenTalk(streams, depth)
     line = Line(
         venue=setup.venue,

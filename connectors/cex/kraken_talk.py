@@ -7,29 +7,21 @@ the text (msgspec.Raw), never through a float and back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from connectors.cex.kraken_book import KrakenBook, change
-from connectors.cex.ladder import Side
+from connectors.cex.kraken_book import KrakenBook, Quoted
 from connectors.cex.stream import Stream, Told
+from connectors.events import NS
 
 DEPTHS: Final = (10, 25, 100, 500, 1000)
 """Levels that a subscription may ask for."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
-
-
-class Quoted(msgspec.Struct, gc=False):
-    """One level of a book, its numbers as they stand in the text."""
-
-    price: msgspec.Raw
-    qty: msgspec.Raw
 
 
 class BookData(msgspec.Struct, gc=False):
@@ -172,11 +164,10 @@ class KrakenTalk:
         elif not stream.synced:
             told.refuse("before_snapshot", part.symbol)
             return
-        trouble = _take(part.asks, book.asks) or _take(part.bids, book.bids)
+        trouble = book.take(part.asks, part.bids)
         if trouble:
             told.lost(stream, trouble)
             return
-        book.cut(self._depth)
         ours = book.checksum()
         if ours != part.checksum:
             told.lost(stream, "checksum", f"{part.checksum} sent, {ours} made")
@@ -226,18 +217,10 @@ class KrakenTalk:
         return _say(method, channel="book", symbol=[symbol], depth=self._depth)
 
 
-def _take(levels: Iterable[Quoted], side: Side) -> str:
-    """Applies levels in the order sent, since one price may come twice; stops at the first that is none, with why."""
-    for level in levels:
-        trouble = change(side, bytes(level.price), bytes(level.qty))
-        if trouble:
-            return trouble
-    return ""
-
-
 def _ns(stamp: datetime) -> int:
     """Nanoseconds UTC; the venue's stamps have microseconds."""
-    return (stamp - _EPOCH) // _MICROSECOND * 1_000
+    since = stamp - _EPOCH
+    return (since.days * 86_400 + since.seconds) * NS + since.microseconds * 1_000
 
 
 def _say(method: str, **params: Any) -> str:

@@ -11,32 +11,45 @@ BID: Final = -1.0
 ASK: Final = 1.0
 
 
+_INF: Final = float("inf")
+
+
+def trouble(price: float, size: float) -> str:
+    """What is wrong with the numbers of a level: not_finite, not_positive, negative_size; empty for nothing."""
+    if 0.0 < price < _INF and 0.0 <= size < _INF:
+        return ""
+    if not (-_INF < price < _INF and -_INF < size < _INF):
+        return "not_finite"
+    return "negative_size" if price > 0.0 else "not_positive"
+
+
 class Side:
     """One side of a book, best level first: three lists of one length, so that a change costs one bisection.
 
     Prices are told apart as floats: two decimal texts of one value are one float, and ticks are far wider apart.
     """
 
-    __slots__ = ("_keys", "_sign", "levels", "marks", "touched")
+    __slots__ = ("keys", "levels", "marks", "sign", "touched")
 
     def __init__(self, sign: float) -> None:
         """`sign` is BID or ASK."""
+        self.sign = sign
+        self.keys: list[float] = []
+        """Sign times price, ascending."""
         self.levels: list[Level] = []
         """(price, size), best first."""
         self.marks: list[bytes] = []
         """What else is remembered of each level, in the same order."""
         self.touched = 0
         """Place of the best level that was changed since somebody set this to a larger number."""
-        self._keys: list[float] = []
-        self._sign = sign
 
     def __len__(self) -> int:
         """How many levels there are."""
-        return len(self._keys)
+        return len(self.keys)
 
     def clear(self) -> None:
         """No levels."""
-        self._keys.clear()
+        self.keys.clear()
         self.levels.clear()
         self.marks.clear()
         self.touched = 0
@@ -46,8 +59,8 @@ class Side:
 
         `price` and `size` are finite, `price` is positive and `size` not negative: that is the caller's to see to.
         """
-        keys = self._keys
-        key = self._sign * price
+        keys = self.keys
+        key = self.sign * price
         at = bisect_left(keys, key)
         if at < len(keys) and keys[at] == key:
             if size:
@@ -66,8 +79,8 @@ class Side:
 
     def cut(self, depth: int) -> None:
         """Forgets what lies deeper than `depth` levels."""
-        if len(self._keys) > depth:
-            del self._keys[depth:], self.levels[depth:], self.marks[depth:]
+        if len(self.keys) > depth:
+            del self.keys[depth:], self.levels[depth:], self.marks[depth:]
 
 
 class Ladder:
