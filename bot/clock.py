@@ -24,6 +24,11 @@ def monotonic_s() -> float:
     return time.monotonic()
 
 
+def monotonic_ns() -> int:
+    """The same in nanoseconds."""
+    return time.monotonic_ns()
+
+
 def cpu_s() -> float:
     """Seconds of CPU that this process has used."""
     return time.process_time()

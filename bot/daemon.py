@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -16,21 +17,31 @@ from bot.inbox import Inbox
 from bot.journal import Journal
 from bot.journal_file import Durability
 from bot.journal_reader import read
+from bot.latency import Latency
 from bot.lock import StateLock
 from bot.recorder import Recorder
 from bot.server import Server
-from connectors.errors import Action, ConnectorError, PeglineError
+from bot.steady import ClockGuard, SteadyClock
+from connectors.backoff import REFUSED_S
+from connectors.errors import Action, ConnectorError, EntitlementLost, PeglineError
 from connectors.events import Why
 from connectors.instruments import Universe
 from connectors.ports import Executor, Feed
 from connectors.tape import TapeWriter
+from connectors.vitals import Vitals
 from monitoring.desk import Desk
-from monitoring.facts import Facts, FeedState
+from monitoring.facts import Facts, FeedState, LoopState, StreamState
+from monitoring.histogram import Histogram
 from strategies.base import Step
 from strategies.market.session import SessionTable
 
 JOURNAL = "journal.sqlite"
 TAPE = "tape"
+
+BEAT_S: Final = 0.25
+"""How often the loop is seen to live, and the clocks are compared."""
+
+LAG_BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +57,10 @@ class Doors:
     sleep: Callable[[float], Awaitable[None]]
     state: Path | None
     """Where journal, lock and tape live; None keeps nothing but the journal's hash."""
+    steady: SteadyClock | None = None
+    """`clock`, where it is one that does not jump with the machine's."""
+    vitals: Mapping[str, Vitals] = field(default_factory=dict)
+    """What each venue's connections have counted."""
     world_ends: bool = False
     """The feeds end by themselves and the run with them; else a feed that ends is a fault."""
 
@@ -88,12 +103,24 @@ class Daemon:
         self.inbox = Inbox(universe, clock=doors.clock, timer_s=config.run.timer_s)
         self._heard_at = doors.monotonic()
         self._gave_up: set[str] = set()
+        self._refused: set[str] = set()
+        members = {venue: self._numbers(venue) for venue in dict.fromkeys(i.venue for i in universe)}
+        self.guard = ClockGuard(members)
+        self._told_clocks: dict[str, tuple[float, float]] = {}
+        self._clock_barred: frozenset[int] = frozenset()
+        self.lag = Histogram(LAG_BOUNDS_S)
+        """How late the beats of the loop came."""
+        self.latency = Latency(universe, self.inbox.offsets)
+        if not doors.world_ends:
+            self.inbox.taps.append(self.latency)
         self.desk = Desk(
             self.parts.columns,
             facts=facts,
             feeds=self.feed_states,
             positions=dict(self.parts.ledger.positions),
             idle_s=lambda: doors.monotonic() - self._heard_at,
+            loop=self.loop_state,
+            histograms=self.histograms,
         )
         self.watch: Callable[[Step], object] = self.desk.on_step
         """Called with every decision record; who takes its place calls the desk's."""
@@ -113,18 +140,69 @@ class Daemon:
         for venue in dict.fromkeys(instrument.venue for instrument in self.universe):
             heard = sum(n for n, i in zip(self.inbox.heard, self.universe, strict=True) if i.venue == venue)
             table = self.config.venues.get(venue)
+            state, why = told.get(venue, ("up" if heard else "down", ""))
+            if venue in self._gave_up:
+                state = "down"
+            vitals = self.doors.vitals.get(venue) or Vitals()
+            offset = self.inbox.offsets.get(venue)
             states.append(
                 FeedState(
                     venue=venue,
                     feed=table.feed if table else "none",
-                    up=heard > 0
-                    and told.get(venue, ("up", ""))[0] in ("up", "degraded")
-                    and venue not in self._gave_up,
+                    up=heard > 0 and state in ("up", "degraded"),
+                    state=state,
+                    why=why,
                     messages=heard,
-                    rejected={why: n for (where, why), n in self.inbox.rejected.items() if where == venue},
+                    rejected={reason: n for (where, reason), n in self.inbox.rejected.items() if where == venue},
+                    streams=self._streams(venue),
+                    reconnects=max(0, vitals.lives - 1),
+                    calls=dict(vitals.calls),
+                    failures=dict(vitals.failures),
+                    used_ratio=vitals.used_ratio,
+                    offset_s=offset[0] if offset else None,
+                    offset_error_s=offset[1] if offset else None,
                 )
             )
         return states
+
+    def _streams(self, venue: str) -> tuple[StreamState, ...]:
+        """How each instrument of a venue stands, by what was said against it."""
+        found = []
+        for number in self._numbers(venue):
+            state = self.inbox.standing.state(number)
+            if state is not None:
+                reasons = tuple(why.name.lower() for why in self.inbox.standing.reasons(number))
+                health, why = state
+                found.append(
+                    StreamState(
+                        instrument=self.universe[number].name,
+                        state=health.name.lower(),
+                        why=why.name.lower() if why else "",
+                        reasons=reasons,
+                    )
+                )
+        return tuple(found)
+
+    def _numbers(self, venue: str) -> tuple[int, ...]:
+        return tuple(at for at, instrument in enumerate(self.universe) if instrument.venue == venue)
+
+    def loop_state(self) -> LoopState:
+        """How this process keeps up."""
+        inbox, steady = self.inbox, self.doors.steady
+        return LoopState(
+            waiting=len(inbox),
+            superseded=inbox.superseded,
+            dropped=inbox.let_go,
+            clock_apart_s=steady.apart_s if steady is not None else 0.0,
+        )
+
+    def histograms(self) -> dict[str, dict[tuple[str, ...], Histogram]]:
+        """What is counted by size, by the catalogue's names."""
+        venues = dict.fromkeys(instrument.venue for instrument in self.universe)
+        return {
+            "feed_latency_seconds": {(venue,): self.latency.of(venue) for venue in venues},
+            "event_loop_lag_seconds": {(): self.lag},
+        }
 
     async def run(self, stop: asyncio.Event) -> None:
         """Streams, decides and serves until `stop` is set; then everything is flushed and closed.
@@ -142,6 +220,8 @@ class Daemon:
             tasks = [asyncio.create_task(self._feeds(), name="feeds")]
             tasks.append(asyncio.create_task(self._consume(), name="engine"))
             tasks.append(asyncio.create_task(_until(stop), name="stop"))
+            if not self.doors.world_ends:
+                tasks.append(asyncio.create_task(self._beats(), name="beats"))
             if self.recorder is not None:
                 tasks.append(asyncio.create_task(self.recorder.run(), name="recorder"))
             try:
@@ -169,6 +249,43 @@ class Daemon:
             if self.steps:
                 self._tell()
 
+    async def _beats(self) -> None:
+        """Sees that the loop lives and that the clocks agree."""
+        doors = self.doors
+        while True:
+            due = doors.monotonic() + BEAT_S
+            await doors.sleep(BEAT_S)
+            late_s = max(0.0, doors.monotonic() - due)
+            self.lag.observe(late_s)
+            self.inbox.beat(late_s)
+            self._compare_clocks()
+
+    def _compare_clocks(self) -> None:
+        """CLOCK stands against whoever's clock disagrees with ours, and against all while ours is in doubt."""
+        inbox, guard, steady = self.inbox, self.guard, self.doors.steady
+        for venue, said in inbox.offsets.items():
+            if self._told_clocks.get(venue) is not said:
+                self._told_clocks[venue] = said
+                guard.offset(venue, *said)
+        apart_s = steady.apart_s if steady is not None else 0.0
+        was = guard.jumped
+        if steady is not None and guard.wall_is_right(apart_s):
+            self._warn(f"the venues agree with the machine's clock, which jumped by {apart_s:+.1f} s: it is followed")
+            steady.adopt()
+            guard.adopted(apart_s)
+            for venue, (offset_s, error_s) in list(inbox.offsets.items()):
+                inbox.clock(venue, offset_s - apart_s, error_s)
+            inbox.beat(0.0)
+            apart_s = steady.apart_s
+        barred = guard.barred(apart_s, inbox.behind_s)
+        if guard.jumped and not was:
+            self._warn(
+                f"the machine's clock jumped by {apart_s:+.1f} s: nothing is traded until the venues' clocks agree"
+            )
+        inbox.against(sorted(barred - self._clock_barred), Why.CLOCK)
+        inbox.cleared(sorted(self._clock_barred - barred), Why.CLOCK)
+        self._clock_barred = barred
+
     def _tell(self) -> None:
         """Hands new decision records to the windows."""
         steps, self.steps[:] = list(self.steps), []
@@ -178,33 +295,58 @@ class Daemon:
     async def _feeds(self) -> None:
         """All feeds, each on its own. Raises the last error when every one has given up for good."""
         numbers = {instrument.name: at for at, instrument in enumerate(self.universe)}
-        ends = await asyncio.gather(*(self._feed(feed, numbers) for feed in self.doors.feeds))
+        tasks = [asyncio.create_task(self._feed(feed, numbers)) for feed in self.doors.feeds]
+        try:
+            ends = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         errors = [end for end in ends if end is not None]
         if errors and len(errors) == len(ends):
             raise errors[-1]
 
     async def _feed(self, feed: Feed, numbers: dict[str, int]) -> PeglineError | None:
-        """One feed until it ends. Its own end stops only its venue; an error that says so stops all."""
+        """One feed until it ends. Its own end stops only its venue; an error that says so stops all.
+
+        A right that is lost is asked for again at a slow pace, unless there never was anything that could be heard.
+        """
+        mine = [numbers[i.name] for i in feed.instruments]
         if not self.doors.world_ends:
-            self.inbox.against([numbers[i.name] for i in feed.instruments], Why.NOT_HEARD)
-        try:
-            await feed.run(self.inbox, numbers)
-        except PeglineError as error:
+            self.inbox.against(mine, Why.NOT_HEARD)
+        while True:
+            try:
+                await feed.run(self.inbox, numbers)
+            except EntitlementLost as error:
+                if feed.venue not in self._refused:
+                    self._warn(f"{feed.venue} stopped: {error}; it is asked again every {REFUSED_S:.0f} s")
+                self._refused.add(feed.venue)
+                self._gave_up.add(feed.venue)
+                self.inbox.reject(feed.venue, error.word, str(error))
+                self.inbox.against(mine, Why.ENTITLEMENT)
+                self.inbox.against(mine, Why.NOT_HEARD)
+                if self._gave_up >= {one.venue for one in self.doors.feeds} and not any(self.inbox.heard):
+                    raise
+                await self.doors.sleep(REFUSED_S)
+                self._gave_up.discard(feed.venue)
+                self.inbox.cleared(mine, Why.ENTITLEMENT)
+                continue
+            except PeglineError as error:
+                self._gave_up.add(feed.venue)
+                self._warn(f"{feed.venue} stopped: {error}")
+                if error.action is Action.STOP_ALL:
+                    raise
+                return error
+            except Exception as error:
+                # A fault of one adapter must not end the others; it is told with its kind, and the venue stays down.
+                self._gave_up.add(feed.venue)
+                self.inbox.reject(feed.venue, "adapter_fault", repr(error))
+                self._warn(f"{feed.venue} stopped by a fault of its adapter: {error!r}")
+                return ConnectorError(f"a fault of the adapter: {error!r}", where=feed.venue)
+            if self.doors.world_ends:
+                return None
             self._gave_up.add(feed.venue)
-            self._warn(f"{feed.venue} stopped: {error}")
-            if error.action is Action.STOP_ALL:
-                raise
-            return error
-        except Exception as error:
-            # A fault of one adapter must not end the others; it is told with its kind, and the venue stays down.
-            self._gave_up.add(feed.venue)
-            self.inbox.reject(feed.venue, "adapter_fault", repr(error))
-            self._warn(f"{feed.venue} stopped by a fault of its adapter: {error!r}")
-            return ConnectorError(f"a fault of the adapter: {error!r}", where=feed.venue)
-        if self.doors.world_ends:
-            return None
-        self._gave_up.add(feed.venue)
-        return ConnectorError("the feed ended", where=feed.venue)
+            return ConnectorError("the feed ended", where=feed.venue)
 
     def _close(self) -> None:
         """Journal on disk, lock released; called last."""

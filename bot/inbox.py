@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from connectors.events import NAN, NS, ROW, Flag, Kind, Rows, Why
+from connectors.events import NAN, NEVER, NS, ROW, Flag, Kind, Rows, Why
 from connectors.instruments import Universe
 from connectors.ports import Level
 from connectors.standing import Standing, State
@@ -32,6 +32,12 @@ would count as fresh, since errors grow from the time of receipt. Sources that a
 
 CAPACITY: Final = 65_536
 """Unread rows kept at most, about 20 MB; a second of the fastest feed that we know is a tenth of it."""
+
+HELD_UP_S: Final = 1.0
+"""Without a beat for so long this process was held up: what it reads next has waited in the line meanwhile."""
+
+PUNCTUAL_S: Final = 0.1
+"""A beat that is no later than this finds the loop with nothing left to do: what had waited has been read."""
 
 _DETAIL: Final = 200
 """Characters of a rejected message that are remembered, one message for each venue and reason."""
@@ -52,6 +58,7 @@ _RULES: Final = tuple(
 )
 _AGES: Final = tuple(REFERENCE_ANCIENT_NS if kind is Kind.REFERENCE else ANCIENT_NS for kind in Kind)
 _INF: Final = float("inf")
+_HELD_UP_NS: Final = round(HELD_UP_S * NS)
 _ONE_PRICE: Final = int(Flag.ONE_PRICE)
 _RAISED: Final = int(Flag.RAISED)
 _SUPERSEDED: Final = int(Flag.SUPERSEDED)
@@ -92,6 +99,12 @@ class Inbox:
         """By venue: how far its clock is ahead of ours, and the error of that, in seconds."""
         self.levels: dict[int, tuple[Sequence[Level], Sequence[Level]]] = {}
         """Bids and asks of the DEPTH rows of this block and the one before it, by their `extra`."""
+        self.behind_s = 0.0
+        """How far the clock was behind the last row when it was last looked at; rows never run backwards."""
+        self.held_up = False
+        """Whether what is read now may be old, because this process was held up."""
+        self._beat: int = NEVER
+        self._punctual = 0
         self._clock = clock
         self._timer_s = timer_s
         self._capacity = capacity
@@ -162,6 +175,8 @@ class Inbox:
             self._refuse(instrument, "inbox_full", len(self._rows))
             return
         rows = self._rows
+        if now - self._beat > _HELD_UP_NS:
+            now = self._hold(now)
         if now < self._last:
             now = self._last
             flags |= _RAISED
@@ -222,6 +237,24 @@ class Inbox:
             if name == venue:
                 self._ahead_ns[number] = round(offset_s * NS)
 
+    def beat(self, late_s: float) -> None:
+        """The loop lives; call it often (a quarter of `HELD_UP_S`) and say by how much later than it should be.
+
+        What is put when no beat came for `HELD_UP_S` has waited unread: LOOP_LAG stands against every instrument and
+        rows are stamped with the last beat, so that they age from there, until two punctual beats in a row.
+        """
+        now = self._clock()
+        self.behind_s = max(0, self._last - now) / NS
+        if late_s > HELD_UP_S:
+            self._hold(now)
+        self._punctual = self._punctual + 1 if late_s < PUNCTUAL_S else 0
+        if self.held_up and self._punctual < 2:
+            return
+        self._beat = now
+        if self.held_up:
+            self.held_up = False
+            self.cleared(range(self._count), Why.LOOP_LAG)
+
     def frame(self, venue: str, data: str | bytes) -> None:
         """Hands a raw message to whoever keeps them."""
         if self.keep_frame is not None:
@@ -278,6 +311,13 @@ class Inbox:
                 if not self._rows and self._count:
                     self.ticks += 1
                     self.put(Kind.TICK, 0)
+
+    def _hold(self, now: int) -> int:
+        """The receive time of what is read while it may be old: the last moment at which it was surely not there."""
+        if not self.held_up:
+            self.held_up, self._punctual = True, 0
+            self.against(range(self._count), Why.LOOP_LAG)
+        return max(self._last, min(now, self._beat))
 
     def _stand(self, number: int, state: State) -> None:
         self.put(Kind.HEALTH, number, bid=float(state[0]), ask=float(state[1]))

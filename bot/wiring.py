@@ -14,6 +14,7 @@ from bot.keys import missing, reader
 from connectors.events import Rows
 from connectors.instruments import Role, Universe
 from connectors.ports import Feed, FeedSetup
+from connectors.vitals import Vitals
 from strategies.market.session import SessionTable
 
 if TYPE_CHECKING:
@@ -54,14 +55,20 @@ def fetch_history(
 
 
 def live_feeds(
-    config: Config, universe: Universe, folder: Path = Path(), *, clock: Clock = wall_ns
+    config: Config,
+    universe: Universe,
+    folder: Path = Path(),
+    *,
+    clock: Clock = wall_ns,
+    vitals: dict[str, Vitals] | None = None,
 ) -> tuple[Feed, ...]:
     """The feeds of the world outside that a config names, each with its instruments; venues without any have none.
 
     Key files are looked for from `folder`, that of the config. Raises CredentialsMissing where a feed needs a key that
-    is not there.
+    is not there. `vitals` gets what each venue's connections count.
     """
     feeds: list[Feed] = []
+    counted = {} if vitals is None else vitals
     for at, (name, venue) in enumerate(config.venues.items()):
         instruments = tuple(i for i in universe if i.venue == name)
         if not instruments or venue.feed not in FEEDS:
@@ -73,6 +80,7 @@ def live_feeds(
             clock=clock,
             monotonic=monotonic_s,
             sleep=sleep,
+            vitals=counted.setdefault(name, Vitals()),
             # Each feed draws its jitter from a stream of its own, so that one feed's failures do not move another's.
             rng=chance(config.run.seed + 7919 * (at + 1)),
             url=venue.url,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-Type = Literal["info", "gauge", "counter"]
+Type = Literal["info", "gauge", "counter", "histogram"]
 
 
 class Metric(NamedTuple):
@@ -75,6 +75,32 @@ CATALOGUE: Final = (
         "counter",
         ("venue", "reason"),
         "Messages and rows that were not believed, by reason",
+    ),
+    Metric(
+        "pegline_feed_state",
+        "gauge",
+        ("venue", "feed", "state"),
+        "1 for the state in force: up, degraded, closed (the venue does not trade) or down",
+    ),
+    Metric(
+        "pegline_instrument_state",
+        "gauge",
+        (*_TOKEN, "state", "why"),
+        "1 for the state of an instrument's stream in force and the worst reason for it; all but up is not traded",
+    ),
+    Metric("pegline_feed_reconnects_total", "counter", ("venue", "feed"), "Connections made after the first one"),
+    Metric("pegline_feed_latency_seconds", "histogram", ("venue",), "Receive time minus the venue's time of a row"),
+    Metric("pegline_venue_clock_offset_seconds", "gauge", ("venue",), "How far a venue's clock is ahead of ours"),
+    Metric("pegline_venue_clock_error_seconds", "gauge", ("venue",), "Largest error of that offset"),
+    Metric("pegline_rest_requests_total", "counter", ("venue", "endpoint"), "REST calls"),
+    Metric("pegline_rest_request_failures_total", "counter", ("venue", "reason"), "REST calls that failed"),
+    Metric("pegline_rate_limit_used_ratio", "gauge", ("venue",), "Share of the rate budget in use"),
+    Metric("pegline_event_loop_lag_seconds", "histogram", (), "How late a periodic beat of the event loop came"),
+    Metric("pegline_inbox_waiting_rows", "gauge", (), "Rows that are heard and not looked at yet"),
+    Metric("pegline_inbox_superseded_rows_total", "counter", (), "Rows overtaken by a newer one before a look"),
+    Metric("pegline_inbox_dropped_rows_total", "counter", (), "Overtaken rows let go for want of room"),
+    Metric(
+        "pegline_clock_apart_seconds", "gauge", (), "How far the machine's clock has jumped away from the one in use"
     ),
     Metric("pegline_opportunities_total", "counter", ("strategy", "token"), "Trades that a strategy wished for"),
     Metric(

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry
 
 from monitoring.decisions import Tally
-from monitoring.facts import Facts, FeedState
+from monitoring.facts import Facts, FeedState, LoopState
 from monitoring.health import Health, health
+from monitoring.histogram import Histogram
 from monitoring.metrics import Metrics
 from monitoring.narrate import Line, Narrator
 from monitoring.snapshot import Snapshot, snapshot
@@ -37,9 +38,11 @@ class Desk:
         feeds: Callable[[], Sequence[FeedState]] = tuple,
         positions: Mapping[int, Decimal] | None = None,
         idle_s: Callable[[], float] | None = None,
+        loop: Callable[[], LoopState] = LoopState,
+        histograms: Callable[[], Mapping[str, Mapping[tuple[str, ...], Histogram]]] = dict,
     ) -> None:
         """`feeds` and `idle_s` (wall seconds since the last row) are asked when needed; `positions` of a ledger that
-        goes on from an earlier run, in units by instrument.
+        goes on from an earlier run, in units by instrument; `loop` and `histograms` as Metrics.
         """
         self.columns, self.facts, self._feeds, self._idle_s = columns, facts, feeds, idle_s
         self.tally = Tally(
@@ -49,7 +52,9 @@ class Desk:
         )
         self._narrator = Narrator(columns.universe, self.tally)
         self.story: deque[Line] = deque(maxlen=KEPT)
-        self.registry: CollectorRegistry = Metrics(columns, self.tally, facts=facts, feeds=feeds).registry()
+        self.registry: CollectorRegistry = Metrics(
+            columns, self.tally, facts=facts, feeds=feeds, loop=loop, histograms=histograms
+        ).registry()
 
     def on_step(self, step: Step) -> list[Line]:
         """Counts a step and tells it; returns the new lines."""

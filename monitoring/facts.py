@@ -5,15 +5,60 @@ from __future__ import annotations
 import msgspec
 
 
+class StreamState(msgspec.Struct, frozen=True, kw_only=True):
+    """How the stream of one instrument stands."""
+
+    instrument: str
+    state: str
+    """up, degraded, closed or down."""
+    why: str = ""
+    """The worst reason against it."""
+    reasons: tuple[str, ...] = ()
+    """All of them, worst first."""
+
+
 class FeedState(msgspec.Struct, frozen=True, kw_only=True):
-    """One stream of one venue, as its connector and the inbox count it."""
+    """One stream of one venue, as its connector and the inbox count it. None is unknown."""
 
     venue: str
     feed: str
     up: bool
+    state: str = ""
+    """up, degraded, closed or down; empty: as `up` says."""
+    why: str = ""
     messages: int = 0
     rejected: dict[str, int] = {}
     """Messages that never became a row, by reason."""
+    streams: tuple[StreamState, ...] = ()
+    """Its instruments, as far as something was ever said of them."""
+    reconnects: int = 0
+    calls: dict[str, int] = {}
+    """REST calls by endpoint."""
+    failures: dict[str, int] = {}
+    """Those that failed, by reason."""
+    used_ratio: float | None = None
+    """Share of the rate budget in use."""
+    offset_s: float | None = None
+    """How far its clock is ahead of ours."""
+    offset_error_s: float | None = None
+
+    @property
+    def stands(self) -> str:
+        """Its state in one word."""
+        return self.state or ("up" if self.up else "down")
+
+
+class LoopState(msgspec.Struct, frozen=True, kw_only=True):
+    """How this process itself keeps up."""
+
+    waiting: int = 0
+    """Rows that are heard and not looked at yet."""
+    superseded: int = 0
+    """Rows that a newer one overtook before anybody looked."""
+    dropped: int = 0
+    """Overtaken rows that were let go because there was no room."""
+    clock_apart_s: float = 0.0
+    """How far the machine's clock has jumped away from the one that we go by."""
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

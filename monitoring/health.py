@@ -7,6 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from monitoring.snapshot import Snapshot
+from monitoring.words import because
 
 Status = Literal["ready", "degraded", "down"]
 
@@ -40,12 +41,16 @@ def health(picture: Snapshot, *, idle_s: float | None = None) -> Health:
         down.append("every feed is down")
     if idle_s is not None and idle_s > LAG_S:
         down.append(f"no row for {idle_s:.0f} s")
-    degraded += [f"feed {feed.venue}/{feed.feed} is down" for feed in picture.feeds if not feed.up]
+    degraded += [
+        f"feed {feed.venue}/{feed.feed} is {feed.stands}{f' ({because(feed.why)})' if feed.why else ''}"
+        for feed in picture.feeds
+        if not feed.up or feed.stands != "up"
+    ]
     degraded += [f"fair value of {share.underlying} is unknown" for share in picture.shares if share.fair_usd is None]
     degraded += [
         f"{line.instrument}: {line.reason}"
         for line in picture.tokens
-        if line.reason and line.reason not in ("fair value unknown", "feed down")
+        if line.reason and line.reason != "fair value unknown" and not line.reason.startswith("feed ")
     ]
     if down:
         return Health(status="down", reasons=tuple(down + degraded))

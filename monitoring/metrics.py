@@ -13,7 +13,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
@@ -22,13 +22,15 @@ from connectors.instruments import Role
 from connectors.orders import Outcome, Reason
 from monitoring.catalogue import CATALOGUE
 from monitoring.decisions import Tally
-from monitoring.facts import Facts, FeedState
+from monitoring.facts import Facts, FeedState, LoopState
+from monitoring.histogram import Histogram
 from monitoring.snapshot import number, refusals, shares_per_unit, snapshot, unbelieved
 from strategies.market.session import Session
 
 if TYPE_CHECKING:
     from strategies.market.columns import Columns
 
+STATES: Final = ("up", "degraded", "closed", "down")
 MODES: Final = ("monitor", "dry_run", "live")
 Sample = tuple[tuple[str, ...], float | None]
 """Label values and a value; None is left out."""
@@ -44,10 +46,15 @@ class Metrics(Collector):
         *,
         facts: Facts,
         feeds: Callable[[], Sequence[FeedState]] = tuple,
+        loop: Callable[[], LoopState] = LoopState,
+        histograms: Callable[[], Mapping[str, Mapping[tuple[str, ...], Histogram]]] = dict,
     ) -> None:
-        """`feeds` gives the state of every stream when asked."""
+        """`feeds` gives the state of every stream when asked, `loop` that of the process, `histograms` those of the
+        catalogue by name without prefix and by label values.
+        """
         self._columns, self._universe, self._tally = columns, columns.universe, tally
         self._facts, self._feeds = facts, feeds
+        self._loop, self._histograms = loop, histograms
         self._tokens = self._universe.where(role=Role.TOKEN)
         self._shares = self._universe.where(role=Role.SHARE)
 
@@ -64,8 +71,15 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Family]:
         """Every family of the catalogue, in its order, with the values of this moment."""
         samples = self._samples()
+        histograms = self._histograms()
         for metric in CATALOGUE:
             family: Family
+            if metric.type == "histogram":
+                counted = HistogramMetricFamily(metric.name, metric.help, labels=metric.labels)
+                for labels, histogram in histograms.get(metric.name.removeprefix("pegline_"), {}).items():
+                    counted.add_metric(labels, list(histogram.buckets()), histogram.sum)
+                yield counted
+                continue
             if metric.type == "counter":
                 family = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
             else:
@@ -108,7 +122,7 @@ class Metrics(Collector):
 
     def _market_samples(self) -> dict[str, Iterable[Sample]]:
         columns, universe = self._columns, self._universe
-        picture = snapshot(columns, self._tally, facts=self._facts)
+        picture = snapshot(columns, self._tally, facts=self._facts, feeds=self._feeds())
         keys = {
             at: (line.token, line.venue, line.instrument) for at, line in zip(self._tokens, picture.tokens, strict=True)
         }
@@ -145,7 +159,8 @@ class Metrics(Collector):
         }
 
     def _count_samples(self) -> dict[str, Iterable[Sample]]:
-        tally, feeds = self._tally, self._feeds()
+        tally, feeds, loop = self._tally, self._feeds(), self._loop()
+        by_name = {instrument.name: instrument for instrument in self._universe}
         rejected: Counter[tuple[str, str]] = Counter()
         for feed in feeds:
             for reason, count in feed.rejected.items():
@@ -159,6 +174,25 @@ class Metrics(Collector):
             "feed_up": [((feed.venue, feed.feed), float(feed.up)) for feed in feeds],
             "feed_messages_total": [((feed.venue, feed.feed), float(feed.messages)) for feed in feeds],
             "feed_rejected_messages_total": _counted(rejected),
+            "feed_state": [((f.venue, f.feed, state), float(f.stands == state)) for f in feeds for state in STATES],
+            "instrument_state": [
+                ((found.token, found.venue, one.instrument, one.state, one.why), 1.0)
+                for feed in feeds
+                for one in feed.streams
+                if (found := by_name.get(one.instrument)) is not None
+            ],
+            "feed_reconnects_total": [((feed.venue, feed.feed), float(feed.reconnects)) for feed in feeds],
+            "venue_clock_offset_seconds": [((feed.venue,), feed.offset_s) for feed in feeds],
+            "venue_clock_error_seconds": [((feed.venue,), feed.offset_error_s) for feed in feeds],
+            "rest_requests_total": _counted({(f.venue, name): n for f in feeds for name, n in f.calls.items()}),
+            "rest_request_failures_total": _counted(
+                {(f.venue, why): n for f in feeds for why, n in f.failures.items()}
+            ),
+            "rate_limit_used_ratio": [((feed.venue,), feed.used_ratio) for feed in feeds],
+            "inbox_waiting_rows": [((), float(loop.waiting))],
+            "inbox_superseded_rows_total": [((), float(loop.superseded))],
+            "inbox_dropped_rows_total": [((), float(loop.dropped))],
+            "clock_apart_seconds": [((), loop.clock_apart_s)],
             "opportunities_total": _counted(tally.wishes, product(names, tokens)),
             "opportunities_skipped_total": _counted(tally.skipped, product(names, Reason)),
             "edge_seen_usd_total": _counted(tally.edge_seen_usd, product(names)),

@@ -14,6 +14,7 @@ from connectors.events import NS
 from connectors.instruments import Universe
 from connectors.orders import Fill, Outcome, Side
 from monitoring.decisions import Tally, Trade
+from monitoring.words import because
 from strategies.base import Note, Step
 
 Tone = Literal["good", "bad", "plain"]
@@ -154,7 +155,9 @@ class Narrator:
         if venue in self._silent_since:
             return "", "plain"
         self._silent_since[venue] = ts
-        return f"feed dropped: {venue} is silent, its quotes are not traded", "bad"
+        why = str(note.detail.get("why", ""))
+        what = "is silent" if why in ("", "not_heard", "silent") else f"is down ({because(why)})"
+        return f"feed dropped: {venue} {what}, its quotes are not traded", "bad"
 
     def _feed_degraded(self, note: Note, ts: int) -> tuple[str, Tone]:
         venue, why = self._venue(note), str(note.detail.get("why", ""))
@@ -163,10 +166,11 @@ class Narrator:
         if why in ("", "not_heard", "disconnected"):
             return "", "plain"  # the first stream of a venue that goes or comes: what follows says the rest
         where = self._where(note)
-        return f"feed doubtful: {where} is not traded ({why.replace('_', ' ')})", "bad"
+        return f"feed doubtful: {where} is not traded ({because(why)})", "bad"
 
     def _feed_closed(self, note: Note, ts: int) -> tuple[str, Tone]:
-        why = str(note.detail.get("why", "")).replace("_", " ")
+        why = because(str(note.detail.get("why", "")))
+        self._silent_since.setdefault(self._venue(note), ts)
         return f"venue closed: {self._venue(note)} does not trade{f' ({why})' if why else ''}", "plain"
 
     def _feed_up(self, note: Note, ts: int) -> tuple[str, Tone]:

@@ -9,7 +9,7 @@ from typing import Final
 from monitoring.health import Health
 from monitoring.narrate import moment, utc
 from monitoring.snapshot import Snapshot, TokenLine
-from monitoring.words import age, best_edge, percent, usd, width
+from monitoring.words import age, ahead, because, best_edge, percent, share, usd, width
 
 REFRESH_S: Final = 2
 
@@ -35,6 +35,8 @@ document.querySelector("main").replaceWith(d.querySelector("main"))}}
 catch(e){{document.querySelector("#state").textContent="no answer from the daemon: this page is old"}}}},
 {REFRESH_S * 1000});
 """
+
+_STATES: Final = {"up": "good", "degraded": "warn", "closed": "dim", "down": "bad"}
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
 """Content-Security-Policy of the page: nothing from elsewhere, whatever a venue puts into a name."""
@@ -83,7 +85,7 @@ def _row(line: TokenLine) -> str:
         (percent(edge), "good" if edge is not None and edge > 0 else "dim"),
         (age(line.age_s), ""),
         (line.peg_state, {"pegged": "good", "unknown": "dim"}.get(line.peg_state, "bad")),
-        (line.reason, "warn"),
+        (line.reason or (line.not_traded and f"not traded: {line.not_traded}"), "warn"),
     )
     return "".join(f'<td class="{tone}">{escape(text)}</td>' for text, tone in cells)
 
@@ -115,14 +117,25 @@ def _told(picture: Snapshot) -> str:
 
 
 def _feeds(picture: Snapshot) -> str:
-    heads = ("venue", "stream", "state", "messages", "rejected")
+    heads = ("venue", "stream", "state", "why", "messages", "rejected", "reconnects", "clock", "rate budget")
     rows = (
         f"<td>{escape(feed.venue)}</td><td>{escape(feed.feed)}</td>"
-        f'<td class="{"good" if feed.up else "bad"}">{"up" if feed.up else "down"}</td>'
-        f"<td>{feed.messages:,}</td><td>{sum(feed.rejected.values()):,}</td>"
+        f'<td class="{_STATES.get(feed.stands, "bad")}">{escape(feed.stands)}</td>'
+        f'<td class="warn">{escape(because(feed.why))}</td>'
+        f"<td>{feed.messages:,}</td><td>{sum(feed.rejected.values()):,}</td><td>{feed.reconnects:,}</td>"
+        f"<td>{escape(ahead(feed.offset_s))}</td><td>{escape(share(feed.used_ratio))}</td>"
         for feed in picture.feeds
     )
-    return f"<h2>Feeds</h2>{_table(heads, rows)}"
+    barred = [
+        f"<td>{escape(one.instrument)}</td>"
+        f'<td class="{_STATES.get(one.state, "bad")}">{escape(one.state)}</td>'
+        f'<td class="warn">{escape(", ".join(map(because, one.reasons)))}</td>'
+        for feed in picture.feeds
+        for one in feed.streams
+        if one.state != "up"
+    ]
+    why = f"<h2>Not traded</h2>{_table(('instrument', 'state', 'because'), barred)}" if barred else ""
+    return f"<h2>Feeds</h2>{_table(heads, rows)}{why}"
 
 
 def _table(heads: Iterable[str], rows: Iterable[str]) -> str:

@@ -11,7 +11,8 @@ import msgspec
 from connectors.events import NS
 from connectors.instruments import Instrument, Role
 from monitoring.decisions import Tally
-from monitoring.facts import Facts, FeedState
+from monitoring.facts import Facts, FeedState, StreamState
+from monitoring.words import because
 
 if TYPE_CHECKING:
     from strategies.market.columns import Columns
@@ -45,6 +46,8 @@ class TokenLine(msgspec.Struct, frozen=True, kw_only=True):
     peg_state: str
     reason: str
     """Why something is unknown or not believed; empty when all is well."""
+    not_traded: str = ""
+    """What speaks against its stream while the quote is shown; empty where it may be traded."""
 
 
 class ShareLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,8 +105,9 @@ def snapshot(
     """The picture of `columns.now`."""
     shares = tuple(_share(columns, group, name) for group, name in enumerate(columns.underlyings))
     fair = {share.underlying: share for share in shares}
+    streams = {one.instrument: one for feed in feeds for one in feed.streams}
     tokens = tuple(
-        _token(columns, at, instrument, fair[instrument.underlying], tally)
+        _token(columns, at, instrument, fair[instrument.underlying], tally, streams.get(instrument.name))
         for at, instrument in enumerate(columns.universe)
         if instrument.role is Role.TOKEN
     )
@@ -174,10 +178,16 @@ def _share(columns: Columns, group: int, name: str) -> ShareLine:
     )
 
 
-def _token(columns: Columns, at: int, instrument: Instrument, share: ShareLine, tally: Tally) -> TokenLine:
+def _token(
+    columns: Columns, at: int, instrument: Instrument, share: ShareLine, tally: Tally, stream: StreamState | None
+) -> TokenLine:
     units, mid = shares_per_unit(columns, at), number(columns.mark_usd(at))
     state = tally.venues.get(instrument.venue, ("up", ""))[0]
-    why = f"feed {state}" if state in ("down", "closed") else unbelieved(columns, at)
+    against = because(stream.why) if stream is not None and stream.state != "up" else ""
+    if stream is not None and stream.state in ("down", "closed"):
+        state = stream.state
+    told = f": {against}" if against else ""
+    why = f"feed {state}{told}" if state in ("down", "closed") else unbelieved(columns, at)
     if not why and mid is None:
         why = "its coin has no price"
     live = not why
@@ -202,6 +212,7 @@ def _token(columns: Columns, at: int, instrument: Instrument, share: ShareLine, 
         age_s=_age_s(columns.now, int(columns.ts[at])),
         peg_state="unknown" if why else tally.peg.get(at, "unknown"),
         reason=why,
+        not_traded=against,
     )
 
 

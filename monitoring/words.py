@@ -32,6 +32,41 @@ def age(seconds: float | None) -> str:
     return f"{seconds / 86_400:.1f} d"
 
 
+WHYS: Final = {
+    "not_heard": "not heard yet",
+    "disconnected": "no connection",
+    "silent": "connected, but silent",
+    "entitlement": "this account may not have it (401 or 403)",
+    "not_listed": "the venue does not list it",
+    "maintenance": "the venue is in maintenance",
+    "halted": "trading is halted",
+    "clock": "clocks disagree",
+    "lags": "what arrives is old",
+    "disagrees": "the stream and the venue's snapshot differ",
+    "rate_limited": "the venue asks for patience",
+    "basis": "per unit or per share is not known",
+    "implausible": "the price cannot be that of this token",
+    "loop_lag": "this process was held up",
+    "delayed": "the source is delayed",
+}
+"""What speaks against a stream, as words."""
+
+
+def because(why: str) -> str:
+    """The reason of a state in words; one without words by its own name."""
+    return WHYS.get(why, why.replace("_", " "))
+
+
+def ahead(seconds: float | None) -> str:
+    """How far a clock is ahead, as `+0.012 s`; empty where nobody asked."""
+    return "" if seconds is None else f"{seconds:+.3f} s"
+
+
+def share(ratio: float | None) -> str:
+    """A part of one as `12 %`; empty where unknown."""
+    return "" if ratio is None else f"{100 * ratio:.0f} %"
+
+
 def best_edge(sell_bps: float | None, buy_bps: float | None) -> float | None:
     """The better of the two executable edges of a token, bps; None where neither is known."""
     known = [edge for edge in (sell_bps, buy_bps) if edge is not None]

@@ -49,26 +49,31 @@ def run(args: argparse.Namespace) -> int:
 
 async def _run(config: Config, file: Path, digest: str, seconds: float | None) -> int:
     """Puts the daemon together, handles the signals, and narrates on stderr."""
-    from bot.clock import monotonic_s, sleep, wall_ns
+    from bot.clock import monotonic_ns, monotonic_s, sleep, wall_ns
     from bot.daemon import Daemon, Doors
     from bot.errors import UsageError
     from bot.facts import facts_of
     from bot.paths import state_dir
     from bot.sessions import load_sessions
+    from bot.steady import SteadyClock
     from bot.universe import universe_of
     from bot.wiring import live_feeds, paper
+    from connectors.vitals import Vitals
     from strategies.base import Step
 
     universe = universe_of(config)
-    feeds = live_feeds(config, universe, file.parent)
+    clock, vitals = SteadyClock(wall_ns, monotonic_ns), dict[str, Vitals]()
+    feeds = live_feeds(config, universe, file.parent, clock=clock, vitals=vitals)
     if not feeds:
         raise UsageError("no venue of this config has a live feed", hint='write feed = "ccxt" or "yahoo" in [venues.*]')
     doors = Doors(
         feeds=feeds,
         executor=paper(config, universe, config.run.seed),
-        clock=wall_ns,
+        clock=clock,
+        steady=clock,
         monotonic=monotonic_s,
         sleep=sleep,
+        vitals=vitals,
         state=state_dir(config.run.state_dir),
     )
     facts = facts_of(config, mode="dry_run", file=file.name, digest=digest)

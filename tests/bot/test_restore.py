@@ -21,7 +21,7 @@ from bot.notices import Notices  # noqa: E402
 from bot.recorder import Recorder  # noqa: E402
 from bot.restore import restore  # noqa: E402
 from bot.sessions import load_sessions  # noqa: E402
-from connectors.errors import ConnectorError, DataError, EntitlementLost  # noqa: E402
+from connectors.errors import ConnectorError, DataError, EntitlementLost, SymbolUnknown  # noqa: E402
 from connectors.events import NS, Kind, Row, Rows, Why  # noqa: E402
 from connectors.instruments import Instrument, Role, UnitModel, Universe  # noqa: E402
 from connectors.orders import Fill, Intent, Leg, Outcome, Report, Side  # noqa: E402
@@ -197,8 +197,8 @@ async def test_when_every_feed_is_gone_the_run_ends_with_the_reason(tmp_path: Pa
     """
     Nothing is left to listen to: a ConnectorError, the journal closed and the state free for the next start.
     """
-    run, _ = daemon([Speaker("a", EntitlementLost("403", where="a"))], tmp_path)
-    with pytest.raises(ConnectorError, match="403"):
+    run, _ = daemon([Speaker("a", SymbolUnknown("T", where="a"))], tmp_path)
+    with pytest.raises(ConnectorError, match="a: T"):
         await asyncio.wait_for(run.run(asyncio.Event()), 10)
     again, _ = daemon([Speaker("a", None)], tmp_path)
     again.lock.release()  # type: ignore[union-attr]
