@@ -53,9 +53,9 @@ class Line:
     """Text messages sent every `repeat_s`: a venue's own ping, or what it wants to be asked again."""
     repeat_s: float = 10.0
     first_message_s: float = 15.0
-    heartbeat_s: float = 8.0
+    heartbeat_s: float = 9.0
     """A protocol ping goes out after so many seconds of silence (aiohttp rounds up to a whole one); without a pong
-    within half of it the line is dead: found out in at most 13 s."""
+    within half of it the line is dead: found out in at most 14.5 s."""
     idle_s: float = float("inf")
     """A life in which no message comes for so long is over, pongs or not; for venues that always have something to say.
     """

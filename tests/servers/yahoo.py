@@ -6,6 +6,7 @@ The messages are made with the protobuf library and the message class of yfinanc
 from __future__ import annotations
 
 import base64
+import importlib
 import json
 import time
 from typing import Any
@@ -20,6 +21,8 @@ class YahooServer(VenueServer):
 
     def __init__(self) -> None:
         super().__init__()
+        # It takes seconds: later, a client would find the server silent meanwhile.
+        self._message = importlib.import_module("yfinance.pricing_pb2").PricingData
         self.subscribed: set[str] = set()
         self.bars: dict[str, list[tuple[int, float]]] = {}
         """Start of a minute (unix s) and its close; a symbol that is absent is not known, an empty list has no bars."""
@@ -34,10 +37,8 @@ class YahooServer(VenueServer):
 
     async def price(self, symbol: str, price: float, **fields: Any) -> None:
         """One pricing message; `time` (ms) is now where it is absent."""
-        from yfinance.pricing_pb2 import PricingData
-
         fields.setdefault("time", time.time_ns() // 1_000_000)
-        data = PricingData(id=symbol, price=price, exchange="NMS", quote_type=8, market_hours=1, **fields)
+        data = self._message(id=symbol, price=price, exchange="NMS", quote_type=8, market_hours=1, **fields)
         await self.pricing(data.SerializeToString())
 
     async def pricing(self, data: bytes) -> None:
