@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -83,6 +84,15 @@ class Socket:
         self._sleep = sleep
         self._patience: asyncio.Timeout | None = None
         self._ending: ConnectorError | None = None
+        self._ws: aiohttp.ClientWebSocketResponse | None = None
+        self._saying: set[asyncio.Task[None]] = set()
+
+    def say(self, text: str) -> None:
+        """Sends a text on the present life, in answer to nothing; where there is none, nothing."""
+        if self._ws is not None:
+            task = asyncio.create_task(_said(self._ws, text))
+            self._saying.add(task)
+            task.add_done_callback(self._saying.discard)
 
     def end(self, error: ConnectorError) -> None:
         """Ends the present life with this error, whether or not anything more is heard; where there is none, nothing.
@@ -142,7 +152,7 @@ class Socket:
                     await ws.send_str(text)
                 repeating = asyncio.create_task(self._repeat(ws))
                 idle = _Idle(patience, line.idle_s)
-                self._patience = patience
+                self._patience, self._ws = patience, ws
                 try:
                     while True:
                         message = await ws.receive()
@@ -157,7 +167,7 @@ class Socket:
                         for answer in hear(message.data) or ():
                             await (ws.send_str(answer) if isinstance(answer, str) else ws.send_bytes(answer))
                 finally:
-                    self._patience = None
+                    self._patience = self._ws = None
                     repeating.cancel()
                     idle.end()
         except TimeoutError as error:
@@ -178,10 +188,13 @@ class Socket:
         while self.line.repeat and not ws.closed:
             await self._sleep(self.line.repeat_s)
             for text in self.line.repeat:
-                try:
-                    await ws.send_str(text)
-                except (aiohttp.ClientError, OSError):
-                    return
+                await _said(ws, text)
+
+
+async def _said(ws: aiohttp.ClientWebSocketResponse, text: str) -> None:
+    """Sends a text; over a line that has just gone, quietly not: the reader tells why."""
+    with suppress(aiohttp.ClientError, OSError):
+        await ws.send_str(text)
 
 
 class _Idle:

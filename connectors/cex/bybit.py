@@ -16,10 +16,12 @@ from connectors.cex.bybit_talk import DEPTHS, BybitTalk
 from connectors.cex.ladder import Ladder
 from connectors.cex.native import NativeFeed, Wire, addressed, depth_of
 from connectors.cex.stream import Stream
+from connectors.cex.watch import VENUE
 from connectors.errors import BadMessage, ConnectorError, RateLimited, SymbolUnknown, VenueUnreachable
 from connectors.events import NS
 from connectors.instruments import Instrument, Role
-from connectors.poll import Poll
+from connectors.offset import offset
+from connectors.poll import Budget, Poll
 from connectors.ports import Feed, FeedSetup, Finding
 from connectors.socket import Line
 
@@ -28,6 +30,10 @@ SOCKET: Final = "wss://stream.bybit.com/v5/public/"
 
 CALLS_PER_S: Final = 10
 """Public REST calls; the venue allows 600 in 5 s for each address."""
+
+
+BUDGET: Final = Budget(left="X-Bapi-Limit-Status", limit="X-Bapi-Limit", window_s=1.0)
+"""Headers of its answers."""
 
 
 class Answer(msgspec.Struct):
@@ -56,6 +62,19 @@ class Infos(msgspec.Struct):
     """The instruments of a category, or the one that was asked for."""
 
     rows: list[Info] = msgspec.field(default_factory=list, name="list")
+
+
+class Work(msgspec.Struct):
+    """Announced works: scheduled, ongoing, completed or canceled."""
+
+    title: str = ""
+    state: str = ""
+
+
+class Works(msgspec.Struct):
+    """What system/status answers."""
+
+    rows: list[Work] = msgspec.field(default_factory=list, name="list")
 
 
 class ServerTime(msgspec.Struct):
@@ -107,8 +126,9 @@ class BybitDesk:
         self._url = addressed(REST, setup.url)
         self._clock = setup.clock
         self._poll = Poll(
-            setup.venue, clock=setup.clock, rng=setup.rng, sleep=setup.sleep, per_period=CALLS_PER_S, period_s=1.0
-        )
+            setup.venue, clock=setup.clock, rng=setup.rng, sleep=setup.sleep, per_period=CALLS_PER_S, budgets=(BUDGET,),
+            vitals=setup.vitals,
+        )  # fmt: skip
 
     async def top(self, session: aiohttp.ClientSession, stream: Stream) -> tuple[float, float]:
         """Best bid and ask of the book."""
@@ -119,8 +139,9 @@ class BybitDesk:
         return book.b[0][0], book.a[0][0]
 
     async def statuses(self, session: aiohttp.ClientSession, streams: Sequence[Stream]) -> dict[str, tuple[bool, str]]:
-        """By instruments-info: `Trading` is open, every other word is not."""
-        said = {}
+        """By instruments-info, where only `Trading` is open; for the venue itself by system/status."""
+        works = await self._works(session)
+        said = {VENUE: (not works, works or "online")}
         for stream in streams:
             for info in await self._info(session, stream):
                 said[info.symbol] = (info.status == "Trading", info.status)
@@ -135,14 +156,18 @@ class BybitDesk:
         """Clock, and for each symbol whether it is listed and its status; fees are told to accounts only."""
         asked = self._clock()
         now = await self.now(session)
-        took = self._clock() - asked
-        offset, error = (now - asked - took / 2) / NS, took / 2 / NS
-        known = f"known to {error:.3f} s"
+        answered_at = self._clock()
+        took = (answered_at - asked) / NS
         found = [
-            Finding(what="clock", ok=abs(offset) - error < 1.0, value=offset, unit="s", detail=known),
-            Finding(what="latency", ok=True, value=took / NS, unit="s", detail="one REST call"),
+            Finding(what="latency", ok=True, value=took, unit="s", detail="one REST call"),
             Finding(what="fees", ok=None, detail="Bybit tells fees to accounts only", hint="write taker_fee_bps"),
-        ]  # fmt: skip
+        ]
+        if (ahead := offset(asked, now, answered_at, grain_ns=1)) is not None:
+            known = f"known to {ahead.error_s:.3f} s"
+            near = abs(ahead.offset_s) - ahead.error_s < 1.0
+            found.append(Finding(what="clock", ok=near, value=ahead.offset_s, unit="s", detail=known))
+        works = await self._works(session)
+        found.append(Finding(what="status", ok=not works, detail=works or "online"))
         for stream in streams:
             name = stream.instrument.symbol
             try:
@@ -158,6 +183,12 @@ class BybitDesk:
                 found.append(Finding(what="status", subject=name, ok=info.status == "Trading", detail=info.status))
         budget = f"{CALLS_PER_S} public calls in 1 s"
         return (*found, Finding(what="rate_budget", ok=True, value=float(CALLS_PER_S), unit="calls/s", detail=budget))
+
+    async def _works(self, session: aiohttp.ClientSession) -> str:
+        """The title of works that go on at the venue now; empty for none."""
+        body = await self._poll.get(session, f"{self._url}/v5/system/status")
+        works: Works = answered(body, Works, self._venue)
+        return next((work.title or "maintenance" for work in works.rows if work.state == "ongoing"), "")
 
     async def _info(self, session: aiohttp.ClientSession, stream: Stream) -> list[Info]:
         """What the venue lists under a symbol; empty where it is not listed."""

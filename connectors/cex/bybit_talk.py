@@ -80,8 +80,8 @@ class BybitTalk:
         return _say("unsubscribe", self._topic(stream)), _say("subscribe", self._topic(stream))
 
     def ping(self) -> str:
-        """The answer carries no time."""
-        return ""
+        """The answer carries no time; without pings the venue hangs up."""
+        return '{"op":"ping"}'
 
     def read(self, data: str | bytes, told: Told) -> None:
         """Takes one message; raises nothing, whatever it is."""

@@ -18,6 +18,7 @@ from connectors.cex.stream import Stream
 from connectors.errors import BadMessage, ConnectorError, RateLimited, SymbolUnknown, VenueUnreachable
 from connectors.events import NS
 from connectors.instruments import Instrument, Role
+from connectors.offset import offset
 from connectors.poll import Poll
 from connectors.ports import Feed, FeedSetup, Finding
 from connectors.socket import Line
@@ -27,6 +28,9 @@ SOCKET: Final = "wss://ws.kraken.com/v2"
 
 MAX_FRAME: Final = 8 << 20
 """The list of all pairs is one message of more than half a megabyte."""
+
+IDLE_S: Final = 6.0
+"""The venue sends a heartbeat in each second in which it has nothing else to say."""
 
 SPELT: Final = "the case counts: TSLAx/USD"
 
@@ -82,6 +86,7 @@ def wires(setup: FeedSetup, numbers: Mapping[str, int], depth: int) -> tuple[Wir
         url=addressed(SOCKET, setup.url),
         hello=talk.hello(),
         first_message_s=setup.first_message_s,
+        idle_s=IDLE_S,
         max_bytes=MAX_FRAME,
     )
     return (Wire(line=line, talk=talk, streams=streams),)
@@ -94,10 +99,11 @@ class KrakenDesk:
         """Calls go to `setup.url`, where it is given."""
         self._venue = setup.venue
         self._url = addressed(REST, setup.url)
-        self._clock = setup.clock
+        self._clock, self._said_bps = setup.clock, setup.taker_fee_bps
         self._poll = Poll(
-            setup.venue, clock=setup.clock, rng=setup.rng, sleep=setup.sleep, per_period=CALLS, period_s=float(CALLS)
-        )
+            setup.venue, clock=setup.clock, rng=setup.rng, sleep=setup.sleep, per_period=CALLS, period_s=float(CALLS),
+            vitals=setup.vitals,
+        )  # fmt: skip
 
     async def top(self, session: aiohttp.ClientSession, stream: Stream) -> tuple[float, float]:
         """Best bid and ask of Depth."""
@@ -121,15 +127,14 @@ class KrakenDesk:
         found = [Finding(what="status", ok=state.status == "online", detail=state.status)]
         asked = self._clock()
         time = await self._ask(session, "Time", ServerTime)
-        took = self._clock() - asked
-        # The venue tells the second that has begun: on average its clock is half a second further.
-        offset = time.unixtime + 0.5 - (asked + took / 2) / NS
-        error = 0.5 + took / 2 / NS
-        known = f"known to {error:.2f} s"
-        found += [
-            Finding(what="clock", ok=abs(offset) - error < 1.0, value=offset, unit="s", detail=known),
-            Finding(what="latency", ok=True, value=took / NS, unit="s", detail="one REST call"),
-        ]  # fmt: skip
+        answered_at = self._clock()
+        ahead = offset(asked, time.unixtime * NS, answered_at, grain_ns=NS)
+        if ahead is not None:
+            known = f"known to {ahead.error_s:.2f} s"
+            near = abs(ahead.offset_s) - ahead.error_s < 1.0
+            found.append(Finding(what="clock", ok=near, value=ahead.offset_s, unit="s", detail=known))
+        took = (answered_at - asked) / NS
+        found.append(Finding(what="latency", ok=True, value=took, unit="s", detail="one REST call"))
         for stream in streams:
             found.extend(await self._symbol(session, stream.instrument))
         budget = f"{CALLS} public calls in {CALLS} s"
@@ -156,7 +161,11 @@ class KrakenDesk:
         ]
         if pair.fees:
             fee = pair.fees[0][1] * 100.0
-            found.append(Finding(what="fees", subject=name, ok=True, value=fee, unit="bps", detail="taker, first tier"))
+            said = self._said_bps
+            same = None if said is None else abs(said - fee) < 0.005
+            words = "taker, first tier" + ("" if said is None else f"; the config says {said:.4g}")
+            hint = "taker_fee_bps of the venue in the config" if same is False else ""
+            found.append(Finding(what="fees", subject=name, ok=same, value=fee, unit="bps", detail=words, hint=hint))
         return found
 
     async def _ask(self, session: aiohttp.ClientSession, method: str, kind: Any, **params: str) -> Any:

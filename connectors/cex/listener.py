@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from connectors.cex.stream import Stream, Talk
+from connectors.ends import Ends
 from connectors.errors import BadMessage, ConnectorError, SymbolUnknown, VenueUnreachable
-from connectors.events import NS, Why
+from connectors.events import Why
+from connectors.offset import offset
 from connectors.ports import FeedSetup, Sink
-from connectors.socket import Line, Socket, reason
+from connectors.socket import Line, Socket
 
 UNREADABLE: Final = 3
 """States in a row that are no quote, after which a book is begun anew."""
@@ -24,6 +26,9 @@ RESYNCS: Final = 3
 
 MENDED: Final = 1_000
 """Good states that make up for one of them."""
+
+PING_S: Final = 15.0
+"""How often a venue is pinged in its own words; Bybit recommends every 20 s."""
 
 _INF: Final = float("inf")
 
@@ -42,7 +47,7 @@ class Listener:
     ) -> None:
         """`woken` is called when a life has begun, and when a book that the venue's snapshot disagreed with is back."""
         self.streams = tuple(streams)
-        self.socket = Socket(line, rng=setup.rng, sleep=setup.sleep)
+        self.socket = Socket(line, rng=setup.rng, sleep=setup.sleep, vitals=setup.vitals)
         self.emitted = 0
         """Rows with a price."""
         self._setup = setup
@@ -56,7 +61,8 @@ class Listener:
         self._ending: ConnectorError | None = None
         self._pinged_ns = 0
         self._closed = False
-        self._timers: dict[Stream | None, asyncio.TimerHandle] = {}
+        self._ends = Ends(sink, setup.venue, [s.number for s in self.streams])
+        self._timers: dict[Stream | str, asyncio.TimerHandle] = {}
 
     async def run(self) -> ConnectorError:
         """Listens until an error comes that does not say RETRY, and gives that."""
@@ -85,13 +91,6 @@ class Listener:
         """Ends this life."""
         self._ending = error
         self.socket.end(error)
-
-    def time(self) -> None:
-        """Asks for the venue's time with the next message that is heard."""
-        text = self._talk.ping()
-        if text:
-            self._pinged_ns = self._clock()
-            self._say.append(text)
 
     def book(self, stream: Stream, ts_venue: int) -> None:
         """One state of a book: a row, or a counted reason."""
@@ -165,11 +164,9 @@ class Listener:
 
     def pong(self, ns: int) -> None:
         """The venue's clock against ours, by the middle of question and answer."""
-        if self._pinged_ns:
-            took = self._clock() - self._pinged_ns
-            if took >= 0:
-                offset = ns - self._pinged_ns - took / 2
-                self._sink.clock(self._venue, offset / NS, took / 2 / NS)
+        found = offset(self._pinged_ns, ns, self._clock(), grain_ns=1_000)
+        if found is not None:
+            self._sink.clock(self._venue, *found)
         self._pinged_ns = 0
 
     def disagrees(self, stream: Stream, detail: str) -> None:
@@ -187,8 +184,23 @@ class Listener:
 
     def _up(self) -> None:
         """A life has begun: every book must come in the time that a first message has."""
-        self._timers[None] = asyncio.get_running_loop().call_later(self._setup.first_message_s, self._late)
+        self._ends.over()
+        if self._closed:  # until the venue says otherwise in this life; an end may have taken that reason with it
+            self._sink.against([s.number for s in self.streams], Why.MAINTENANCE)
+        self._after("late", self._setup.first_message_s, self._late)
+        self._ping()
         self._woken()
+
+    def _ping(self) -> None:
+        """Lets the venue know that we are there, and asks its time where the answer tells it."""
+        text = self._talk.ping()
+        if text:
+            self._pinged_ns = self._clock()
+            self.socket.say(text)
+            self._after("ping", PING_S, self._ping)
+
+    def _after(self, name: Stream | str, seconds: float, then: Callable[..., None], *args: Stream) -> None:
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, then, *args)
 
     def _late(self) -> None:
         """The books that have not come by now are counted and asked for again; where none came, the life is no good."""
@@ -200,7 +212,7 @@ class Listener:
         if late and len(late) == sum(not s.unlisted for s in self.streams):
             self.end(VenueUnreachable("no book in time after subscribing", where=self._venue))
         elif late:
-            self._timers[None] = asyncio.get_running_loop().call_later(self._setup.first_message_s, self._late)
+            self._after("late", self._setup.first_message_s, self._late)
 
     def _begun(self, stream: Stream) -> None:
         """The first quote of a life or of a new snapshot."""
@@ -232,13 +244,14 @@ class Listener:
 
     def _ended(self, error: ConnectorError) -> None:
         """A life is over: all books are empty until the next one."""
-        self.refuse(reason(error), str(error))
+        self._ends.ended(error)
         self._silent(self.streams)
         self._say.clear()
         self._ending = None
         self._pinged_ns = 0
-        if None in self._timers:
-            self._timers.pop(None).cancel()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
         for stream in self.streams:
             stream.synced = False
             stream.book.clear()
@@ -250,7 +263,7 @@ class Listener:
             return
         wait_s = stream.depth_at + self._setup.depth_every_s - self._monotonic()
         if wait_s > 0.0:
-            self._timers[stream] = asyncio.get_running_loop().call_later(wait_s, self._depth_due, stream)
+            self._after(stream, wait_s, self._depth_due, stream)
             return
         count = self._setup.depth_levels
         top = (stream.book.bids.levels[:count], stream.book.asks.levels[:count])

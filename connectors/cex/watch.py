@@ -15,7 +15,7 @@ from connectors.cex.compare import Window
 from connectors.cex.listener import Listener
 from connectors.cex.stream import Stream
 from connectors.errors import ConnectorError
-from connectors.events import NS
+from connectors.offset import offset
 from connectors.ports import Finding, Sink
 
 TRIES: Final = 3
@@ -26,6 +26,10 @@ SLACK: Final = 1e-4
 """Of the price, by which a snapshot may lie outside of what the stream said meanwhile."""
 
 
+VENUE: Final = ""
+"""Stands for the venue itself among its symbols."""
+
+
 class Desk(Protocol):
     """The REST side of one venue. Every call may raise a ConnectorError."""
 
@@ -33,7 +37,10 @@ class Desk(Protocol):
         """Best bid and ask of the venue's own snapshot."""
 
     async def statuses(self, session: aiohttp.ClientSession, streams: Sequence[Stream]) -> dict[str, tuple[bool, str]]:
-        """By venue symbol: whether it trades, and the venue's word; empty where the stream says it."""
+        """By venue symbol, and for the whole venue under VENUE: whether it trades, and the venue's word for it.
+
+        Empty where the stream says it.
+        """
 
     async def now(self, session: aiohttp.ClientSession) -> int:
         """The venue's time, ns UTC; 0 where the stream is the better clock."""
@@ -76,16 +83,17 @@ class Watch:
                     continue
 
     async def _time(self, session: aiohttp.ClientSession, sink: Sink, listeners: Sequence[Listener]) -> None:
-        listeners[0].time()
         asked = self._clock()
         now = await self._desk.now(session)
-        took = self._clock() - asked
-        if now and took >= 0:
-            sink.clock(self._venue, (now - asked - took / 2) / NS, took / 2 / NS)
+        found = offset(asked, now, self._clock(), grain_ns=1) if now else None
+        if found is not None:
+            sink.clock(self._venue, *found)
 
     async def _statuses(self, session: aiohttp.ClientSession, sink: Sink, listeners: Sequence[Listener]) -> None:
         for listener in listeners:
             found = await self._desk.statuses(session, listener.streams)
+            if VENUE in found:
+                listener.venue_open(*found[VENUE])
             for stream in listener.streams:
                 if stream.symbol in found:
                     listener.traded(stream, *found[stream.symbol])
