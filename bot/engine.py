@@ -225,9 +225,9 @@ class Engine:
     def _tick(self, now: int) -> None:
         """The strategies' clock."""
         doubts = self.judges.tick(now)
-        if self.judges.changed:
-            self._permit_all()
         notes = [*doubts, *self.notices.of_time(now), *self._new_day(now)]
+        if self.judges.changed or self.notices.changed_eligibility:
+            self._permit_all()
         for strategy in self.timed:
             self._consult(strategy, now, (), "timer", notes)
             notes = []

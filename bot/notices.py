@@ -1,11 +1,13 @@
-"""News that the scan hands up: sources refused and believed again, multipliers, streams that go and come."""
+"""News that the scan hands up: sources refused and believed again, multipliers, streams, halts, corporate actions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from math import isfinite
 
+from bot.corporate import Corporate, Event
 from bot.judges import Judges, everything_believed
+from bot.market import MarketWatch
 from connectors.events import NS, Health, Kind, Rows, Why
 from connectors.instruments import UnitModel
 from strategies.base import Note
@@ -34,30 +36,53 @@ class Notices:
         self._standing: dict[int, Health] = {}
         """Instruments whose stream is not UP."""
         self._maintained: dict[int, int] = {}
-        self._pending: list[tuple[int, float, bool, int]] = []
+        self._pending: list[tuple[int, float, bool, int] | Event] = []
         self._announced: dict[int, tuple[float, int]] = {}
         """The latest (shares per unit, activation) of each instrument; an older one does not activate any more."""
         self._known = [False] * len(columns.underlyings)
+        self.corporate = Corporate(columns)
+        self.market = MarketWatch(columns)
 
     def barred(self, number: int) -> bool:
-        """Whether an instrument may not be traded: its stream is not up, or its multiplier is about to change."""
-        return number in self._standing or number in self._maintained
+        """Whether an instrument may not be traded: its stream is not up, its multiplier is about to change, its share
+        is halted or in a corporate action, or a venue says that the market is not in the session that we think."""
+        return (
+            number in self._standing
+            or number in self._maintained
+            or self.corporate.barred(number)
+            or self.market.barred(number)
+        )
 
     def of_row(self, rows: Rows, at: int, push: Push) -> list[Note]:
         """Notes of the row that the scan stopped on. `push(due, payload)` schedules a multiplier."""
         self.changed_eligibility = False
         kind, number = int(rows.kind[at]), int(rows.instrument[at])
         if kind == Kind.HEALTH:
-            return self._health(number, float(rows.bid[at]), float(rows.ask[at]))
+            state, reason = float(rows.bid[at]), float(rows.ask[at])
+            return [*self._health(number, state, reason), *self.market.health(number, state, reason)]
         if kind == Kind.MULTIPLIER:
             return self.announced(number, float(rows.bid[at]), float(rows.ask[at]), int(rows.ts_recv[at]), push)
-        if kind in (Kind.SESSION, Kind.FILL, Kind.CONVERSION):
+        if kind == Kind.ACTION:
+            ratio, ex_s, cash = float(rows.bid[at]), float(rows.ask[at]), float(rows.bid_size[at])
+            notes, event = self.corporate.told(number, ratio, ex_s, cash, int(rows.ts_recv[at]))
+            self.changed_eligibility = self.corporate.changed
+            if event is not None:
+                self._pending.append(event)
+                push(event.ex_ns - 1, len(self._pending) - 1)
+            return notes
+        if kind == Kind.SESSION:
+            ts = int(rows.ts_venue[at]) or int(rows.ts_recv[at])
+            notes = self.market.session(number, float(rows.bid[at]), ts)
+            self.changed_eligibility = self.market.changed
+            return notes
+        if kind in (Kind.FILL, Kind.CONVERSION):
             return []
         return self._believed(number, float(rows.bid[at]), float(rows.ask[at]), int(rows.ts_recv[at]))
 
     def of_time(self, now: int) -> list[Note]:
-        """Notes about fair values that became known or unknown by the passing of time."""
-        notes = []
+        """Notes about what became known or unknown by the passing of time: events that have shown, fair values."""
+        notes = self.corporate.of_time(now)
+        self.changed_eligibility = self.corporate.changed
         for group, name in enumerate(self.columns.underlyings):
             fair = self.columns.fair(group, now)
             if (fair is not None) != self._known[group]:
@@ -69,8 +94,11 @@ class Notices:
         return notes
 
     def activate(self, payload: int, due: int) -> list[Note]:
-        """A scheduled moment of a multiplier has come: the pause before it, or the change itself."""
-        number, value, pause, activates = self._pending[payload]
+        """A scheduled moment has come: of a corporate action, or the pause before a multiplier, or its change."""
+        pending = self._pending[payload]
+        if isinstance(pending, Event):
+            return self.corporate.begin(pending, due)
+        number, value, pause, activates = pending
         if self._announced.get(number) != (value, activates):
             return []
         if pause:

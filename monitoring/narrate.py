@@ -31,6 +31,7 @@ REASONS: Final = {
     "crossed": "bid over ask",
     "halted": "trading is halted",
     "fx_unknown": "its coin has no price",
+    "before_event": "a price of before the corporate action",
 }
 """A refusal's reason as words; others are told by their own name."""
 
@@ -110,6 +111,14 @@ class Narrator:
             "doubt_cleared": self._doubt_cleared,
             "basis": self._basis,
             "one_witness": self._one_witness,
+            "share_halted": self._share_halted,
+            "share_resumed": self._share_resumed,
+            "session_differs": self._session_differs,
+            "session_agrees": self._session_differs,
+            "action_scheduled": self._action_scheduled,
+            "action_disagrees": self._action_disagrees,
+            "action_begun": self._action_begun,
+            "action_shown": self._action_shown,
         }.get(note.kind)
         if teller is None:
             return []
@@ -178,6 +187,36 @@ class Narrator:
         if venue not in self._silent_since:
             return "", "plain"
         return f"feed back: {venue} speaks again after {_span(ts - self._silent_since.pop(venue))}", "good"
+
+    def _share_halted(self, note: Note, ts: int) -> tuple[str, Tone]:
+        return f"{note.underlying} is halted, says {self._where(note)}; nothing of it is traded", "bad"
+
+    def _share_resumed(self, note: Note, ts: int) -> tuple[str, Tone]:
+        return f"{note.underlying} is no longer halted", "good"
+
+    def _session_differs(self, note: Note, ts: int) -> tuple[str, Tone]:
+        venue, theirs, ours = (str(note.detail.get(key, "?")) for key in ("venue", "theirs", "ours"))
+        if note.kind == "session_agrees":
+            return f"{venue} and our calendar agree again: {ours}", "good"
+        return f"{venue} says that the market is in {theirs}, our calendar says {ours}; nothing is traded", "bad"
+
+    def _action_scheduled(self, note: Note, ts: int) -> tuple[str, Tone]:
+        when = moment(round((_real(note, "ex") or 0.0) * NS))
+        return f"{note.underlying}: {_action(note)} from {when}, says {note.detail.get('venue', '?')}", "plain"
+
+    def _action_disagrees(self, note: Note, ts: int) -> tuple[str, Tone]:
+        other = _real(note, "other") or 0.0
+        told = moment(round(other * NS)) if note.detail.get("about") == "ex" else f"{other:g}"
+        return f"{note.underlying}: {note.detail.get('venue', '?')} says {_action(note)}, another source {told}", "bad"
+
+    def _action_begun(self, note: Note, ts: int) -> tuple[str, Tone]:
+        expected = _real(note, "expected")
+        to = "" if expected is None else f"; expected at {expected:.2f} USD"
+        return f"{note.underlying}: {_action(note)} takes effect{to}", "plain"
+
+    def _action_shown(self, note: Note, ts: int) -> tuple[str, Tone]:
+        price, source = _real(note, "price") or 0.0, note.detail.get("source", "?")
+        return f"{note.underlying} trades after its corporate action: {price:.2f} USD at {source}", "good"
 
     def _multiplier_scheduled(self, note: Note, ts: int) -> tuple[str, Tone]:
         value, activates = _real(note, "value"), _real(note, "activates")
@@ -314,3 +353,13 @@ def _average(fills: tuple[Fill, ...]) -> Decimal:
 def _span(ns: int) -> str:
     minutes = round(ns / NS / 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _action(note: Note) -> str:
+    """A corporate action in words."""
+    ratio, cash = _real(note, "ratio"), _real(note, "cash")
+    parts = [] if ratio is None or ratio == 1.0 else [f"a split of {ratio:g} for 1"]
+    if cash is not None:
+        drop = _real(note, "drop_bps")
+        parts.append(f"a dividend of {cash:g} USD" + ("" if drop is None else f" ({drop:.0f} bps)"))
+    return " and ".join(parts) or "a corporate action"

@@ -285,6 +285,21 @@ class Columns:
             h[K.AS_OF] = self.k[best, K.REF_TS]
         h[K.TOUCHED] = self.now
 
+    def band(self, number: int, low: float, high: float) -> None:
+        """Only prices in [low, high], USD per share, are believed of an instrument; nan and nan: all are."""
+        self.f[number, K.BAND_LOW], self.f[number, K.BAND_HIGH] = low, high
+        self.k[number, K.CALM] = 0
+
+    def forget(self, number: int) -> None:
+        """What an instrument has said so far is no price any more: as if it had never been heard."""
+        f, k = self.f[number], self.k[number]
+        f[[K.BID, K.ASK, K.BID_SIZE, K.ASK_SIZE, K.MID_USD, K.NET_ASK, K.NET_BID]] = nan
+        f[[K.PREMIUM, K.SELL_PREMIUM, K.BUY_PREMIUM]] = nan
+        f[[K.REF_MID, K.REF_VAR, K.REF_KEY, K.LAST_BID, K.LAST_ASK, K.SUSPECT]] = nan
+        k[[K.EXPIRES, K.CALM, K.SUSPECT_ROWS, K.CONFIRMED, K.SAME_ROWS]] = 0
+        if k[K.ROLE] & K.EVIDENCE:
+            self._choose(self._group_of[number])
+
     def permit(self, number: int, *, buy_from: int, sell_from: int) -> None:
         """From when an instrument may be bought and sold (ns UTC); NEVER means it may not."""
         self.k[number, K.BUY_FROM], self.k[number, K.SELL_FROM] = buy_from, sell_from

@@ -19,8 +19,8 @@ KEPT: Final = os.environ.get("PEGLINE_UNCACHED") != "1"
 # --- floats of an instrument: f[instrument, column]
 BID, ASK, BID_SIZE, ASK_SIZE, MID_USD, NET_ASK, NET_BID, PREMIUM, SELL_PREMIUM, BUY_PREMIUM = range(10)
 USD_PER_UNIT, USD_PER_SHARE, BUY_FACTOR, SELL_FACTOR, BUY_COST, SELL_COST, SHARES_PER_UNIT = range(10, 17)
-REF_MID, REF_VAR, REF_KEY, SOURCE_VAR, LAST_BID, LAST_ASK, SUSPECT = range(17, 24)
-F_COLUMNS: Final = 24
+REF_MID, REF_VAR, REF_KEY, SOURCE_VAR, LAST_BID, LAST_ASK, SUSPECT, BAND_LOW, BAND_HIGH = range(17, 26)
+F_COLUMNS: Final = 26
 
 # --- integers of an instrument: k[instrument, column]
 ROLE, UNDERLYING, TS, PRINTS, MAX_AGE, BUY_FROM, SELL_FROM, ONE_PRICE = range(8)
@@ -48,6 +48,7 @@ Q_SCALARS: Final = 12
 
 # --- why a row was not believed: codes of k[:, REFUSAL] and columns of `refused`
 OK, NOT_FINITE, NOT_POSITIVE, CROSSED, WIDE, STUB, FROZEN, HALT, OUT_OF_HOURS, OUTLIER_PRINT, FX_UNKNOWN = range(11)
+BEFORE_EVENT: Final = 11
 REFUSALS: Final = (
     "ok",
     "not_finite",
@@ -60,6 +61,7 @@ REFUSALS: Final = (
     "out_of_hours",
     "outlier",
     "fx_unknown",
+    "before_event",
 )
 
 # --- why the scan stopped (bits)
@@ -69,7 +71,7 @@ END, TRIGGER, DUE, NOTICE = 0, 1, 2, 4
 JUDGED, TRADED, EVIDENCE, COIN = 1, 2, 4, 8
 
 _QUOTE, _TRADE, _DEPTH, _POOL, _REFERENCE, _FX = 0, 1, 2, 3, 4, 5
-_SESSION, _MULTIPLIER, _FILL, _CONVERSION, _HEALTH = 6, 7, 11, 12, 13
+_SESSION, _MULTIPLIER, _FILL, _CONVERSION, _HEALTH, _ACTION = 6, 7, 11, 12, 13, 15
 _SUPERSEDED, _ONE_PRICE, _HALTED = 1, 2, 4
 
 _i8 = types.Array(types.int64, 1, "C", readonly=True)
@@ -338,6 +340,8 @@ def scan(  # type: ignore[no-untyped-def]
             code = OK
             if not (b > 0.0 and b < a and a < np.inf):
                 code = _implausible(b, a, flag)
+            if code == OK and (usd < f[i, BAND_LOW] or usd > f[i, BAND_HIGH]):
+                code = BEFORE_EVENT
             if code != OK:
                 pass
             elif role & EVIDENCE:
@@ -399,7 +403,8 @@ def scan(  # type: ignore[no-untyped-def]
                         break
                     continue
             accepted += 1
-            k[i, CALM] = role & EVIDENCE == 0 and role & (JUDGED | TRADED) != 0 and k[i, SUSPECT_ROWS] == 0
+            plain = k[i, SUSPECT_ROWS] == 0 and f[i, BAND_LOW] != f[i, BAND_LOW]
+            k[i, CALM] = role & EVIDENCE == 0 and role & (JUDGED | TRADED) != 0 and plain
             f[i, BID], f[i, ASK] = b, a
             f[i, BID_SIZE], f[i, ASK_SIZE] = bid_size[row], ask_size[row]
             k[i, TS] = t
@@ -458,7 +463,7 @@ def scan(  # type: ignore[no-untyped-def]
                         why |= TRIGGER
             if why != END:
                 break
-        elif what in (_MULTIPLIER, _SESSION, _HEALTH, _FILL, _CONVERSION):
+        elif what in (_MULTIPLIER, _SESSION, _HEALTH, _FILL, _CONVERSION, _ACTION):
             why = NOTICE
             break
     for v in range(np.uint64(g.shape[0])):

@@ -15,7 +15,7 @@ from strategies.market import kernel as K
 from strategies.market.columns import Columns
 
 BOOKS = (Kind.QUOTE, Kind.DEPTH, Kind.POOL, Kind.REFERENCE)
-NEWS = (Kind.MULTIPLIER, Kind.SESSION, Kind.HEALTH, Kind.FILL, Kind.CONVERSION)
+NEWS = (Kind.MULTIPLIER, Kind.SESSION, Kind.HEALTH, Kind.FILL, Kind.CONVERSION, Kind.ACTION)
 
 
 class Twin:
@@ -150,6 +150,8 @@ class Twin:
         group, evidence = self.c.group(number), bool(k[K.ROLE] & K.EVIDENCE)
         usd = 0.5 * (row.bid + row.ask) * f[K.USD_PER_SHARE]
         code = self._implausible(row)
+        if code == K.OK and (usd < f[K.BAND_LOW] or usd > f[K.BAND_HIGH]):
+            code = K.BEFORE_EVENT
         if code == K.OK:
             code = self._judge_source(row, usd) if evidence else self._judge_token(row, usd)
         why = K.NOTICE if self._note(number, now, code) else K.END

@@ -132,7 +132,7 @@ class World:
         elif odd < 0.13:
             flags |= Flag(int(rng.choice([1, 2, 4, 4, 8])))
         elif odd < 0.16:
-            kind = Kind(int(rng.integers(0, 15)))
+            kind = Kind(int(rng.integers(0, 16)))
         elif odd < 0.17:
             number = int(rng.choice([-1, -(2**31), len(self.universe), 2**31 - 1]))
         sizes = [float(rng.choice([NAN, 0.0, 3.0])) for _ in range(2)]
@@ -170,6 +170,12 @@ def react(columns: Columns, why: int, until: int, seed: int) -> None:
         columns.permit(int(rng.integers(0, count)), buy_from=buy, sell_from=sell)
     if why & K.NOTICE and rng.random() < 0.3:
         columns.set_shares_per_unit(int(rng.integers(0, count)), float(rng.choice([1.0, 1.01, 2.0])))
+    if why & K.NOTICE and rng.random() < 0.2:
+        number, price = int(rng.integers(0, count)), float(columns.f[0, K.MID_USD])
+        low, high = ((np.nan, np.nan), (0.0, price), (price, np.inf))[int(rng.integers(0, 3))]
+        columns.band(number, low, high)
+        if rng.random() < 0.3:
+            columns.forget(number)
 
 
 def drive(world: World, cuts: list[int], seed: int, *, oracle: bool) -> dict[str, np.ndarray]:
