@@ -8,7 +8,7 @@ QUOTE       best bid           best ask             size at bid size at ask   -
 TRADE       price              price                -           size          +1 buyer, -1 seller took, else NaN
 DEPTH       best bid           best ask             size        size          index of the levels in side table `depth`
 POOL        bid after fee      ask after fee        size        size          index of the exact pool state
-REFERENCE   share bid          share ask            size        size          -
+REFERENCE   share bid          share ask            size        size          where from (connectors/provenance.py)
 FX          coin bid in USD    coin ask in USD      size        size          -
 SESSION     session code       -                    -           -             -            (a venue's own market status)
 MULTIPLIER  shares per unit    activation, unix s   -           -             index of the exact record
@@ -19,8 +19,8 @@ FILL        price              fee in quote         -           quantity      in
 CONVERSION  state code         -                    -           quantity      index of the exact record
 HEALTH      code of Health     code of Why          -           -             -
 TICK        -                  -                    -           -             -            (time passes)
-ACTION      shares per old     ex-date, unix s      cash, USD   -             index of the exact record (a split, a
-                                                                               dividend of the share)
+ACTION      shares per old     ex-moment, unix s    cash, USD   -             -            (a split or a dividend of
+                                                                               the share, known ahead)
 
 A series that has one price and no book is a QUOTE, REFERENCE or FX row with bid = ask and the flag ONE_PRICE.
 """

@@ -297,8 +297,13 @@ class Columns:
         f[[K.PREMIUM, K.SELL_PREMIUM, K.BUY_PREMIUM]] = nan
         f[[K.REF_MID, K.REF_VAR, K.REF_KEY, K.LAST_BID, K.LAST_ASK, K.SUSPECT]] = nan
         k[[K.EXPIRES, K.CALM, K.SUSPECT_ROWS, K.CONFIRMED, K.SAME_ROWS]] = 0
+        group = self._group_of[number]
+        touched = int(self.h[group, K.TOUCHED])
         if k[K.ROLE] & K.EVIDENCE:
-            self._choose(self._group_of[number])
+            self._choose(group)
+        self.h[group, K.TOUCHED] = touched
+        self.g[group, K.EDGE] = nan
+        K.premia(np.uint64(group), self.members, self.f, self.g, self.h)
 
     def permit(self, number: int, *, buy_from: int, sell_from: int) -> None:
         """From when an instrument may be bought and sold (ns UTC); NEVER means it may not."""
