@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from bot.sessions import load_sessions
+from connectors.equity import alpaca_rest as rest
 from connectors.equity.alpaca import AlpacaFeed
 from connectors.events import NS, Flag, Health, Kind, Row, Why
 from connectors.instruments import Instrument, Role
 from connectors.provenance import Source, unpack
-from tests.servers.alpaca import KEY, SECRET, AlpacaServer, latest, stamp
+from strategies.market.session import Session
+from tests.servers.alpaca import KEY, SECRET, AlpacaServer, latest, stamp, trading_days
 from tests.servers.heard import Heard, setup_for
 from tests.servers.venue import PATIENCE_S
 
@@ -202,8 +207,6 @@ async def test_a_quote_that_is_none_is_counted_by_reason(fields: dict[str, Any],
             "z": "C", "t": stamp(time.time_ns())}  # fmt: skip
     async with AlpacaServer() as server, listening(server, heard, feed="iex"):
         await ready(server)
-        import json
-
         await server.send(json.dumps([good, {**good, **fields}, {**good, "bp": 433.85}]))
         await heard.until(lambda: len(references(heard)) == 2)
         assert [433.8, 433.85] == [row.bid for row in references(heard)]
@@ -393,6 +396,7 @@ async def test_the_market_s_own_status_is_a_row_and_its_clock_is_compared() -> N
     async with AlpacaServer() as server:
         server.days = [{"date": "2026-11-25", "open": "09:30", "close": "16:00"}]
         server.now_ns = 1_795_631_400 * NS  # 2026-11-25 13:30 New York
+        server.is_open = True
         async with listening(server, heard, doors, feed="iex"):
             await heard.until(lambda: sum(row.kind is Kind.SESSION for row in heard.rows) == 2)
             server.is_open = False
@@ -436,7 +440,7 @@ async def test_alpaca_py_reads_the_same_corporate_actions_and_clock() -> None:
 
     async with AlpacaServer() as server:
         server.entitled = {"iex"}
-        server.now_ns = 1_795_631_400 * NS
+        server.now_ns, server.is_open = 1_795_631_400 * NS, True
         server.quotes["iex"] = {"TSLA": latest(432.0, 432.1, server.now_ns)}
         server.days = [{"date": "2026-11-25", "open": "09:30", "close": "16:00"}]
         server.actions = {"forward_splits": [{
@@ -505,3 +509,18 @@ async def test_a_probe_tells_what_the_key_may_have() -> None:
         found = await AlpacaFeed(setup).probe()
     assert [("entitlement", "sip", False), ("entitlement", "iex", True), ("symbol", "iex NVDA", False),
             ("status", "", True)] == [(f.what, f.subject, f.ok) for f in found]  # fmt: skip
+
+
+def test_the_venue_s_calendar_and_our_table_mean_the_same_sessions() -> None:
+    """
+    Every half hour from November 2026 to July 2027, early closes, holidays and a change of clocks among them: from the
+    calendar's days and "open" the code is the one of our own table (a weekend and a holiday are both shut).
+    """
+    table = load_sessions()
+    days = rest.calendar(json.dumps(trading_days("2026-10-25", "2027-07-31")).encode())
+    shut = {Session.WEEKEND, Session.HOLIDAY}
+    for ts in range(1_793_491_200 + 7, 1_814_400_000, 1800):
+        ours = table.at(ts * NS)
+        answer = rest.Clock(datetime.fromtimestamp(ts, UTC), ours is Session.REGULAR)
+        code = Session(rest.session_code(answer, days))
+        assert code is ours or {code, ours} <= shut, datetime.fromtimestamp(ts, UTC)

@@ -11,10 +11,13 @@ import json
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgpack
 from aiohttp import WSMsgType, web
 
+from bot.sessions import load_sessions
+from strategies.market.session import Session
 from tests.servers.venue import VenueServer
 
 KEY, SECRET = "PKLOCAL0000000001", "local-secret-1234567890"
@@ -68,10 +71,12 @@ class AlpacaServer(VenueServer):
         self.one_connection = True
         self.quotes: dict[str, dict[str, dict[str, Any]]] = {}
         """By feed and symbol: the latest quote as REST gives it."""
-        self.is_open = True
+        self.is_open: bool | None = None
+        """Whether the market is open; None: as the calendar has it."""
         self.now_ns = 0
         """What the venue's clock says; 0 is the machine's time."""
-        self.days: list[dict[str, str]] = []
+        self.days: list[dict[str, str]] | None = None
+        """The calendar; None: the trading days of the shipped table."""
         self.actions: dict[str, list[dict[str, Any]]] = {}
         self.pages = 1
         self.rest: dict[str, tuple[int, dict[str, str], str]] = {}
@@ -239,13 +244,16 @@ class AlpacaServer(VenueServer):
         if (denied := self._denied(request)) is not None:
             return denied
         now = stamp(self._now())
-        return web.json_response({"timestamp": now, "is_open": self.is_open, "next_open": now, "next_close": now})
+        regular = load_sessions().at(self._now()) is Session.REGULAR
+        is_open = regular if self.is_open is None else self.is_open
+        return web.json_response({"timestamp": now, "is_open": is_open, "next_open": now, "next_close": now})
 
     async def _calendar(self, request: web.Request) -> web.Response:
         if (denied := self._denied(request)) is not None:
             return denied
         start, end = request.query.get("start", ""), request.query.get("end", "9999")
-        return web.json_response([day for day in self.days if start <= day["date"] <= end])
+        days = trading_days(start, end) if self.days is None else self.days
+        return web.json_response([day for day in days if start <= day["date"] <= end])
 
     async def _corporate_actions(self, request: web.Request) -> web.Response:
         if (denied := self._denied(request)) is not None:
@@ -265,6 +273,22 @@ class AlpacaServer(VenueServer):
         import time
 
         return self.now_ns or time.time_ns()
+
+
+def trading_days(start: str, end: str) -> list[dict[str, str]]:
+    """The days from `start` to `end` on which there is a regular session, with its open and close in New York."""
+    table, days = load_sessions(), []
+    first = int(datetime.fromisoformat(start + "T00:00:00+00:00").timestamp()) * 10**9
+    last = int(datetime.fromisoformat(end + "T23:59:59+00:00").timestamp()) * 10**9
+    begun = at = first - 86_400 * 10**9
+    while at < last:
+        until = table.next_change(at)
+        if table.at(at) is Session.REGULAR:
+            opens, closes = (datetime.fromtimestamp(ns // 10**9, ZoneInfo("America/New_York")) for ns in (begun, until))
+            if start <= str(opens.date()) <= end:
+                days.append({"date": str(opens.date()), "open": f"{opens:%H:%M}", "close": f"{closes:%H:%M}"})
+        begun, at = until, until
+    return days
 
 
 def latest(bid: float, ask: float, ts: int, **more: Any) -> dict[str, Any]:
