@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 import aiohttp
@@ -18,9 +19,11 @@ from connectors.errors import ConnectorError
 from connectors.offset import offset
 from connectors.ports import Finding, Sink
 
-TRIES: Final = 3
-"""Snapshots in a row outside of what the stream said meanwhile, before the stream is disbelieved: one alone may come
-out of a cache, or be of a state that the stream left out."""
+TRIES: Final = 2
+"""Snapshots in a row where the stream has not been, before it is disbelieved: one alone may come out of a cache."""
+
+SETTLE_S: Final = 1.0
+"""So long a stream may lag behind the venue's snapshot; venues batch updates by 10 to 250 ms."""
 
 SLACK: Final = 1e-4
 """Of the price, by which a snapshot may lie outside of what the stream said meanwhile."""
@@ -76,11 +79,9 @@ class Watch:
                     except ConnectorError as error:
                         sink.reject(self._venue, "rest_failed", str(error))
                 self.rounds += 1
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(None if self._every_s == float("inf") else self._every_s):
                         await self._awake.wait()
-                except TimeoutError:
-                    continue
 
     async def _time(self, session: aiohttp.ClientSession, sink: Sink, listeners: Sequence[Listener]) -> None:
         asked = self._clock()
@@ -114,14 +115,21 @@ class Watch:
                 return
             bid, ask = stream.book.bids.levels[0][0], stream.book.asks.levels[0][0]
             stream.window = window = Window.at(bid, ask)
-            try:
-                top = await self._desk.top(session, stream)
-                if stream.window is not window:
-                    return  # another book by now
-            finally:
-                stream.window = None
+            top = await self._desk.top(session, stream)
+            if not window.holds(*top, slack=SLACK):
+                await _pause(SETTLE_S)
+            if stream.window is not window:
+                return  # another book by now
+            stream.window = None
             if window.holds(*top, slack=SLACK):
                 listener.agrees(stream)
                 return
             detail = f"venue {top[0]:g} {top[1]:g}, stream {bid:g} {ask:g}"
         listener.disagrees(stream, detail)
+
+
+async def _pause(seconds: float) -> None:
+    """Waits in the loop's own time: the door to wait through is for back-off."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.Event().wait()

@@ -153,12 +153,13 @@ def book_of(instrument: Instrument, step: int) -> Top:
     return Top(f"{400 + step * 0.25:.10g}", f"{400.5 + step * 0.25:.10g}", f"{3 + step}", f"{2 + step}")
 
 
-def config_of(stalls: tuple[Stall, ...], urls: dict[str, str], state: Path) -> str:
-    """A config of these venues."""
+def config_of(stalls: tuple[Stall, ...], urls: dict[str, str], state: Path, compare_s: float = 60.0) -> str:
+    """A config of these venues, whose books are compared with their own snapshots every `compare_s`."""
     text = HEAD.format(state=state)
     for stall in stalls:
         text += f'[venues.{stall.venue}]\nkind = "{stall.venue_kind}"\nfeed = "{stall.feed}"\n'
         text += f'exchange = "{stall.exchange or stall.venue}"\nurl = "{urls[stall.venue]}"\n'
+        text += f"compare_s = {compare_s}\n"
         if stall.kind is Kind.QUOTE:
             text += "taker_fee_bps = 10\nlatency_ms = 5\n"
         if stall.key:
@@ -184,7 +185,7 @@ def _toml(value: str | float | bool) -> str:
 
 @asynccontextmanager
 async def open_market(
-    stalls: tuple[Stall, ...], *, clock: Callable[[], int] = wall_ns, extra: str = ""
+    stalls: tuple[Stall, ...], *, clock: Callable[[], int] = wall_ns, extra: str = "", compare_s: float = 60.0
 ) -> AsyncIterator[Market]:
     """Opens every stall, shows books, starts the daemon and closes all of it at the end."""
     async with AsyncExitStack() as stack:
@@ -197,7 +198,8 @@ async def open_market(
         market = Market(stalls, servers, proxies)
         await market.show_all()
         path = state / "config.toml"
-        path.write_text(config_of(stalls, {name: proxy.url for name, proxy in proxies.items()}, state) + extra)
+        urls = {name: proxy.url for name, proxy in proxies.items()}
+        path.write_text(config_of(stalls, urls, state, compare_s) + extra)
         config = load(path)
         universe = universe_of(config)
         doors = Doors(
