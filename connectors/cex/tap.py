@@ -73,6 +73,7 @@ class Tap:
         self._sequence: dict[str, int] = {}
         self._by_line: dict[int, int] = {}
         self._newest_trade: dict[str, Any] = {}
+        self._everything = False
         self._in_book_frame = False
         self._broken_books = 0
         self._no_states = 0
@@ -162,13 +163,25 @@ class Tap:
 
         def refused(error: Any, message_hash: Any = None) -> Any:
             # ccxt tells only who waits for the next state, and nobody does: its checks of ids and snapshots end here.
-            # A closed line rejects everything at once, and is told by on_error and on_close.
-            if not any(kind.__name__ == "NetworkError" for kind in type(error).__mro__):
-                self.error = error if isinstance(error, Exception) else None
-                self.end("book_refused", f"{type(error).__name__}: {str(error)[:120]}")
-            return reject(error, message_hash)
+            # A refusal of everything at once is mostly a closed line, which on_error and on_close tell.
+            if message_hash is None:
+                self._everything = True
+            elif not self._everything:
+                self.refuse(error)
+            try:
+                return reject(error, message_hash)
+            finally:
+                if message_hash is None:
+                    self._everything = False
+                    if type(error).__name__ not in ("NetworkError", "RequestTimeout"):
+                        self.refuse(error)
 
         client.resolve, client.reject = seen, refused
+
+    def refuse(self, error: Any) -> None:
+        """ccxt gives up a book or a subscription: this life is over."""
+        self.error = self.error or (error if isinstance(error, Exception) else None)
+        self.end("book_refused", f"{type(error).__name__}: {str(error)[:120]}")
 
     def frame(self, handle: Callable[[Any], None], message: Any, line: int = 0) -> None:
         """One websocket message. What ccxt cannot digest is counted; raised, it would end ccxt's reader unseen."""

@@ -90,6 +90,7 @@ class BinanceServer(VenueServer):
         listing.book.change(bids, asks)
         listing.update += 2
         if untold:
+            listing.told = listing.update
             return
         if self.frozen and listing.last:
             bids, asks = listing.last["b"], listing.last["a"]
