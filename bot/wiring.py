@@ -32,6 +32,8 @@ FEEDS: Final[Mapping[str, str]] = {
     "kraken": "connectors.cex.kraken",
     "yahoo": "connectors.equity.yahoo",
     "alpaca": "connectors.equity.alpaca",
+    "pyth": "connectors.equity.pyth",
+    "chainlink": "connectors.equity.chainlink",
 }
 """What `[venues.NAME] feed` may name, and the module whose `feed(setup)` makes it. A new one is one line."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from connectors.instruments import Instrument, Role
 from connectors.provenance import Source, unpack
 from strategies.market.session import Session
 from tests.servers.alpaca import KEY, SECRET, AlpacaServer, latest, stamp, trading_days
+from tests.servers.doors import Doors
 from tests.servers.heard import Heard, setup_for
 from tests.servers.venue import PATIENCE_S
 
@@ -33,33 +33,20 @@ NUMBERS = {TSLA.name: 0, NVDA.name: 1}
 RETRY_S, CLOCK_S, ACTIONS_S = 300.0, 30.0, 21600.0
 
 
-class Doors:
-    """A door to wait through: back-off is no wait; a long wait lasts until it is let through."""
-
-    def __init__(self) -> None:
-        self.gates: dict[float, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(0))
-        self.waits: list[float] = []
-
-    async def sleep(self, seconds: float) -> None:
-        """Those of the feed's own options wait, all others pass."""
-        self.waits.append(seconds)
-        if seconds in (RETRY_S, CLOCK_S, ACTIONS_S):
-            await self.gates[seconds].acquire()
-        else:
-            await asyncio.sleep(0)
-
-    def let(self, seconds: float) -> None:
-        """One waiter of this many seconds goes on."""
-        self.gates[seconds].release()
-
-
 @asynccontextmanager
 async def listening(
     server: AlpacaServer, heard: Heard, doors: Doors | None = None, *, key: dict[str, str] | None = None, **options: Any
 ) -> AsyncIterator[AlpacaFeed]:
     """The feed running against a local Alpaca."""
     secrets = {"key": KEY, "secret": SECRET} if key is None else key
-    setup = setup_for(server, TSLA, NVDA, sleep=(doors or Doors()).sleep, key=lambda: secrets, options=options)
+    setup = setup_for(
+        server,
+        TSLA,
+        NVDA,
+        sleep=(doors or Doors(RETRY_S, CLOCK_S, ACTIONS_S)).sleep,
+        key=lambda: secrets,
+        options=options,
+    )
     feed = AlpacaFeed(setup)
     heard.against([0, 1], Why.NOT_HEARD)
     running = asyncio.create_task(feed.run(heard, NUMBERS))
@@ -148,7 +135,7 @@ async def test_alpaca_py_hears_the_same_from_the_same_server() -> None:
 async def test_alpaca_py_gets_the_same_errors(fault: str, word: str) -> None:
     """A refusal of the server is understood by both: the word that alpaca-py logs is the one that we count."""
 
-    heard, doors = Heard(), Doors()
+    heard, doors = Heard(), Doors(RETRY_S, CLOCK_S, ACTIONS_S)
     async with AlpacaServer() as server:
         url = server.url.replace("http", "ws") + "/v2/iex"
         if fault == "entitlement":
@@ -250,7 +237,7 @@ async def test_an_entitlement_that_is_lost_in_the_session_leaves_the_next_feed_a
     sip is taken away: iex is heard at once. sip is given back: at the next look it is listened to again, and nothing
     else was ever touched.
     """
-    heard, doors = Heard(), Doors()
+    heard, doors = Heard(), Doors(RETRY_S, CLOCK_S, ACTIONS_S)
     async with AlpacaServer() as server, listening(server, heard, doors, feed="sip,iex") as feed:
         await ready(server)
         await server.lose("sip")
@@ -270,7 +257,7 @@ async def test_an_entitlement_that_is_lost_in_the_session_leaves_the_next_feed_a
 @pytest.mark.parametrize("status", [401, 403])
 async def test_without_any_entitlement_the_feed_is_down_for_that_and_heals(status: int) -> None:
     """The last feed is lost, by 401 or 403: its instruments are down for ENTITLEMENT, told, and up when it is back."""
-    heard, doors = Heard(), Doors()
+    heard, doors = Heard(), Doors(RETRY_S, CLOCK_S, ACTIONS_S)
     async with AlpacaServer() as server, listening(server, heard, doors, feed="iex"):
         await ready(server)
         await server.quote("TSLA", 433.8, 433.9)
@@ -392,7 +379,7 @@ async def test_the_second_connection_is_refused_and_tried_again() -> None:
 
 async def test_the_market_s_own_status_is_a_row_and_its_clock_is_compared() -> None:
     """An open market is REGULAR; shut between open and close of the calendar it is a HOLIDAY; the offset is told."""
-    heard, doors = Heard(), Doors()
+    heard, doors = Heard(), Doors(RETRY_S, CLOCK_S, ACTIONS_S)
     async with AlpacaServer() as server:
         server.days = [{"date": "2026-11-25", "open": "09:30", "close": "16:00"}]
         server.now_ns = 1_795_631_400 * NS  # 2026-11-25 13:30 New York
@@ -467,7 +454,7 @@ async def test_alpaca_py_reads_the_same_corporate_actions_and_clock() -> None:
 
 async def test_a_rest_that_asks_for_patience_gets_it_and_a_page_is_no_answer() -> None:
     """429 with Retry-After: the next call waits that long; a maintenance page is counted; the stream goes on."""
-    heard, doors = Heard(), Doors()
+    heard, doors = Heard(), Doors(RETRY_S, CLOCK_S, ACTIONS_S)
     async with AlpacaServer() as server:
         server.rest["/v2/clock"] = (429, {"Retry-After": "77"}, "slow down")
         server.rest["/v1/corporate-actions"] = (200, {}, "<html>maintenance</html>")
@@ -482,7 +469,7 @@ async def test_a_rest_that_asks_for_patience_gets_it_and_a_page_is_no_answer() -
 
 async def test_no_secret_leaves_the_feed() -> None:
     """A venue that repeats our key and secret in its errors does not get them into what we tell."""
-    heard, doors = Heard(), Doors()
+    heard, doors = Heard(), Doors(RETRY_S, CLOCK_S, ACTIONS_S)
     async with AlpacaServer() as server:
         server.rest["/v2/stocks/quotes/latest"] = (403, {}, f"key {KEY} secret {SECRET}")
         async with listening(server, heard, doors, feed="iex,sip"):
