@@ -1,6 +1,6 @@
 """A local Hermes: the latest prices by REST, and the stream of server-sent events.
 
-Shapes after the public documentation of Hermes: `parsed` updates with integer prices as text, one `data:` line an event.
+Shapes after the public documentation of Hermes: `parsed` updates with integer prices as text, one `data:` an event.
 """
 
 from __future__ import annotations
