@@ -252,6 +252,7 @@ class Daemon:
     async def _beats(self) -> None:
         """Sees that the loop lives and that the clocks agree."""
         doors = self.doors
+        self.inbox.beat(0.0)
         while True:
             due = doors.monotonic() + BEAT_S
             await doors.sleep(BEAT_S)

@@ -88,7 +88,6 @@ class Poll:
         self._vitals = vitals or Vitals()
         self._whole = _Window(rate_limit=per_period, period=period_s)
         self._common = _Window(rate_limit=max(1, int(per_period * (1.0 - reserve))), period=period_s)
-        self._not_before = float("-inf")
         self._common_not_before = float("-inf")
         self._limits = Backoff(rng, first_s=1.0)
         self._told: float | None = None
@@ -164,7 +163,7 @@ class Poll:
         if not urgent:
             await self._until(lambda: self._common_not_before)
             await self._common.take(cost)
-        await self._until(lambda: self._not_before)
+        await self._until(lambda: self._vitals.not_before)
         await self._whole.take(cost)
 
     async def _until(self, moment: Callable[[], float]) -> None:
@@ -180,7 +179,8 @@ class Poll:
         """Nothing goes out before the venue allows it again, and what it does not say is doubled each time."""
         self.limited += 1
         wait_s = self._limits.next_s() if error.retry_after_s is None else error.retry_after_s
-        self._not_before = max(self._not_before, self._monotonic() + min(wait_s, MAX_RETRY_AFTER_S))
+        until = self._monotonic() + min(wait_s, MAX_RETRY_AFTER_S)
+        self._vitals.not_before = max(self._vitals.not_before, until)
         if wait_s > self._max_wait_s:
             raise error
 

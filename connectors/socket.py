@@ -70,8 +70,18 @@ class Line:
 class Socket:
     """The lives of one line, and what they have counted."""
 
-    def __init__(self, line: Line, *, rng: np.random.Generator, sleep: Sleep, vitals: Vitals | None = None) -> None:
-        """`rng` jitters the back-off, `sleep` is the door through which it waits, `vitals` are those of the venue."""
+    def __init__(
+        self,
+        line: Line,
+        *,
+        rng: np.random.Generator,
+        sleep: Sleep,
+        vitals: Vitals | None = None,
+        monotonic: Callable[[], float] | None = None,
+    ) -> None:
+        """`rng` jitters the back-off, `sleep` is the door through which it waits, `vitals` are those of the venue,
+        `monotonic` gives seconds.
+        """
         self.line = line
         self.frames = 0
         """Messages read."""
@@ -80,6 +90,7 @@ class Socket:
         self.up = False
         """Whether the present life has heard a message."""
         self._vitals = vitals or Vitals()
+        self._monotonic = monotonic or (lambda: asyncio.get_running_loop().time())
         self._backoff = of_stream(rng)
         self._sleep = sleep
         self._patience: asyncio.Timeout | None = None
@@ -121,6 +132,10 @@ class Socket:
                         self._backoff.reset()
                     ended(error)
                     await self._sleep(self._pause_s(error))
+                while (wait_s := (until := self._vitals.not_before) - self._monotonic()) > 0.0:
+                    await self._sleep(wait_s)
+                    if self._vitals.not_before <= until:
+                        break
 
     def _pause_s(self, error: ConnectorError) -> float:
         """Seconds until the next life. Raises the error after which there is none."""
@@ -128,8 +143,10 @@ class Socket:
             return self.line.refused_s
         if error.action is not Action.RETRY:
             raise error
-        wait_s = self._backoff.next_s()
-        return max(wait_s, error.retry_after_s or 0.0) if isinstance(error, RateLimited) else wait_s
+        if isinstance(error, RateLimited) and error.retry_after_s is not None:
+            until = self._monotonic() + error.retry_after_s
+            self._vitals.not_before = max(self._vitals.not_before, until)
+        return self._backoff.next_s()
 
     async def _life(self, session: aiohttp.ClientSession, hear: Hear, up: Callable[[], None]) -> None:
         """From connect to the end, which is always a ConnectorError."""

@@ -1,4 +1,4 @@
-"""What the connections of one venue have counted, for whoever shows it: lives, calls, failures, the rate budget."""
+"""What the connections of one venue share: counts for whoever shows them, and until when the venue asked for peace."""
 
 from __future__ import annotations
 
@@ -16,5 +16,7 @@ class Vitals:
         """REST calls that went out, by endpoint."""
         self.failures: Counter[str] = Counter()
         """REST calls that failed, by the word of their error."""
+        self.not_before = float("-inf")
+        """Monotonic seconds before which nobody may ask: one limit holds for calls and handshakes alike."""
         self.used_ratio: float | None = None
         """Share of the rate budget that is used, by the venue's word where it gives one; None before the first call."""

@@ -86,8 +86,8 @@ class Lives:
 async def living(server: Echo, lives: Lives, **line: object) -> AsyncIterator[tuple[Socket, asyncio.Task[None]]]:
     """A Socket that lives against the server."""
     spec = {"venue": "echo", "url": server.url + "/ws", "hello": ("hello",), **line}
-    sleep = spec.pop("sleep", no_wait)
-    socket = Socket(Line(**spec), rng=np.random.default_rng(1), sleep=sleep)  # type: ignore[arg-type]
+    given = {name: spec.pop(name) for name in ("sleep", "vitals", "monotonic") if name in spec}
+    socket = Socket(Line(**spec), rng=np.random.default_rng(1), **{"sleep": no_wait, **given})  # type: ignore[arg-type]
     task = asyncio.create_task(socket.live(lives.hear, lives.ended, lives.up))
     try:
         yield socket, task
@@ -223,11 +223,24 @@ async def test_a_limited_handshake_waits_as_long_as_the_venue_says() -> None:
     soon = {"Retry-After": "Thu, 01 Jan 1970 00:01:30 GMT", "Date": "Thu, 01 Jan 1970 00:00:30 GMT"}
     async with Echo() as server:
         server.refuse = (429, {"Retry-After": "7"})
-        waits.then = lambda: setattr(server, "refuse", (418, soon) if len(waits.seconds) == 1 else None)
-        async with living(server, lives, sleep=waits.sleep):
+        waits.then = lambda: setattr(server, "refuse", (418, soon) if waits.now < 60.0 else None)
+        async with living(server, lives, sleep=waits.sleep, monotonic=lambda: waits.now):
             await lives.until_messages(1)
-    assert [7.0, 60.0] == waits.seconds[:2]
+    assert 67.0 == round(waits.now, 9)
     assert [RateLimited, RateLimited] == [type(end) for end in lives.ends]
+
+
+async def test_fault_30_a_limit_holds_for_calls_and_handshakes_alike() -> None:
+    """Fault 30. The handshake is limited for 60 s: nor is anything called before, so that no ban follows."""
+    lives, waits, vitals = Lives(), Waits(), Vitals()
+    limit = Limit(60.0, 600.0, where=lambda request: True, clock=lambda: waits.now)
+    async with Echo() as server, aiohttp.ClientSession() as session:
+        server.refusals.append(limit)
+        async with living(server, lives, sleep=waits.sleep, monotonic=lambda: waits.now, vitals=vitals):
+            await lives.until_ends(1)
+            assert b"page" == await polling(waits, vitals=vitals).get(session, server.url + "/page")
+            await lives.until_messages(1)
+    assert (0, [429]) == (limit.early, limit.answered)
 
 
 async def test_a_stream_never_waits_longer_than_lets_it_be_back_in_five_seconds() -> None:

@@ -19,15 +19,17 @@ from bot.paths import prepare_kernel
 
 prepare_kernel()
 
-from bot.clock import monotonic_s, sleep, wall_ns  # noqa: E402 - the kernel's cache must be chosen first
+from bot.clock import monotonic_ns, monotonic_s, sleep, wall_ns  # noqa: E402 - the kernel's cache must be chosen first
 from bot.config_file import load  # noqa: E402
 from bot.daemon import Daemon, Doors  # noqa: E402
 from bot.facts import facts_of  # noqa: E402
 from bot.sessions import load_sessions  # noqa: E402
+from bot.steady import SteadyClock  # noqa: E402
 from bot.universe import universe_of  # noqa: E402
 from bot.wiring import live_feeds, paper  # noqa: E402
 from connectors.events import Health, Kind  # noqa: E402
 from connectors.instruments import Instrument, Role  # noqa: E402
+from connectors.vitals import Vitals  # noqa: E402
 from strategies.base import Note, Step  # noqa: E402
 from tests.conformance.stall import Stall, Top  # noqa: E402
 from tests.servers.proxy import FaultProxy  # noqa: E402
@@ -185,9 +187,9 @@ def _toml(value: str | float | bool) -> str:
 
 @asynccontextmanager
 async def open_market(
-    stalls: tuple[Stall, ...], *, clock: Callable[[], int] = wall_ns, extra: str = "", compare_s: float = 60.0
+    stalls: tuple[Stall, ...], *, wall: Callable[[], int] = wall_ns, extra: str = "", compare_s: float = 60.0
 ) -> AsyncIterator[Market]:
-    """Opens every stall, shows books, starts the daemon and closes all of it at the end."""
+    """Opens every stall, shows books, starts the daemon and closes all of it at the end; `wall` is the machine's clock."""
     async with AsyncExitStack() as stack:
         state = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         servers: dict[str, Any] = {}
@@ -202,10 +204,13 @@ async def open_market(
         path.write_text(config_of(stalls, urls, state, compare_s) + extra)
         config = load(path)
         universe = universe_of(config)
+        clock, vitals = SteadyClock(wall, monotonic_ns), dict[str, Vitals]()
         doors = Doors(
-            feeds=live_feeds(config, universe, clock=clock),
+            feeds=live_feeds(config, universe, clock=clock, vitals=vitals),
             executor=paper(config, universe, config.run.seed),
             clock=clock,
+            steady=clock,
+            vitals=vitals,
             monotonic=monotonic_s,
             sleep=sleep,
             state=state / "state",
