@@ -189,7 +189,7 @@ def _toml(value: str | float | bool) -> str:
 async def open_market(
     stalls: tuple[Stall, ...], *, wall: Callable[[], int] = wall_ns, extra: str = "", compare_s: float = 60.0
 ) -> AsyncIterator[Market]:
-    """Opens every stall, shows books, starts the daemon and closes all of it at the end; `wall` is the machine's clock."""
+    """Opens every stall, shows books, starts the daemon, closes all at the end; `wall` is the machine's clock."""
     async with AsyncExitStack() as stack:
         state = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         servers: dict[str, Any] = {}
