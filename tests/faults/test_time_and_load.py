@@ -60,7 +60,7 @@ async def test_row_12_a_right_that_is_lost_takes_no_other_venue_with_it() -> Non
                 market.proxies[venue].reset()
                 times["detected"] = await market.until(lambda n=name, m=market: Why.ENTITLEMENT in why(m, n))  # type: ignore[misc]
             assert Health.DOWN is market.state(name)
-            assert not market.eligible(name)
+            await market.until(lambda n=name, m=market: not m.eligible(n))  # type: ignore[misc]
             await market.show_all(1, but=[venue])
             await market.until(lambda v=venue, m=market: others_live(m, v))  # type: ignore[misc]
             assert "feed_down" in {note.kind for note in market.notes}
@@ -131,7 +131,7 @@ async def test_row_16_what_is_read_after_a_block_is_not_traded_until_the_line_is
             blocked_at = wall_ns()
             threading.Event().wait(HELD_UP_S)
             times["detected"] = await market.until(all_say(market, Why.LOOP_LAG))
-            assert not any(market.eligible(name) for name in market.shown)
+            await market.until(lambda: not any(market.eligible(name) for name in market.shown))
             times["recovered"] = await market.agrees()
         rows = [row for block in blocks for row in block]
         barred = next(at for at, row in enumerate(rows) if row.kind is Kind.HEALTH and row.ask == Why.LOOP_LAG)
@@ -158,7 +158,7 @@ async def test_row_17_a_clock_that_jumps_stops_trading_and_nothing_else(jump_s: 
         with report(17, f"{jump_s:+.0f} s, set back") as times:
             ahead[0] = round(jump_s * NS)
             times["detected"] = await market.until(all_say(market, Why.CLOCK))
-            assert not any(market.eligible(name) for name in market.shown)
+            await market.until(lambda: not any(market.eligible(name) for name in market.shown))
             await market.show_all(1)
             await market.until(lambda: not market.differs())
             ahead[0] = 0
@@ -192,7 +192,7 @@ async def test_row_18_a_venue_whose_clock_is_off_is_not_traded() -> None:
             market.proxies[venue].reset()
             times["detected"] = await market.until(lambda: why(market, name) == (Why.CLOCK,))
             assert Health.DEGRADED is market.state(name)
-            assert not market.eligible(name)
+            await market.until(lambda: not market.eligible(name))
             offset_s = next(feed.offset_s for feed in market.daemon.feed_states() if feed.venue == venue)
             assert offset_s is not None
             print(f"fault 18: the drift gauge says {offset_s:+.3f} s")
