@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite, nan
@@ -14,7 +14,7 @@ from bot.judges import Rules
 from bot.units import needs_basis
 from connectors.events import I8, NS
 from connectors.instruments import Instrument, Role, Universe
-from connectors.ports import Executor
+from connectors.ports import Executor, Levels
 from strategies.base import EdgeAbove, Every, PremiumBeyond, SignificanceBeyond, Step, Strategy
 from strategies.cross_venue import CrossVenue, Terms
 from strategies.execution.ledger import Ledger
@@ -52,6 +52,7 @@ def assemble(
     judge: bool = True,
     doubt: bool = True,
     on_step: Sequence[Callable[[Step], None]] = (),
+    levels: Mapping[int, Levels] | None = None,
 ) -> Assembly:
     """Everything that thinks, for the instruments of `universe` and the numbers of `config`.
 
@@ -93,6 +94,7 @@ def assemble(
         rules=_rules(config, universe) if doubt else None,
         seed=seed,
         on_step=on_step,
+        levels=levels,
     )
     return Assembly(engine, columns, ledger, tuple(strategies), peg_watch)
 

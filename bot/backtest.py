@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -20,13 +20,14 @@ from bot.wiring import paper
 from connectors.events import NEVER, Rows
 from connectors.instruments import Role, Universe
 from connectors.orders import Fill
+from connectors.ports import Levels
 from connectors.tape import Tape
 from strategies.base import Step
 from strategies.execution.ledger import Bridge
 from strategies.market import kernel as K
 
 COLUMNS = ("ts_recv", "instrument", "kind", "flags", "bid", "ask", "bid_size", "ask_size")
-"""The columns that the scan reads; ts_venue and extra stay on disk."""
+"""The columns that the scan reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +93,17 @@ def backtest(
     `block` cuts the rows into blocks of at most that many (None: as they are stored); it changes nothing but the time
     it takes. Raises TapeError for a broken tape, ConfigError where the config lacks what a strategy needs.
     """
-    blocks = tape.blocks(COLUMNS, start_ns, end_ns, busy_caller=True)
+    blocks = tape.blocks(columns_of(tape), start_ns, end_ns, busy_caller=True)
     if block is not None:
         blocks = (part for rows in blocks for part in rows.blocks(block))
-    return run_over(config, tape.universe, blocks, seed=seed, journal_path=journal_path, progress=progress)
+    return run_over(
+        config, tape.universe, blocks, seed=seed, journal_path=journal_path, progress=progress, levels=tape.depth
+    )
+
+
+def columns_of(tape: Tape) -> tuple[str, ...]:
+    """The columns that a run over a tape reads: `extra` only where DEPTH rows point to levels."""
+    return (*COLUMNS, "extra") if tape.depth else COLUMNS
 
 
 def run_over(
@@ -106,6 +114,7 @@ def run_over(
     seed: int | None = None,
     journal_path: Path | None = None,
     progress: Callable[[int], None] = lambda rows: None,
+    levels: Mapping[int, Levels] | None = None,
 ) -> Result:
     """The same over blocks of rows from anywhere, in order of ts_recv."""
     seed = config.run.seed if seed is None else seed
@@ -124,6 +133,7 @@ def run_over(
             executor=paper(config, universe, seed),
             seed=seed,
             on_step=(hear,),
+            levels=levels,
         )
         exposure = Exposure(parts.columns)
         start = monotonic_s()

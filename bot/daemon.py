@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,14 +25,14 @@ from bot.recorder import Recorder
 from bot.server import Server
 from bot.steady import ClockGuard, SteadyClock
 from connectors.backoff import REFUSED_S
-from connectors.errors import Action, ConnectorError, EntitlementLost, PeglineError
+from connectors.errors import Action, ConnectorError, EntitlementLost, PeglineError, TapeError
 from connectors.events import Why
 from connectors.instruments import Universe
 from connectors.ports import Executor, Feed
-from connectors.tape import TapeWriter
+from connectors.tape import DayWriter
 from connectors.vitals import Vitals
 from monitoring.desk import Desk
-from monitoring.facts import Facts, FeedState, LoopState, StreamState
+from monitoring.facts import Facts, FeedState, LoopState, Recording, StreamState
 from monitoring.histogram import Histogram
 from strategies.base import Step
 from strategies.market.session import SessionTable
@@ -88,6 +90,7 @@ class Daemon:
         known = path is not None and path.exists()
         self.journal = Journal(path, durability=Durability.FULL, facts={"version": facts.version, "mode": facts.mode})
         self.steps: list[Step] = []
+        self.inbox = Inbox(universe, clock=doors.clock, timer_s=config.run.timer_s)
         self.parts: Assembly = assemble(
             config,
             universe,
@@ -96,11 +99,11 @@ class Daemon:
             executor=doors.executor,
             seed=config.run.seed,
             on_step=[self.steps.append],
+            levels=self.inbox.levels,
         )
         self.engine = self.parts.engine
         earlier = _steps(path) if path is not None and known else iter(())
         self.abandoned = self.engine.restore(earlier)
-        self.inbox = Inbox(universe, clock=doors.clock, timer_s=config.run.timer_s)
         self._heard_at = doors.monotonic()
         self._gave_up: set[str] = set()
         self._refused: set[str] = set()
@@ -121,6 +124,8 @@ class Daemon:
             idle_s=lambda: doors.monotonic() - self._heard_at,
             loop=self.loop_state,
             histograms=self.histograms,
+            levels=lambda number: self.engine.depths.levels(number, self.parts.columns.now),
+            recording=self.recording,
         )
         self.watch: Callable[[Step], object] = self.desk.on_step
         """Called with every decision record; who takes its place calls the desk's."""
@@ -132,6 +137,26 @@ class Daemon:
             port=config.http.port,
         )
         self.recorder: Recorder | None = None
+
+    def recording(self) -> Recording | None:
+        """How the recording stands; None where nothing is recorded."""
+        recorder, state = self.recorder, self.doors.state
+        if recorder is None or state is None:
+            return None
+        dropped = Counter[tuple[str, str]]()
+        for number, count in self.inbox.let_go_of.items():
+            dropped[self.universe[number].venue, "inbox_full"] += count
+        for (number, reason), count in recorder.dropped.items():
+            dropped[self.universe[number].venue, reason] += count
+        with suppress(OSError):
+            free = os.statvfs(state)
+            return Recording(
+                rows=recorder.rows,
+                dropped=dropped,
+                free_bytes=free.f_bavail * free.f_frsize,
+                error=recorder.error.what if recorder.error is not None else "",
+            )
+        return None
 
     def feed_states(self) -> list[FeedState]:
         """Every venue's stream as it stands: up, messages taken, messages refused at the door by reason."""
@@ -207,15 +232,17 @@ class Daemon:
     async def run(self, stop: asyncio.Event) -> None:
         """Streams, decides and serves until `stop` is set; then everything is flushed and closed.
 
-        Raises ConnectorError when every feed has given up for good, TapeError or JournalError when the disk refuses.
+        Raises ConnectorError when every feed has given up for good, TapeError for a tape that cannot be gone on with,
+        and JournalError when the disk refuses: nothing is decided without its record.
         """
         async with AsyncExitStack() as stack:
             stack.callback(self._close)
             if self.config.run.record and self.doors.state is not None:
-                writer = TapeWriter(self.doors.state / TAPE, self.universe, {"made_by": "pegline run"}, resume=True)
-                self.recorder = Recorder(writer, sleep=self.doors.sleep)
+                writer = DayWriter(self.doors.state / TAPE, self.universe, {"made_by": "pegline run"})
+                writer.begin(self.doors.clock())
+                self.recorder = Recorder(writer, sleep=self.doors.sleep, levels=self.inbox.levels)
                 self.inbox.taps.append(self.recorder.append)
-                stack.push_async_callback(self.recorder.close)
+                stack.push_async_callback(self._end_tape, self.recorder)
             await stack.enter_async_context(self.server)
             tasks = [asyncio.create_task(self._feeds(), name="feeds")]
             tasks.append(asyncio.create_task(self._consume(), name="engine"))
@@ -223,7 +250,7 @@ class Daemon:
             if not self.doors.world_ends:
                 tasks.append(asyncio.create_task(self._beats(), name="beats"))
             if self.recorder is not None:
-                tasks.append(asyncio.create_task(self.recorder.run(), name="recorder"))
+                tasks.append(asyncio.create_task(self._keep(self.recorder), name="recorder"))
             try:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 if tasks[0] in done and self.doors.world_ends:
@@ -240,6 +267,21 @@ class Daemon:
                     self.engine.advance(rows)
                     self._tell()
                 self.engine.finish()
+
+    async def _keep(self, recorder: Recorder) -> None:
+        """Records; a disk that refuses ends the tape and not the run, which goes on watching and says so."""
+        try:
+            await recorder.run()
+        except TapeError as error:
+            self._warn(f"recording stopped: {error}; what is heard from now on is watched and on no tape")
+            await asyncio.Event().wait()
+
+    async def _end_tape(self, recorder: Recorder) -> None:
+        """Ends the tape; what the disk refuses now is told, and the run ends as it would."""
+        try:
+            await recorder.close()
+        except TapeError as error:
+            self._warn(f"the end of the recording is lost: {error}")
 
     async def _consume(self) -> None:
         """The engine's loop: what has arrived since the last look, decided at once."""

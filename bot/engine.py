@@ -7,7 +7,7 @@ into blocks changes nothing (tested byte for byte). Time is the rows' `ts_recv` 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
@@ -16,12 +16,13 @@ from typing import Protocol
 import msgspec
 
 from bot.books import ColumnBooks
+from bot.depths import Depths
 from bot.judges import Judges, Rules, everything_believed
 from bot.notices import Notices
 from bot.restore import Restored, restore
-from connectors.events import NEVER, Rows
+from connectors.events import NEVER, Kind, Rows
 from connectors.orders import Approved, Intent, Reason, Refused, Report
-from connectors.ports import Executor
+from connectors.ports import Executor, Levels
 from strategies.base import Note, Step, Strategy, View
 from strategies.execution.ledger import Ledger
 from strategies.execution.risk import Limits, Memory, new_day, review
@@ -76,12 +77,13 @@ class Engine:
         rules: Rules | None = None,
         seed: int = 0,
         on_step: Sequence[Callable[[Step], None]] = (),
+        levels: Mapping[int, Levels] | None = None,
     ) -> None:
         """Parts that are ready to use; `triggers` stand in the order of the slots that `columns` was built with, and
         `timed` strategies are asked at every tick of the clock. bot/assembly.py puts them together.
 
-        Without `limits` or `executor` nothing can be traded: wishes are refused by mode. Without `rules` nothing is
-        ever in doubt.
+        `levels` holds what DEPTH rows tell, by their `extra`. Without `limits` or `executor` nothing can be traded:
+        wishes are refused by mode. Without `rules` nothing is ever in doubt.
         """
         self.columns, self.universe = columns, columns.universe
         self.strategies, self.triggers = tuple(strategies), tuple(triggers)
@@ -95,6 +97,7 @@ class Engine:
         self.books = ColumnBooks(columns)
         self.judges = Judges(columns, rules or everything_believed(len(self.universe)))
         self.notices = Notices(columns, maintenance_ns, self.judges)
+        self.depths = Depths(columns, self.notices.up, {} if levels is None else levels)
         self.intents: dict[str, tuple[Intent, set[int]]] = {}
         self.counts = Counts()
         self._owner = {place: number for number, place in columns.slot_of.items()}
@@ -127,9 +130,11 @@ class Engine:
             self._start(int(rows.ts_recv[0]))
         self.counts.rows += count
         columns, ts = self.columns, rows.ts_recv
+        self.depths.begin(rows)
         at = 0
         while at < count:
             at, why = columns.scan(rows, at, self._dues[0][0])
+            self.depths.pass_to(at)
             if why == K.DUE:
                 self._deliver_before(int(ts[at]))
             elif why != K.END:
@@ -190,6 +195,8 @@ class Engine:
         notes: list[Note] = []
         if why & K.NOTICE:
             notes = self.notices.of_row(rows, at, self._push_multiplier)
+            if rows.kind[at] == Kind.HEALTH:
+                self.depths.drop(int(rows.instrument[at]))
             if self.notices.changed_eligibility:
                 self._permit_all()
         if why & K.TRIGGER:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from connectors.events import NAN, NEVER, NS, ROW, Flag, Kind, Rows, Why
 from connectors.instruments import Universe
-from connectors.ports import Level
+from connectors.ports import Book, Level, Levels
 from connectors.standing import Standing, State
 
 FUTURE_NS: Final = 5 * NS
@@ -62,6 +63,7 @@ _HELD_UP_NS: Final = round(HELD_UP_S * NS)
 _ONE_PRICE: Final = int(Flag.ONE_PRICE)
 _RAISED: Final = int(Flag.RAISED)
 _SUPERSEDED: Final = int(Flag.SUPERSEDED)
+_SAME_PRINT: Final = int(Flag.SAME_PRINT)
 
 _Record = tuple[int, int, int, int, int, float, float, float, float, float]
 
@@ -85,6 +87,8 @@ class Inbox:
         """Rows that a newer one overtook before anybody looked."""
         self.let_go = 0
         """Overtaken rows that were dropped because the inbox was full: on no tape."""
+        self.let_go_of: Counter[int] = Counter()
+        """The same by instrument."""
         self.raised = 0
         """Rows whose receive time was raised to the last one, because the clock went back."""
         self.ticks = 0
@@ -97,8 +101,8 @@ class Inbox:
         """What speaks against each instrument's stream."""
         self.offsets: dict[str, tuple[float, float]] = {}
         """By venue: how far its clock is ahead of ours, and the error of that, in seconds."""
-        self.levels: dict[int, tuple[Sequence[Level], Sequence[Level]]] = {}
-        """Bids and asks of the DEPTH rows of this block and the one before it, by their `extra`."""
+        self.levels: dict[int, Levels] = {}
+        """What the DEPTH rows of this block and the one before it hold, by their `extra`."""
         self.behind_s = 0.0
         """How far the clock was behind the last row when it was last looked at; rows never run backwards."""
         self.held_up = False
@@ -112,6 +116,8 @@ class Inbox:
         self._count = len(universe)
         self._rows: list[_Record] = []
         self._unread = [-1] * self._count
+        self._told: list[_Record | None] = [None] * self._count
+        """The newest row of each instrument's book."""
         self._overtaken: list[int] = []
         self._last = 0
         self._awake = asyncio.Event()
@@ -183,26 +189,37 @@ class Inbox:
             self.raised += 1
         else:
             self._last = now
-        if rule == _BOOK:
+        row = (ts_venue, now, instrument, kind, flags, bid, ask, bid_size, ask_size, extra)
+        if rule == _BOOK and not flags & _SAME_PRINT:
             before = self._unread[instrument]
             if before >= 0:
                 self._overtaken.append(before)
             self._unread[instrument] = len(rows)
-        rows.append((ts_venue, now, instrument, kind, flags, bid, ask, bid_size, ask_size, extra))
+            self._told[instrument] = row
+        rows.append(row)
         self.taken += 1
         self.heard[instrument] += 1
         self._awake.set()
 
     def depth(self, instrument: int, bids: Sequence[Level], asks: Sequence[Level], *, ts_venue: int = 0) -> None:
-        """Takes the top levels of a book as one DEPTH row; its `extra` is the key of `levels`."""
-        if not (bids and asks):
-            self._refuse(instrument, "empty_side", (len(bids), len(asks)))
+        """Takes the top levels of a book as one DEPTH row; its `extra` is the key of `levels`.
+
+        Where the last quote told the same best prices and sizes, and the venue's time is the same or not known, the row
+        is no print of its own (SAME_PRINT): it must not make a quote young, nor give back what was taken of it.
+        """
+        try:
+            levels = Book(_side(bids), _side(asks))
+        except (TypeError, ValueError, OverflowError):
+            self._refuse(instrument, "wrong_type", "levels of another shape")
             return
-        if not (_in_order(bids, -1.0) and _in_order(asks, 1.0)):
-            self._refuse(instrument, "levels_out_of_order", (bids[:2], asks[:2]))
+        if trouble := _trouble(levels):
+            self._refuse(instrument, trouble, (levels.bids[:2], levels.asks[:2]))
             return
         before = self.taken
-        (bid, bid_size), (ask, ask_size) = bids[0], asks[0]
+        (bid, bid_size), (ask, ask_size) = levels.bids[0], levels.asks[0]
+        told = self._told[instrument] if instrument in range(self._count) else None
+        same = told is not None and told[3] != Kind.DEPTH and ts_venue in (0, told[0])
+        same = same and told is not None and (bid, ask, bid_size, ask_size) == told[5:9]
         self.put(
             Kind.DEPTH,
             instrument,
@@ -212,9 +229,10 @@ class Inbox:
             bid_size=bid_size,
             ask_size=ask_size,
             extra=float(self._depths),
+            flags=_SAME_PRINT if same else 0,
         )
         if self.taken > before:
-            self.levels[self._depths] = (bids, asks)
+            self.levels[self._depths] = levels
             self._depths += 1
 
     def against(self, instruments: Iterable[int], why: Why) -> None:
@@ -328,11 +346,12 @@ class Inbox:
             gone = set(self._overtaken)
             self.superseded += len(gone)
             self.let_go += len(gone)
+            self.let_go_of.update(self._rows[at][2] for at in gone)
             self._rows = [row for at, row in enumerate(self._rows) if at not in gone]
             self._overtaken = []
             self._unread = [-1] * self._count
             for at, row in enumerate(self._rows):
-                if _RULES[row[3]] == _BOOK:
+                if _RULES[row[3]] == _BOOK and not row[4] & _SAME_PRINT:
                     self._unread[row[2]] = at
         return len(self._rows) >= self._capacity
 
@@ -345,9 +364,24 @@ class Inbox:
         self.reject(self._venues[instrument] if known else "", reason, words)
 
 
-def _in_order(levels: Sequence[Level], sign: float) -> bool:
-    """Whether prices run away from the best one; `sign` is -1 for bids, 1 for asks."""
-    return all(sign * levels[at][0] < sign * levels[at + 1][0] for at in range(len(levels) - 1))
+def _side(levels: Sequence[Level]) -> tuple[Level, ...]:
+    """One side of a book as floats of our own. Raises TypeError, ValueError or OverflowError for what is none."""
+    return tuple([(_real(price), _real(size)) for price, size in levels])
+
+
+def _trouble(levels: Book) -> str:
+    """Why these cannot be the levels of a book; empty where they can. The best ones are judged like a quote."""
+    if not (levels.bids and levels.asks):
+        return "empty_side"
+    for side in levels:
+        for _, size in side:
+            if not 0.0 <= size < _INF:
+                return "negative_size" if size < 0.0 else "not_finite"
+    bids, asks = [p for p, _ in levels.bids], [p for p, _ in levels.asks]
+    rising = all(low < high for low, high in pairwise(asks)) and all(low > high for low, high in pairwise(bids))
+    if not rising:
+        return "levels_out_of_order"
+    return "" if bids[-1] > 0.0 and asks[-1] < _INF else _implausible(bids[-1], asks[-1])
 
 
 def _implausible(bid: float, ask: float) -> str:

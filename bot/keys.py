@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from bot.errors import CredentialsMissing
@@ -25,6 +26,16 @@ def reader(path: Path, *, venue: str) -> Callable[[], Mapping[str, str]]:
         return found
 
     return read
+
+
+def secrets(folder: Path, files: Mapping[str, str]) -> tuple[str, ...]:
+    """Every value of the key files of venues, to be kept out of what is written; a file that is not there has none."""
+    found: set[str] = set()
+    for venue, file in files.items():
+        if file:
+            with suppress(CredentialsMissing):
+                found.update(reader(folder / Path(file).expanduser(), venue=venue)().values())
+    return tuple(sorted(found))
 
 
 def missing(venue: str, names: tuple[str, ...], *, key_file: str) -> CredentialsMissing:

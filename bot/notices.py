@@ -53,6 +53,10 @@ class Notices:
             or self.market.barred(number)
         )
 
+    def up(self, number: int) -> bool:
+        """Whether an instrument's stream is up."""
+        return number not in self._standing
+
     def of_row(self, rows: Rows, at: int, push: Push) -> list[Note]:
         """Notes of the row that the scan stopped on. `push(due, payload)` schedules a multiplier."""
         self.changed_eligibility = False

@@ -22,6 +22,7 @@ BPS: Final = 1e4
 COLUMNS: Final = ("ts_recv", "instrument", "kind", "flags", "bid", "ask")
 PRICES: Final = (Kind.QUOTE, Kind.DEPTH, Kind.POOL, Kind.REFERENCE, Kind.FX)
 """Kinds whose bid and ask make a price; a TRADE does so only for a series that has one price."""
+NO_PRINT: Final = Flag.SUPERSEDED | Flag.SAME_PRINT
 Which = npt.NDArray[np.bool_]
 SESSIONS: Final = ("all", *(session.label for session in Session if session is not Session.UNKNOWN))
 
@@ -51,7 +52,8 @@ class _Prices:
 def samples_against(tape: Tape, against: str, start_ns: int | None = None, end_ns: int | None = None) -> Samples:
     """Premia of every token on the share of `against`, to its last price carried forward whatever its age.
 
-    A print is a row of a token with a price; a superseded row is none, since the bot did not see it either. A sample
+    A print is a row of a token with a price; a row that a newer one overtook is none, and neither are
+    the levels of a print that was told already. A sample
     sees every row of its own instant; start_ns <= ts < end_ns, and what was said before `start_ns` is remembered. No
     sample is made where the other price, a quote coin's FX or a multiplier is not known by then. Raises RegistryError
     where the tape has no instrument `against`, or none of its tokens is on that share, and TapeError.
@@ -83,7 +85,7 @@ def _listen(tape: Tape, wanted: set[int], end_ns: int | None) -> dict[int, _Pric
     mids: dict[int, list[F8]] = {number: [] for number in wanted}
     told: dict[int, list[tuple[int, float, float]]] = {number: [] for number in wanted}
     for rows in tape.blocks(COLUMNS, None, end_ns):
-        heard = keep[rows.instrument] & (rows.flags & Flag.SUPERSEDED == 0)
+        heard = keep[rows.instrument] & (rows.flags & NO_PRINT == 0)
         priced = heard & _has_price(rows.kind, one_price[rows.instrument])
         mid = np.where((rows.bid > 0) & (rows.ask > 0) & (rows.bid < inf) & (rows.ask < inf), rows.bid + rows.ask, NAN)
         priced &= np.isfinite(mid)

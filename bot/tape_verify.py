@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from bot.tape_cells import EARLIEST_NS, LATEST_NS, Bools
 from bot.tape_facts import Silences
-from connectors.events import FIELDS, I8, NS, Flag, Kind, Rows
+from connectors.events import FIELDS, I8, NS, Flag, Health, Kind, Rows, Why
 from connectors.tape import Located, Tape
+from connectors.tape_levels import Ragged
+from connectors.tape_log import LOG_FILE
 
 CORRUPT: Final = "corrupt"
 """The engine would refuse the tape."""
@@ -25,6 +28,12 @@ CHECKS: Final[dict[str, tuple[str, str]]] = {
     "unknown_kind": (CORRUPT, "rows of a kind that does not exist"),
     "time_outside": (CORRUPT, "rows before 2000 or after 2099"),
     "not_finite": (CORRUPT, "rows with an infinite value"),
+    "no_levels": (CORRUPT, "DEPTH rows that point to levels that are not there"),
+    "unknown_code": (BAD, "HEALTH rows of a state or reason that does not exist"),
+    "levels_not_finite": (BAD, "books with a price or size that is no number, or not positive"),
+    "levels_unordered": (BAD, "books whose levels do not run away from the best price"),
+    "levels_crossed": (BAD, "books whose best bid is not below the best ask"),
+    "levels_differ": (BAD, "DEPTH rows whose best bid or ask is not that of their levels"),
     "no_price": (BAD, "quotes with an absent bid or ask"),
     "not_positive": (BAD, "prices that are zero or negative"),
     "crossed": (BAD, "quotes whose bid is above the ask"),
@@ -34,6 +43,7 @@ CHECKS: Final[dict[str, tuple[str, str]]] = {
     "halted": (NOTE, "rows that the source marks as halted"),
     "raised": (NOTE, "rows that arrived with an earlier stamp and were raised"),
     "superseded": (NOTE, "rows that a newer one overtook before they were seen"),
+    "same_print": (NOTE, "levels of a book whose best bid and ask an earlier row told"),
 }
 """Name of a check -> (how bad a finding is, what it counts)."""
 
@@ -74,6 +84,7 @@ def verify(tape: Tape, gap_s: float) -> Verdict:
     check = _Checker(tape, gap_s)
     for located in tape.located(checked=False):
         check.block(located)
+    check.levels()
     return Verdict(str(tape.path), tape.rows(), list(check.found.values()))
 
 
@@ -113,9 +124,55 @@ class _Checker:
         self._count("not_positive", located, (priced & (rows.bid <= 0)) | (two & (rows.ask <= 0)))
         self._count("crossed", located, two & (rows.bid > rows.ask))
         self._duplicates(located)
-        for name in ("one_price", "halted", "raised", "superseded"):
+        self._codes(located)
+        self._pointers(located)
+        for name in ("one_price", "halted", "raised", "superseded", "same_print"):
             self._count(name, located, (rows.flags & Flag[name.upper()]) != 0)
         self._gaps(located, known)
+
+    def levels(self) -> None:
+        """The side table: each book by itself. Raises TapeError for a part that cannot be decoded."""
+        depth = self._tape.depth
+        for number, (source, _) in enumerate(depth.parts):
+            name = str(source.relative_to(self._tape.path)) if isinstance(source, Path) else LOG_FILE
+            for check, wrong in broken(depth.part(number)).items():
+                count, finding = int(np.count_nonzero(wrong)), self.found[check]
+                if count and not finding.count:
+                    finding.part, finding.row = name, int(np.argmax(wrong))
+                finding.count += count
+
+    def _codes(self, located: Located) -> None:
+        """States and reasons of streams."""
+        rows = located.rows
+        health = rows.kind == Kind.HEALTH
+        if health.any():
+            known = np.isin(rows.bid, [float(h) for h in Health]) & (
+                np.isin(rows.ask, [float(w) for w in Why]) | np.isnan(rows.ask)
+            )
+            self._count("unknown_code", located, health & ~known)
+
+    def _pointers(self, located: Located) -> None:
+        """Whether DEPTH rows find their levels, and those tell the same best prices."""
+        rows, depth = located.rows, self._tape.depth
+        at = np.flatnonzero((rows.kind == Kind.DEPTH) & np.isfinite(rows.extra))
+        if not len(at):
+            return
+        absent, differs = np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
+        for row, place in zip(at.tolist(), rows.extra[at].tolist(), strict=True):
+            try:
+                books, own = depth.book(int(place)) if place == int(place) >= 0 else (None, 0)
+            except KeyError:
+                books, own = None, 0
+            if books is None:
+                absent[row] = True
+                continue
+            for starts, prices, price in (
+                (books.bid_from, books.bid_price, rows.bid[row]),
+                (books.ask_from, books.ask_price, rows.ask[row]),
+            ):
+                differs[row] |= starts[own] == starts[own + 1] or prices[starts[own]] != price
+        self._count("no_levels", located, absent)
+        self._count("levels_differ", located, differs)
 
     def _count(self, name: str, located: Located, wrong: Bools) -> None:
         """Counts, and keeps the first place."""
@@ -165,6 +222,27 @@ class _Checker:
         count = int(self._silences.gaps.sum()) - before
         if count and self._silences.first_gap is not None:
             self._note("gaps", located, count, int(places[self._silences.first_gap[0]]))
+
+
+def broken(books: Ragged) -> dict[str, Bools]:
+    """Which books are wrong, by check."""
+    count = len(books)
+    odd, unordered = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+    for starts, prices, sizes, sign in (
+        (books.bid_from, books.bid_price, books.bid_size, -1.0),
+        (books.ask_from, books.ask_price, books.ask_size, 1.0),
+    ):
+        wrong = ~((prices > 0) & (prices < np.inf) & (sizes >= 0) & (sizes < np.inf))
+        odd[np.searchsorted(starts, np.flatnonzero(wrong), side="right") - 1] = True
+        steps = ~(sign * np.diff(prices) > 0)
+        places = np.flatnonzero(steps)
+        books_of = np.searchsorted(starts, places, side="right") - 1
+        same = books_of == np.searchsorted(starts, places + 1, side="right") - 1
+        unordered[books_of[same]] = True
+    both = (np.diff(books.bid_from) > 0) & (np.diff(books.ask_from) > 0)
+    crossed = np.zeros(count, np.bool_)
+    crossed[both] = ~(books.bid_price[books.bid_from[:-1][both]] < books.ask_price[books.ask_from[:-1][both]])
+    return {"levels_not_finite": odd, "levels_unordered": unordered & ~odd, "levels_crossed": crossed & ~odd}
 
 
 FIELDS_AS: Final = {

@@ -145,6 +145,8 @@ class Flag(IntFlag):
     """`ts_recv` was raised to the last one handed out, because it arrived with an earlier stamp."""
     SELL = 16
     """For FILL: the fill was a sale."""
+    SAME_PRINT = 32
+    """For DEPTH: the levels of the book whose best bid and ask an earlier row told already, so no print of its own."""
 
 
 NO_FLAG: Final = Flag(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
@@ -16,6 +16,26 @@ from connectors.vitals import Vitals
 
 Level = tuple[float, float]
 """(price, size) of one level of a book: quote currency per unit, units."""
+
+
+class Levels(Protocol):
+    """The top levels of a book, best first on both sides."""
+
+    @property
+    def bids(self) -> Sequence[Level]:
+        """Who buys; prices fall."""
+
+    @property
+    def asks(self) -> Sequence[Level]:
+        """Who sells; prices rise."""
+
+
+class Book(NamedTuple):
+    """Levels that are at hand; a tape's are read when somebody looks."""
+
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
 
 Sleep = Callable[[float], Awaitable[None]]
 """The door through which a connector waits; seconds."""

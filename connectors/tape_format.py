@@ -4,7 +4,9 @@ A tape is a folder:
 
     universe.json          instruments, schema version, encoding, provenance; written first, replaced atomically
     part-00000.parquet     rows in order of ts_recv, the ten columns of a row, at most one row group each
+    tail.log               what is in no part yet, while a tape is being recorded and after a crash (tape_log.py)
     side/NAME.jsonl        exact records that rows point to with `extra`; one JSON value a line, the index is the line
+    side/depth-*.parquet   the levels of DEPTH rows (tape_depth.py)
     rejects.csv            what an import refused, by file, line and reason (imports only)
 
 A part or universe.json appears whole or not at all: it is written beside its name, synced, and renamed.
@@ -113,6 +115,23 @@ def settle(partial: Path, path: Path) -> None:
     sync(partial)
     os.replace(partial, path)
     sync(path.parent)
+
+
+def extend(file: int, end: int, data: bytes) -> int:
+    """Writes `data` at the `end` of an open file, durably; returns the new end.
+
+    Raises OSError where the disk refuses; then the file is as it was before.
+    """
+    at, left = end, data
+    try:
+        while left:
+            written = os.pwrite(file, left, at)
+            left, at = left[written:], at + written
+        os.fsync(file)
+    except OSError:
+        os.ftruncate(file, end)
+        raise
+    return at
 
 
 def sync(path: Path) -> None:

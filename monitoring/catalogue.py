@@ -63,7 +63,14 @@ CATALOGUE: Final = (
         "pegline_executable_premium_ratio",
         "gauge",
         (*_TOKEN, "side", "size"),
-        "Price after costs at the best level over fair value: what a seller gets (sell) or a buyer pays (buy)",
+        "Price after costs over fair value, what a seller gets (sell) or a buyer pays (buy), at the best level and for "
+        "100, 1000 and 10000 USD over the levels that are kept; absent where they do not hold the size",
+    ),
+    Metric(
+        "pegline_depth_usd",
+        "gauge",
+        (*_TOKEN, "side", "band"),
+        "USD resting within a band of the mid, counted over the levels that are kept: at least this much",
     ),
     Metric("pegline_alert_threshold_ratio", "gauge", ("token",), "Alert threshold in the session in force"),
     Metric("pegline_multiplier_ratio", "gauge", ("token",), "Shares per unit of a token"),
@@ -102,6 +109,12 @@ CATALOGUE: Final = (
     Metric(
         "pegline_clock_apart_seconds", "gauge", (), "How far the machine's clock has jumped away from the one in use"
     ),
+    Metric("pegline_tape_up", "gauge", (), "1 while rows are recorded, 0 after the disk has refused"),
+    Metric("pegline_tape_rows_total", "counter", (), "Rows that are on disk"),
+    Metric(
+        "pegline_tape_dropped_rows_total", "counter", ("venue", "reason"), "Rows that were heard and are on no tape"
+    ),
+    Metric("pegline_tape_free_bytes", "gauge", (), "Room on the tape's file system"),
     Metric("pegline_opportunities_total", "counter", ("strategy", "token"), "Trades that a strategy wished for"),
     Metric(
         "pegline_opportunities_skipped_total",

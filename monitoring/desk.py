@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client import CollectorRegistry
 
 from monitoring.decisions import Tally
-from monitoring.facts import Facts, FeedState, LoopState
+from monitoring.depth import LevelsOf, no_levels
+from monitoring.facts import Facts, FeedState, LoopState, Recording
 from monitoring.health import Health, health
 from monitoring.histogram import Histogram
 from monitoring.metrics import Metrics
@@ -27,6 +28,11 @@ SHOWN: Final = 30
 """Lines of the story on the page."""
 
 
+def _not_recorded() -> None:
+    """For a run that keeps no tape."""
+    return
+
+
 class Desk:
     """Give `on_step` every step record, in order; ask for the rest at any time."""
 
@@ -40,10 +46,14 @@ class Desk:
         idle_s: Callable[[], float] | None = None,
         loop: Callable[[], LoopState] = LoopState,
         histograms: Callable[[], Mapping[str, Mapping[tuple[str, ...], Histogram]]] = dict,
+        levels: LevelsOf = no_levels,
+        recording: Callable[[], Recording | None] = _not_recorded,
     ) -> None:
-        """`feeds` and `idle_s` (wall seconds since the last row) are asked when needed; `positions` of a ledger that
-        goes on from an earlier run, in units by instrument; `loop` and `histograms` as Metrics.
+        """`levels` of an instrument's book, the state of the `recording`, `feeds` and `idle_s` (wall seconds since the
+        last row) are asked when needed; `positions` of a ledger that goes on from an earlier run, in units by
+        instrument; `loop` and `histograms` as Metrics.
         """
+        self._levels, self._recording = levels, recording
         self.columns, self.facts, self._feeds, self._idle_s = columns, facts, feeds, idle_s
         self.tally = Tally(
             columns.universe,
@@ -53,7 +63,14 @@ class Desk:
         self._narrator = Narrator(columns.universe, self.tally)
         self.story: deque[Line] = deque(maxlen=KEPT)
         self.registry: CollectorRegistry = Metrics(
-            columns, self.tally, facts=facts, feeds=feeds, loop=loop, histograms=histograms
+            columns,
+            self.tally,
+            facts=facts,
+            feeds=feeds,
+            loop=loop,
+            histograms=histograms,
+            levels=levels,
+            recording=recording,
         ).registry()
 
     def on_step(self, step: Step) -> list[Line]:
@@ -66,7 +83,16 @@ class Desk:
     def picture(self) -> Snapshot:
         """The picture of this moment."""
         told = [str(line) for line in list(self.story)[-SHOWN:]]
-        return snapshot(self.columns, self.tally, facts=self.facts, feeds=self._feeds(), told=told)
+        recording = self._recording()
+        return snapshot(
+            self.columns,
+            self.tally,
+            facts=self.facts,
+            feeds=self._feeds(),
+            told=told,
+            levels=self._levels,
+            troubles=(f"recording stopped: {recording.error}",) if recording is not None and recording.error else (),
+        )
 
     def health(self, picture: Snapshot) -> Health:
         """Whether what the picture shows is fit to work with."""

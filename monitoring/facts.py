@@ -61,6 +61,19 @@ class LoopState(msgspec.Struct, frozen=True, kw_only=True):
     """How far the machine's clock has jumped away from the one that we go by."""
 
 
+class Recording(msgspec.Struct, frozen=True, kw_only=True):
+    """How the recording of rows stands."""
+
+    rows: int
+    """On disk since the start."""
+    dropped: dict[tuple[str, str], int] = {}
+    """Rows that passed the door and are on no tape, by (venue, reason)."""
+    free_bytes: int | None = None
+    """Room on the tape's file system; None where the system does not say."""
+    error: str = ""
+    """Why it has stopped; empty while it goes on."""
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What does not change during a run."""
 

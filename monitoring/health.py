@@ -34,13 +34,15 @@ def health(picture: Snapshot, *, idle_s: float | None = None) -> Health:
     Down: nothing was heard yet, every feed is gone, or the engine stands still. Degraded: a feed is down, a fair
     value is unknown, or a token's quote is not believed.
     """
-    down, degraded = [], []
+    down: list[str] = []
+    degraded: list[str] = []
     if not any(line.age_s is not None for line in picture.tokens):
         down.append("no quote of any token yet")
     if picture.feeds and not any(feed.up for feed in picture.feeds):
         down.append("every feed is down")
     if idle_s is not None and idle_s > LAG_S:
         down.append(f"no row for {idle_s:.0f} s")
+    degraded += picture.troubles
     degraded += [
         f"feed {feed.venue}/{feed.feed} is {feed.stands}{f' ({because(feed.why)})' if feed.why else ''}"
         for feed in picture.feeds

@@ -22,7 +22,8 @@ from connectors.instruments import Role
 from connectors.orders import Outcome, Reason
 from monitoring.catalogue import CATALOGUE
 from monitoring.decisions import Tally
-from monitoring.facts import Facts, FeedState, LoopState
+from monitoring.depth import BANDS, LevelsOf, depth_usd, executable_bps, no_levels
+from monitoring.facts import Facts, FeedState, LoopState, Recording
 from monitoring.histogram import Histogram
 from monitoring.snapshot import number, refusals, shares_per_unit, snapshot, unbelieved
 from strategies.market.session import Session
@@ -48,10 +49,13 @@ class Metrics(Collector):
         feeds: Callable[[], Sequence[FeedState]] = tuple,
         loop: Callable[[], LoopState] = LoopState,
         histograms: Callable[[], Mapping[str, Mapping[tuple[str, ...], Histogram]]] = dict,
+        levels: LevelsOf = no_levels,
+        recording: Callable[[], Recording | None] = lambda: None,
     ) -> None:
         """`feeds` gives the state of every stream when asked, `loop` that of the process, `histograms` those of the
-        catalogue by name without prefix and by label values.
+        catalogue by name without prefix and by label values, `levels` those of an instrument's book.
         """
+        self._levels, self._recording = levels, recording
         self._columns, self._universe, self._tally = columns, columns.universe, tally
         self._facts, self._feeds = facts, feeds
         self._loop, self._histograms = loop, histograms
@@ -139,6 +143,17 @@ class Metrics(Collector):
             buy = None if line.buy_edge_bps is None else -line.buy_edge_bps
             executable.append(((*keys[at], "buy", "best"), _ratio(buy)))
             executable.append(((*keys[at], "sell", "best"), _ratio(line.sell_edge_bps)))
+        books = {at: book for at, line in lines.items() if line.mid_usd is not None and (book := self._levels(at))}
+        for at, book in books.items():
+            if lines[at].premium_bps is not None:
+                for side, size, bps in executable_bps(columns, at, book):
+                    executable.append(((*keys[at], side, str(size)), number(bps / 1e4)))
+        depth: list[Sample] = []
+        for at, book in books.items():
+            for band in BANDS:
+                bids, asks, _ = depth_usd(columns, at, book, band)
+                depth.append(((*keys[at], "bid", str(band)), number(bids)))
+                depth.append(((*keys[at], "ask", str(band)), number(asks)))
         references = {at: (universe[at].underlying, universe[at].name) for at in self._shares}
         return {
             "quote_price_usd": quotes,
@@ -149,6 +164,7 @@ class Metrics(Collector):
             "fair_price_uncertainty_ratio": [((name,), _ratio(line.error_bps)) for name, line in one.items()],
             "premium_ratio": [(keys[at], _ratio(line.premium_bps)) for at, line in lines.items()],
             "executable_premium_ratio": executable,
+            "depth_usd": depth,
             "multiplier_ratio": list(
                 {universe[at].token: ((universe[at].token,), self._units(at)) for at in self._tokens}.values()
             ),
@@ -168,6 +184,7 @@ class Metrics(Collector):
         for at, instrument in enumerate(self._universe):
             for reason, count in refusals(self._columns, at).items():
                 rejected[instrument.venue, reason] += count
+        recording = self._recording()
         names, tokens = self._facts.strategies, {self._universe[at].token for at in self._tokens}
         venues = {self._universe[at].venue for at in self._tokens}
         return {
@@ -193,6 +210,12 @@ class Metrics(Collector):
             "inbox_superseded_rows_total": [((), float(loop.superseded))],
             "inbox_dropped_rows_total": [((), float(loop.dropped))],
             "clock_apart_seconds": [((), loop.clock_apart_s)],
+            "tape_rows_total": [] if recording is None else [((), float(recording.rows))],
+            "tape_dropped_rows_total": [] if recording is None else _counted(recording.dropped),
+            "tape_free_bytes": []
+            if recording is None or recording.free_bytes is None
+            else [((), float(recording.free_bytes))],
+            "tape_up": [] if recording is None else [((), float(not recording.error))],
             "opportunities_total": _counted(tally.wishes, product(names, tokens)),
             "opportunities_skipped_total": _counted(tally.skipped, product(names, Reason)),
             "edge_seen_usd_total": _counted(tally.edge_seen_usd, product(names)),

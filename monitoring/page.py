@@ -9,7 +9,7 @@ from typing import Final
 from monitoring.health import Health
 from monitoring.narrate import moment, utc
 from monitoring.snapshot import Snapshot, TokenLine
-from monitoring.words import age, ahead, because, best_edge, percent, share, usd, width
+from monitoring.words import age, ahead, because, best_edge, percent, resting, share, usd, width
 
 REFRESH_S: Final = 2
 
@@ -69,7 +69,18 @@ def _head(picture: Snapshot, health: Health) -> str:
 
 
 def _premia(picture: Snapshot) -> str:
-    heads = ("token", "venue", "fair value, USD", "error", "premium", "executable edge", "age", "peg", "note")
+    heads = (
+        "token",
+        "venue",
+        "fair value, USD",
+        "error",
+        "premium",
+        "executable edge",
+        "depth in 1 %, USD",
+        "age",
+        "peg",
+        "note",
+    )
     rows = (_row(line) for line in picture.tokens)
     return f"<h2>Premia</h2>{_table(heads, rows)}"
 
@@ -83,6 +94,7 @@ def _row(line: TokenLine) -> str:
         (width(line.error_bps), "dim"),
         (percent(line.premium_bps), "" if line.premium_bps is not None else "dim"),
         (percent(edge), "good" if edge is not None and edge > 0 else "dim"),
+        (resting(line.bid_depth_usd, line.ask_depth_usd, complete=line.depth_complete), "dim"),
         (age(line.age_s), ""),
         (line.peg_state, {"pegged": "good", "unknown": "dim"}.get(line.peg_state, "bad")),
         (line.reason or (line.not_traded and f"not traded: {line.not_traded}"), "warn"),

@@ -11,6 +11,7 @@ import msgspec
 from connectors.events import NS
 from connectors.instruments import Instrument, Role
 from monitoring.decisions import Tally
+from monitoring.depth import SHOWN, LevelsOf, depth_usd, no_levels
 from monitoring.facts import Facts, FeedState, StreamState
 from monitoring.words import because
 
@@ -43,6 +44,12 @@ class TokenLine(msgspec.Struct, frozen=True, kw_only=True):
     buy_edge_bps: float | None
     """Gain of buying at the ask after costs, under fair value."""
     age_s: float | None
+    bid_depth_usd: float | None
+    """USD that rests within 1 % of the mid and would buy from us; None where no levels are in force."""
+    ask_depth_usd: float | None
+    """And that would sell to us."""
+    depth_complete: bool
+    """The levels reach beyond the band: there is no more; else it is at least this much."""
     peg_state: str
     reason: str
     """Why something is unknown or not believed; empty when all is well."""
@@ -92,6 +99,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     notes: dict[str, int]
     told: tuple[str, ...]
     """The last lines of narration, oldest first."""
+    troubles: tuple[str, ...] = ()
+    """What is wrong with the program itself: the recording has stopped."""
 
 
 def snapshot(
@@ -101,13 +110,15 @@ def snapshot(
     facts: Facts,
     feeds: Sequence[FeedState] = (),
     told: Sequence[str] = (),
+    levels: LevelsOf = no_levels,
+    troubles: Sequence[str] = (),
 ) -> Snapshot:
     """The picture of `columns.now`."""
     shares = tuple(_share(columns, group, name) for group, name in enumerate(columns.underlyings))
     fair = {share.underlying: share for share in shares}
     streams = {one.instrument: one for feed in feeds for one in feed.streams}
     tokens = tuple(
-        _token(columns, at, instrument, fair[instrument.underlying], tally, streams.get(instrument.name))
+        _token(columns, at, instrument, fair[instrument.underlying], tally, streams.get(instrument.name), levels)
         for at, instrument in enumerate(columns.universe)
         if instrument.role is Role.TOKEN
     )
@@ -122,6 +133,7 @@ def snapshot(
         steps=tally.steps,
         notes=dict(tally.notes),
         told=tuple(told),
+        troubles=tuple(troubles),
     )
 
 
@@ -179,7 +191,13 @@ def _share(columns: Columns, group: int, name: str) -> ShareLine:
 
 
 def _token(
-    columns: Columns, at: int, instrument: Instrument, share: ShareLine, tally: Tally, stream: StreamState | None
+    columns: Columns,
+    at: int,
+    instrument: Instrument,
+    share: ShareLine,
+    tally: Tally,
+    stream: StreamState | None,
+    levels: LevelsOf,
 ) -> TokenLine:
     units, mid = shares_per_unit(columns, at), number(columns.mark_usd(at))
     state = tally.venues.get(instrument.venue, ("up", ""))[0]
@@ -198,6 +216,8 @@ def _token(
     if not why and units is None:
         why = "multiplier unknown"
     buy = number(columns.buy_premium_bps[at])
+    book = levels(at) if live else None
+    bid_usd, ask_usd, complete = (math.nan, math.nan, False) if book is None else depth_usd(columns, at, book, SHOWN)
     return TokenLine(
         token=instrument.token,
         venue=instrument.venue,
@@ -210,6 +230,9 @@ def _token(
         sell_edge_bps=None if why else number(columns.sell_premium_bps[at]),
         buy_edge_bps=-buy if not why and buy is not None else None,
         age_s=_age_s(columns.now, int(columns.ts[at])),
+        bid_depth_usd=number(bid_usd),
+        ask_depth_usd=number(ask_usd),
+        depth_complete=complete,
         peg_state="unknown" if why else tally.peg.get(at, "unknown"),
         reason=why,
         not_traded=against,

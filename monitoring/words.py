@@ -22,6 +22,13 @@ def usd(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:,.2f}"
 
 
+def resting(bid_usd: float | None, ask_usd: float | None, *, complete: bool) -> str:
+    """What rests on both sides as `1,234 / 980`; `at least` where there may be more."""
+    if bid_usd is None or ask_usd is None:
+        return UNKNOWN
+    return f"{'' if complete else 'at least '}{bid_usd:,.0f} / {ask_usd:,.0f}"
+
+
 def age(seconds: float | None) -> str:
     """A span as `4 s`, `12 min`, `3.5 h` or `2.1 d`."""
     if seconds is None:

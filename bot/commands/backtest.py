@@ -13,10 +13,11 @@ from bot.commands.tape import moment
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from connectors.events import Rows
     from connectors.instruments import Universe
+    from connectors.ports import Levels
 
 BLOCK = 65_536
 
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from connectors.errors import DataError
 
     watched = sys.stderr.isatty()
-    source, universe, of, blocks = _source(args)
+    source, universe, of, blocks, levels = _source(args)
     begin = next(blocks, None)  # before a journal is begun for nothing
     if begin is None:
         hint = f"pegline tape info {args.tape}" if args.tape else "look at --from and --to"
@@ -76,7 +77,13 @@ def run(args: argparse.Namespace) -> int:
     journal = Path(args.journal) if args.journal else None
     try:
         result = run_over(
-            config, universe, chain((begin,), blocks), seed=args.seed, journal_path=journal, progress=progress
+            config,
+            universe,
+            chain((begin,), blocks),
+            seed=args.seed,
+            journal_path=journal,
+            progress=progress,
+            levels=levels,
         )
     finally:
         if watched:
@@ -119,14 +126,16 @@ def _check(args: argparse.Namespace) -> None:
         )
 
 
-def _source(args: argparse.Namespace) -> tuple[str, Universe, int, Iterator[Rows]]:
-    """What the rows are called, their universe, how many there are at most, and the rows of the span in blocks."""
+def _source(args: argparse.Namespace) -> tuple[str, Universe, int, Iterator[Rows], Mapping[int, Levels]]:
+    """What the rows are called, their universe, how many there are at most, the rows of the span in blocks, and the
+    levels that DEPTH rows point to."""
     if args.tape is not None:
-        from bot.backtest import COLUMNS
+        from bot.backtest import columns_of
         from connectors.tape import open_tape
 
         tape = open_tape(Path(args.tape))
-        return str(args.tape), tape.universe, tape.rows(), tape.blocks(COLUMNS, args.start, args.end, busy_caller=True)
+        blocks = tape.blocks(columns_of(tape), args.start, args.end, busy_caller=True)
+        return str(args.tape), tape.universe, tape.rows(), blocks, tape.depth
     from bot.sessions import load_sessions
     from bot.wiring import simulated_market
 
@@ -135,4 +144,4 @@ def _source(args: argparse.Namespace) -> tuple[str, Universe, int, Iterator[Rows
     first = 0 if args.start is None else int(ts.searchsorted(args.start))
     last = len(ts) if args.end is None else int(ts.searchsorted(args.end))
     rows = world.rows[first:last]
-    return f"simulated market, seed {args.simulated}", world.universe, len(rows), rows.blocks(BLOCK)
+    return f"simulated market, seed {args.simulated}", world.universe, len(rows), rows.blocks(BLOCK), {}

@@ -1,4 +1,4 @@
-"""`pegline record`: write every accepted row of the feeds to a tape."""
+"""`pegline record`: write every accepted row of the feeds to a tape, a tape for each day."""
 
 from __future__ import annotations
 
@@ -12,17 +12,44 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bot.config import Config
-    from bot.inbox import Inbox
-    from connectors.ports import Feed
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-SCHEMA = 1
+    from bot.config import Config
+    from bot.frames import Frames
+    from bot.inbox import Inbox
+    from bot.recorder import Recorder
+    from connectors.instruments import Universe
+    from connectors.ports import Feed
+    from connectors.tape import DayWriter
+
+SCHEMA = 2
+
+EPILOG = """\
+Every row that the door lets in is kept as it came: quotes that a newer one overtook, levels of the books, states of
+the streams, trades, funding. DIR gets one tape for each day (UTC), DIR/2026-11-26 and so on; `tape info`, `tape
+verify`, `peg` and `backtest` take one day or the whole DIR. Started again, the recording goes on; when the
+instruments have changed, the rest of the day is a tape of its own (DIR/2026-11-26.2).
+
+The disk is written once a second and never waited for: after kill -9 or a power cut at most the last second is
+missing, and the tape is whole. When the disk is full the recording ends with exit 8; what was written stays.
+
+--frames keeps the venues' raw messages too, with their time of receipt, as DIR/frames/DAY/VENUE-00000.jsonl.gz (zcat
+reads them). They take about a hundred times the room of rows; the oldest files go when --frames-mb is reached.
+
+At the end it says what is on no tape and why, by venue: `rejected` did not pass the door (crossed, ancient, future,
+not_finite, ...), `dropped` passed it and was lost (the inbox was full, the disk was behind)."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options."""
     parser.add_argument("--config", default="config.toml", metavar="CONFIG", help="default: config.toml")
-    parser.add_argument("--out", metavar="DIR", help="a new folder; default: tape under [run] state_dir, continued")
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--out", metavar="DIR", help="new, empty or a recording; default: tape under [run] state_dir")
+    parser.add_argument("--frames", action="store_true", help="keep the venues' raw messages as well")
+    parser.add_argument(
+        "--frames-mb", type=_megabytes, default=2000, metavar="N", help="room for all of them (2000), the oldest go"
+    )
     parser.add_argument("--seconds", type=float, metavar="N", help="stop by itself; default: until Ctrl-C or SIGTERM")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
@@ -33,51 +60,87 @@ def run(args: argparse.Namespace) -> int:
     Raises ConfigError, UsageError where the config has no live feed, AlreadyRunning where another pegline keeps the
     state, TapeError where the tape cannot be written, and ConnectorError when no feed is left.
     """
+    from bot.clock import wall_ns
     from bot.config_file import load
+    from bot.errors import UsageError
+    from bot.frames import Frames
+    from bot.keys import secrets
     from bot.lock import StateLock
     from bot.paths import state_dir
+    from bot.universe import universe_of
+    from bot.wiring import live_feeds
+    from connectors.tape import DayWriter
 
-    config = load(Path(args.config), credentials=False)
+    path = Path(args.config)
+    config = load(path, credentials=False)
+    universe = universe_of(config)
+    feeds = live_feeds(config, universe, path.parent)
+    if not feeds:
+        raise UsageError("no venue of this config has a live feed", hint='write feed = "ccxt" or "yahoo" in [venues.*]')
+    state = None if args.out else state_dir(config.run.state_dir)
+    out = Path(args.out) if state is None else state / "tape"
+    writer = DayWriter(out, universe, {"made_by": "pegline record", "feeds": [feed.venue for feed in feeds]})
     with ExitStack() as held:
-        if args.out is None:
-            state = state_dir(config.run.state_dir)
-            held.enter_context(StateLock(state))
-            out, resume = state / "tape", True
-        else:
-            out, resume = Path(args.out), False
-        summary, interrupted = asyncio.run(
-            _record(config, Path(args.config).parent, out, resume=resume, seconds=args.seconds)
-        )
+        held.enter_context(StateLock(state or out))
+        writer.begin(wall_ns())
+        frames = None
+        if args.frames:
+            frames = Frames(
+                out / "frames",
+                clock=wall_ns,
+                total_bytes=args.frames_mb * 1_000_000,
+                secrets=secrets(path.parent, {name: venue.key_file for name, venue in config.venues.items()}),
+            )
+        summary, interrupted = asyncio.run(_record(config, universe, feeds, writer, frames, seconds=args.seconds))
     if args.json:
         print(json.dumps(summary, indent=2))
     else:
-        print(f"{out}: {summary['rows']} rows, {summary['superseded']} of them overtaken before they were read")
-        for venue, reasons in summary["rejected"].items():
-            print(f"  {venue} rejected: " + ", ".join(f"{n} {reason}" for reason, n in reasons.items()))
+        _show(summary)
     return 130 if interrupted else 0
 
 
+def _megabytes(text: str) -> int:
+    """A whole number from 1 up."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of megabytes")
+    return int(text)
+
+
+def _show(summary: dict[str, Any]) -> None:
+    """The summary for people."""
+    print(
+        f"{summary['tape']}: {summary['rows']:,} rows, "
+        f"{summary['superseded']:,} of them overtaken before they were read"
+    )
+    if summary["frames"]:
+        kept = ", ".join(f"{n:,} of {venue}" for venue, n in summary["frames"]["kept"].items()) or "none"
+        print(f"  raw messages: {kept}; {summary['frames']['removed_files']} old files removed to make room")
+    for what in ("rejected", "dropped"):
+        for venue, reasons in summary[what].items():
+            print(f"  {venue} {what}: " + ", ".join(f"{n:,} {reason}" for reason, n in reasons.items()))
+
+
 async def _record(
-    config: Config, folder: Path, out: Path, *, resume: bool, seconds: float | None
+    config: Config,
+    universe: Universe,
+    feeds: Sequence[Feed],
+    writer: DayWriter,
+    frames: Frames | None,
+    *,
+    seconds: float | None,
 ) -> tuple[dict[str, Any], bool]:
     """Feeds into the inbox, the inbox onto the tape; returns the summary, and whether Ctrl-C ended it."""
     from bot.clock import sleep, wall_ns
-    from bot.errors import UsageError
     from bot.inbox import Inbox
     from bot.recorder import Recorder
-    from bot.universe import universe_of
-    from bot.wiring import live_feeds
-    from connectors.tape import TapeWriter
+    from connectors.events import Why
 
-    universe = universe_of(config)
-    feeds = live_feeds(config, universe, folder)
-    if not feeds:
-        raise UsageError("no venue of this config has a live feed", hint='write feed = "ccxt" or "yahoo" in [venues.*]')
     inbox = Inbox(universe, clock=wall_ns, timer_s=config.run.timer_s)
-    writer = TapeWriter(out, universe, {"made_by": "pegline record", "feeds": [f.venue for f in feeds]}, resume=resume)
-    recorder = Recorder(writer, sleep=sleep)
+    recorder = Recorder(writer, sleep=sleep, levels=inbox.levels, frames=frames)
     inbox.taps.append(recorder.append)
-    print(f"pegline: recording {len(universe)} instruments of {len(feeds)} feeds to {out}", file=sys.stderr)
+    if frames is not None:
+        inbox.keep_frame = frames.keep
+    print(f"pegline: recording {len(universe)} instruments of {len(feeds)} feeds to {writer.folder}", file=sys.stderr)
     ended: list[int] = []
 
     def stop(number: int) -> None:
@@ -90,8 +153,12 @@ async def _record(
     if seconds is not None:
         loop.call_later(seconds, inbox.close)
     numbers = {i.name: at for at, i in enumerate(universe)}
+    for feed in feeds:
+        inbox.against([numbers[i.name] for i in feed.instruments], Why.NOT_HEARD)
     listening = asyncio.gather(*(_listen(feed, inbox, numbers) for feed in feeds))
     tasks = [asyncio.ensure_future(t) for t in (listening, recorder.run(), _drain(inbox))]
+    if sys.stderr.isatty():
+        tasks.append(asyncio.ensure_future(_tell(inbox, recorder, sleep)))
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -104,10 +171,18 @@ async def _record(
         await asyncio.gather(*tasks, return_exceptions=True)
         inbox.take()
         await recorder.close()
-    rejected: dict[str, dict[str, int]] = {}
-    for (venue, reason), count in sorted(inbox.rejected.items()):
-        rejected.setdefault(venue or "unknown", {})[reason] = count
-    summary = {
+        if sys.stderr.isatty():
+            print("\r\x1b[K", end="", file=sys.stderr)
+    return _summary(writer.folder, universe, inbox, recorder, frames), signal.SIGINT in ended
+
+
+def _summary(out: Path, universe: Universe, inbox: Inbox, recorder: Recorder, frames: Frames | None) -> dict[str, Any]:
+    """What is on the tape, and what is not, by venue and reason."""
+    lost = [((universe[number].venue, "inbox_full"), count) for number, count in inbox.let_go_of.items()]
+    lost += [((universe[number].venue, reason), count) for (number, reason), count in recorder.dropped.items()]
+    if frames is not None:
+        lost += [((venue, "frames_disk_behind"), count) for venue, count in frames.dropped.items()]
+    return {
         "schema": SCHEMA,
         "tape": str(out),
         "rows": recorder.rows,
@@ -115,9 +190,34 @@ async def _record(
         "let_go": inbox.let_go,
         "raised": inbox.raised,
         "ticks": inbox.ticks,
-        "rejected": rejected,
+        "rejected": _by_venue(inbox.rejected.items()),
+        "dropped": _by_venue(lost),
+        "frames": None if frames is None else {"kept": dict(frames.kept), "removed_files": frames.removed},
     }
-    return summary, signal.SIGINT in ended
+
+
+def _by_venue(counts: Iterable[tuple[tuple[str, str], int]]) -> dict[str, dict[str, int]]:
+    """Counts of (venue, reason) as a table of tables."""
+    found: dict[str, dict[str, int]] = {}
+    for (venue, reason), count in sorted(counts):
+        reasons = found.setdefault(venue or "unknown", {})
+        reasons[reason] = reasons.get(reason, 0) + count
+    return found
+
+
+async def _tell(inbox: Inbox, recorder: Recorder, sleep: Callable[[float], Awaitable[None]]) -> None:
+    """A line that is written over once a second, for whoever watches a terminal."""
+    before = 0
+    while True:
+        await sleep(1.0)
+        rejected, rate, before = sum(inbox.rejected.values()), inbox.taken - before, inbox.taken
+        lost = inbox.let_go + sum(recorder.dropped.values())
+        print(
+            f"\r\x1b[K{recorder.rows:,} rows on the tape, {rate:,} a second, {rejected:,} rejected, {lost:,} dropped ",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 async def _drain(inbox: Inbox) -> None:

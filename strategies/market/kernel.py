@@ -72,7 +72,7 @@ JUDGED, TRADED, EVIDENCE, COIN = 1, 2, 4, 8
 
 _QUOTE, _TRADE, _DEPTH, _POOL, _REFERENCE, _FX = 0, 1, 2, 3, 4, 5
 _SESSION, _MULTIPLIER, _FILL, _CONVERSION, _HEALTH, _ACTION = 6, 7, 11, 12, 13, 15
-_SUPERSEDED, _ONE_PRICE, _HALTED = 1, 2, 4
+_ONE_PRICE, _HALTED, _NO_PRINT = 2, 4, 1 | 32
 
 _i8 = types.Array(types.int64, 1, "C", readonly=True)
 _i4 = types.Array(types.int32, 1, "C", readonly=True)
@@ -328,7 +328,7 @@ def scan(  # type: ignore[no-untyped-def]
                         why = TRIGGER
                         break
                 continue
-        if flag & _SUPERSEDED:
+        if flag & _NO_PRINT:
             continue
         role = k[i, ROLE]
         book = what == _QUOTE or (_DEPTH <= what <= _REFERENCE) or (what == _TRADE and k[i, ONE_PRICE] == 1)
@@ -439,7 +439,7 @@ def scan(  # type: ignore[no-untyped-def]
                     why |= TRIGGER
             if why != END:
                 break
-        elif what == _FX and role & COIN:
+        elif role & COIN and what in (_FX, _DEPTH):
             code = _implausible(b, a, flag)
             usd = 0.5 * (b + a) * f[i, USD_PER_UNIT]
             if code == OK and not usd < np.inf:

@@ -15,6 +15,8 @@ from strategies.market import kernel as K
 from strategies.market.columns import Columns
 
 BOOKS = (Kind.QUOTE, Kind.DEPTH, Kind.POOL, Kind.REFERENCE)
+COINS = (Kind.FX, Kind.DEPTH)
+NO_PRINT = Flag.SUPERSEDED | Flag.SAME_PRINT
 NEWS = (Kind.MULTIPLIER, Kind.SESSION, Kind.HEALTH, Kind.FILL, Kind.CONVERSION, Kind.ACTION)
 
 
@@ -45,13 +47,13 @@ class Twin:
         if not 0 <= row.instrument < len(self.c.universe):
             self.c.refused[0, K.OK] += 1
             return K.END
-        if row.flags & Flag.SUPERSEDED:
+        if row.flags & NO_PRINT:
             return K.END
         k = self.c.k[row.instrument]
         book = row.kind in BOOKS or (row.kind is Kind.TRADE and k[K.ONE_PRICE])
         if book and not k[K.ROLE] & K.COIN:
             return self._book(row)
-        if row.kind is Kind.FX and k[K.ROLE] & K.COIN:
+        if row.kind in COINS and k[K.ROLE] & K.COIN:
             return self._coin(row)
         return K.NOTICE if row.kind in NEWS else K.END
 

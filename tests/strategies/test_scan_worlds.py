@@ -130,7 +130,7 @@ class World:
                 int(rng.integers(0, 5))
             ]
         elif odd < 0.13:
-            flags |= Flag(int(rng.choice([1, 2, 4, 4, 8])))
+            flags |= Flag(int(rng.choice([1, 2, 4, 4, 8, 32])))
         elif odd < 0.16:
             kind = Kind(int(rng.integers(0, 16)))
         elif odd < 0.17:

@@ -1,0 +1,88 @@
+"""What a size would really cost: walking the levels of a book, and how much of it rests near the mid.
+
+Only what the levels show is counted. Where they end before the size is filled the answer says so; nothing is guessed
+beyond the last level.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite, nan
+from typing import NamedTuple
+
+from connectors.ports import Level, Levels
+
+
+class Walk(NamedTuple):
+    """A size taken from one side of a book, best price first."""
+
+    units: float
+    """Units that the levels hold, up to the size."""
+    value: float
+    """What they cost, quote currency."""
+    worst: float
+    """Price of the last level that was touched; nan where there was none."""
+    enough: bool
+    """Whether the levels hold the whole size."""
+
+    @property
+    def price(self) -> float:
+        """Volume-weighted average price of the whole size; nan where the levels do not hold it."""
+        return self.value / self.units if self.enough and self.units > 0.0 else nan
+
+
+def for_units(side: Sequence[Level], units: float) -> Walk:
+    """Takes `units` from one side, whose prices run away from the best. A size that is not above zero is not filled."""
+    taken = value = 0.0
+    worst = nan
+    if not (isfinite(units) and units > 0.0):
+        return Walk(0.0, 0.0, nan, enough=False)
+    for price, size in side:
+        if not size > 0.0:
+            continue
+        worst = price
+        if taken + size >= units:
+            return Walk(units, value + (units - taken) * price, price, enough=True)
+        taken += size
+        value += size * price
+    return Walk(taken, value, worst, enough=False)
+
+
+def for_value(side: Sequence[Level], value: float) -> Walk:
+    """Takes units worth `value` (quote currency) from one side; else as `for_units`."""
+    taken = spent = 0.0
+    worst = nan
+    if not (isfinite(value) and value > 0.0):
+        return Walk(0.0, 0.0, nan, enough=False)
+    for price, size in side:
+        if not size > 0.0:
+            continue
+        worst = price
+        if spent + size * price >= value:
+            return Walk(taken + (value - spent) / price, value, price, enough=True)
+        taken += size
+        spent += size * price
+    return Walk(taken, spent, worst, enough=False)
+
+
+class Resting(NamedTuple):
+    """What rests on one side within a band of the mid."""
+
+    value: float
+    """Quote currency."""
+    complete: bool
+    """The levels reach beyond the band, so this is all of it; else it is at least this much."""
+
+
+def resting(levels: Levels, share: float, *, bids: bool) -> Resting:
+    """What rests within `share` of the mid (0.01 is 1 %, the edge included) on one side. Nothing for an empty side."""
+    if not (levels.bids and levels.asks):
+        return Resting(0.0, complete=False)
+    mid = 0.5 * (levels.bids[0][0] + levels.asks[0][0])
+    if bids:
+        edge = mid * (1.0 - share)
+        inside = [price * size for price, size in levels.bids if price >= edge]
+        return Resting(sum(inside), complete=len(inside) < len(levels.bids))
+    edge = mid * (1.0 + share)
+    inside = [price * size for price, size in levels.asks if price <= edge]
+    return Resting(sum(inside), complete=len(inside) < len(levels.asks))
