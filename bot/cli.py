@@ -22,6 +22,8 @@ COMMANDS: Final[dict[str, str]] = {
     "backtest": "run the strategies over a tape and print the P&L bridge",
     "peg": "premium statistics of every token on a tape",
     "tape": "import, fetch, look at and verify recorded data",
+    "venues": "the venues of a config: list, show, and test whether they are well",
+    "doctor": "machine, config, state and feeds: what is well, what is not, what to do",
     "tokens": "the registry of tokenized shares: list and show",
     "check": "validate a config file: every mistake with its line and a hint",
     "version": "version of pegline and of what it stands on",

@@ -69,6 +69,8 @@ def _instruments(data: Data, told: Told) -> Iterator[Fault]:
             hint = f"did you mean {meant}? " if meant else ""
             yield Fault(path, f"venue {venue} is not known", f"{hint}write a table [venues.{venue}]")
         role = "" if (*path, "role") in told else table.get("role", "token")
+        if role == "token":
+            yield from _symbol(path, symbol, table)
         yield from _token(path, table) if role == "token" else _other_role(path, role, table)
         if role == "token" and table.get("token") and venues.get(venue, {}).get("kind") == "cex":
             # One exchange lists a token once per quote currency; pools of one chain may be many.
@@ -112,6 +114,22 @@ def _token(path: Path, table: Data) -> Iterator[Fault]:
     if written and tickers and written not in tickers:
         said = f"{plain(written)} contradicts the registry: {table['token']} stands for {', '.join(sorted(tickers))}"
         yield Fault((*path, "underlying"), said, f"write underlying = {plain(min(tickers))} or leave it out")
+
+
+def _symbol(path: Path, symbol: str, table: Data) -> Iterator[Fault]:
+    """A symbol that carries the name of a registered token is not mapped to a token of another share."""
+    meant = listed({"token": base_of(symbol)})
+    tickers = {t.underlying for t in meant}
+    known = {t.underlying for t in listed({"token": table.get("token", "")})}
+    written = min(known) if known else table.get("underlying", "")
+    if tickers and written and written not in tickers:
+        said = f"the symbol is named like {meant[0].symbol}, a token of {min(tickers)}, and not of {written}"
+        yield Fault((*path, "token"), said, f'write token = "{meant[0].symbol}", or correct the symbol')
+
+
+def base_of(symbol: str) -> str:
+    """What a symbol such as `TSLAX/USDT` is about: the part before the quote currency."""
+    return symbol.partition(":")[0].partition("/")[0]
 
 
 def _choices() -> str:
@@ -254,8 +272,15 @@ def _unjudged(config: Config) -> Iterator[Fault]:
         if underlying not in shares:
             said = f"no instrument quotes the share {underlying}, so the fair value stays unknown"
             yield Fault(path, said, f'add one with role = "share" and underlying = "{underlying}"')
+        named = listed({"token": base_of(name.partition(":")[2])})
+        if named and found and named[0].symbol.casefold() != str(table.token).casefold():
+            said = f"the symbol is named like {named[0].symbol} by {named[0].issuer}, and not like {table.token}"
+            yield Fault((*path, "token"), said, f'write token = "{named[0].symbol}" unless the venue says otherwise')
+        if table.basis and table.unit_model == UnitModel.REBASING.value:
+            said = "a unit of a rebasing token is a share, so its price has one basis only"
+            yield Fault((*path, "basis"), said, "leave it out")
         models = [table.unit_model] if table.unit_model else [t.unit_model for t in found if t.unit_model is not None]
-        if models and models[0] != UnitModel.REBASING.value and table.multiplier is None:
+        if models and models[0] != UnitModel.REBASING.value and table.multiplier is None and table.basis != "share":
             said = "the multiplier is unknown until a feed tells it; until then this token is not priced"
             yield Fault((*path, "multiplier"), said, "write multiplier = NUMBER (shares per unit today)")
     for ticker in config.fair.daily_vol_bps:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, TextIO
 
 WIDTH = 100
@@ -16,12 +17,13 @@ def print_table(
     title: str = "",
     numbers: Sequence[str] = (),
     whole: Sequence[str] = (),
+    styles: Mapping[str, Sequence[str]] = MappingProxyType({}),
     out: TextIO | None = None,
 ) -> None:
     """Writes a table to `out` (default: stdout); the columns named in `numbers` stand to the right.
 
-    Long cells are folded, never cut; those of the columns named in `whole` (addresses) stay on one line. Rich is
-    imported here, so that commands start fast.
+    Long cells are folded, never cut; those of the columns named in `whole` (addresses) stay on one line. `styles`
+    gives the cells of a column a style each, in order. Rich is imported here, so that commands start fast.
     """
     from rich import box
     from rich.console import Console
@@ -42,8 +44,13 @@ def print_table(
     for column in columns:
         side: Literal["left", "right"] = "right" if column in numbers else "left"
         table.add_column(column, justify=side, overflow="fold", no_wrap=column in whole)
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+    for at, row in enumerate(rows):
+        table.add_row(
+            *(
+                Text(cell, style=styles[name][at] if name in styles else "")
+                for name, cell in zip(columns, row, strict=True)
+            )
+        )
     with console.capture() as drawn:
         console.print(table)
     lines = [line.rstrip() for line in drawn.get().splitlines()]

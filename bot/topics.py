@@ -44,6 +44,23 @@ A relative path starts at the folder of the config file. Give the key file mode 
 get a warning. A value in the config that looks like a key, a password or a seed phrase is refused, and is
 not repeated in the message. Watching and paper trading need no key at all."""
 
+_BASIS: Final = """\
+A token with a multiplier is worth that many shares a unit. Few venues say whether their price is per
+unit or per share (with the multiplier applied by them), and mistaking one for the other shifts every
+premium by the multiplier. So for each such instrument
+
+  basis = "calibrate"   (the default) tells it from the first dozens of prices against the share, after
+                        each start without a journal and after each change of the multiplier
+  basis = "unit"        the price is per unit, as it is in every pool
+  basis = "share"       the price is per share, and so are the sizes
+
+Until it is told the instrument is shown with the reason and not traded. Where the multiplier is too near
+to one for the noise it stays ambiguous, and you must write which; with neither fitting it is impossible: a
+split that the venue missed, or another asset. `pegline doctor` lists all of them.
+
+Another doubt is the band of [gates] plausible_bps: a price further from the fair value cannot be that of
+the token, unless a second venue says the same; then it is a crash, and the depeg is told."""
+
 _MODES: Final = """\
 One program, three ways to feed it; the same code decides in all of them.
 
@@ -60,6 +77,7 @@ TOPICS: Final[dict[str, tuple[str, str]]] = {
     "exit-codes": ("what a command returns to the shell", _exit_codes()),
     "config": ("how the config file is read, and what its units mean", _CONFIG),
     "secrets": ("where keys live", _SECRETS),
+    "basis": ("per unit or per share, and what a price may be", _BASIS),
     "modes": ("demo, dry-run and backtest", _MODES),
 }
 """Name of a topic -> (one line, text)."""

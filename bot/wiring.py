@@ -69,37 +69,57 @@ def live_feeds(
     Key files are looked for from `folder`, that of the config. Raises CredentialsMissing where a feed needs a key that
     is not there. `vitals` gets what each venue's connections count.
     """
-    feeds: list[Feed] = []
+    named = {instrument.venue for instrument in universe}
     counted = {} if vitals is None else vitals
-    for at, (name, venue) in enumerate(config.venues.items()):
-        instruments = tuple(i for i in universe if i.venue == name)
-        if not instruments or venue.feed not in FEEDS:
-            continue
-        setup = FeedSetup(
-            venue=name,
-            exchange=venue.exchange or name,
-            instruments=instruments,
-            clock=clock,
-            monotonic=monotonic_s,
-            sleep=sleep,
-            vitals=counted.setdefault(name, Vitals()),
-            # Each feed draws its jitter from a stream of its own, so that one feed's failures do not move another's.
-            rng=chance(config.run.seed + 7919 * (at + 1)),
-            url=venue.url,
-            depth_every_s=venue.depth_every_s,
-            depth_levels=venue.depth_levels,
-            compare_s=venue.compare_s,
-            taker_fee_bps=venue.taker_fee_bps,
-            options=venue.options,
-            key=reader(folder / Path(venue.key_file).expanduser(), venue=name) if venue.key_file else dict,
-        )
-        module = importlib.import_module(FEEDS[venue.feed])
-        needed: tuple[str, ...] = getattr(module, "KEYS", ())
-        if needed and not all(setup.key().get(key) for key in needed):
-            raise missing(name, needed, key_file=venue.key_file)
-        made: Feed = module.feed(setup)
-        feeds.append(made)
-    return tuple(feeds)
+    return tuple(
+        live_feed(config, universe, name, folder, clock=clock, vitals=counted.setdefault(name, Vitals()))
+        for name, venue in config.venues.items()
+        if name in named and venue.feed in FEEDS
+    )
+
+
+def live_feed(
+    config: Config,
+    universe: Universe,
+    name: str,
+    folder: Path = Path(),
+    *,
+    clock: Clock = wall_ns,
+    vitals: Vitals | None = None,
+) -> Feed:
+    """The feed of one venue of a config, with its instruments. Raises CredentialsMissing as `live_feeds`."""
+    venue, at = config.venues[name], list(config.venues).index(name)
+    setup = FeedSetup(
+        venue=name,
+        exchange=venue.exchange or name,
+        instruments=tuple(i for i in universe if i.venue == name),
+        clock=clock,
+        monotonic=monotonic_s,
+        sleep=sleep,
+        vitals=vitals or Vitals(),
+        # Each feed draws its jitter from a stream of its own, so that one feed's failures do not move another's.
+        rng=chance(config.run.seed + 7919 * (at + 1)),
+        url=venue.url,
+        depth_every_s=venue.depth_every_s,
+        depth_levels=venue.depth_levels,
+        compare_s=venue.compare_s,
+        taker_fee_bps=venue.taker_fee_bps,
+        options=venue.options,
+        key=reader(folder / Path(venue.key_file).expanduser(), venue=name) if venue.key_file else dict,
+    )
+    module = importlib.import_module(FEEDS[venue.feed])
+    needed: tuple[str, ...] = getattr(module, "KEYS", ())
+    if needed and not all(setup.key().get(key) for key in needed):
+        raise missing(name, needed, key_file=venue.key_file)
+    made: Feed = module.feed(setup)
+    return made
+
+
+def exchanges() -> dict[str, tuple[str, ...]]:
+    """Every exchange whose peculiarities are known, and those in words; any other that ccxt knows works plainly."""
+    from connectors.cex.quirks import QUIRKS
+
+    return {name: quirk.words() for name, quirk in QUIRKS.items()}
 
 
 def simulated_market(

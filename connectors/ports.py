@@ -138,7 +138,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that a probe of a venue found: what was looked at, whether it is well, and what to do if not."""
 
     what: str
-    """clock, latency, entitlement, symbol, status, fees, basis, rate_budget, ..."""
+    """clock, latency, entitlement, symbol, status, fees, basis, rate_budget, ...; `reachable` that is not ok says that
+    the venue cannot be reached, `entitlement` that it refuses us."""
     subject: str = ""
     """Instrument or endpoint that it is about; empty for the venue."""
     ok: bool | None

@@ -11,7 +11,7 @@ from connectors.cex.quirks import Lane, Quirk
 from connectors.cex.rest import Rest
 from connectors.cex.rounds import clock_of
 from connectors.cex.terms import fees_bps, halted, near, perp_of, read_funding
-from connectors.errors import ConnectorError, EntitlementLost, RateLimited, SymbolUnknown
+from connectors.errors import ConnectorError, EntitlementLost, RateLimited, SymbolUnknown, VenueUnreachable
 from connectors.instruments import Instrument
 from connectors.ports import FeedSetup, Finding
 
@@ -114,7 +114,7 @@ class _Look:
         for symbol in self._symbols:
             market = self._exchange.markets.get(symbol)
             if market is None:
-                names = ", ".join(near(symbol, self._exchange.markets))
+                names = ", ".join(self._spelt(name) for name in near(symbol, self._exchange.markets))
                 self._say("symbol", symbol, ok=False, detail="not listed", hint=f"listed: {names}" if names else "")
                 continue
             self._say("symbol", symbol, ok=True, detail=str(market.get("id")))
@@ -126,6 +126,11 @@ class _Look:
                 await self._book(symbol)
             if market.get("swap"):
                 await self._funding(symbol, market)
+
+    def _spelt(self, name: str) -> str:
+        """A symbol, with the venue's own name for it where case counts: ccxt knows upper case only."""
+        own = self._exchange.markets[name].get("id") if self._quirk.keep_case else ""
+        return f"{name} ({own} there)" if own else name
 
     async def _fees(self, symbol: str, market: dict[str, Any]) -> None:
         """The fee of this account where there is a key, else the published one, else ccxt's table, and says which."""
@@ -194,6 +199,8 @@ class _Look:
             SymbolUnknown: "look the symbol up with `pegline venues show`",
         }
         hint = hints.get(type(error), "")
+        if isinstance(error, VenueUnreachable):
+            what = "reachable"
         self._say(what, subject, ok=False, detail=str(error)[:200], hint=hint)
 
     def _say(

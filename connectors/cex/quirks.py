@@ -67,6 +67,32 @@ class Quirk:
     status: bool = True
     """Whether the venue's state can be asked for without a key."""
 
+    def words(self) -> tuple[str, ...]:
+        """What is peculiar, for people: one sentence for each field that is not as usual."""
+        said = []
+        classes = {role.name.lower() for role, lane in self.lanes.items() if lane != PLAIN}
+        if classes:
+            said.append(f"lists {', '.join(sorted(classes))} instruments only when asked for their class")
+        if self.keep_case:
+            said.append("tells symbols apart by case")
+        if self.self_healing:
+            said.append("every frame is a whole book")
+        elif any(lane.sequence for lane in self.lanes.values()):
+            said.append("update ids of its books are checked here, since ccxt does not")
+        if self.depth is not None:
+            said.append(f"{self.depth} levels are subscribed to")
+        if self.clock_step_s >= 1.0:
+            said.append(f"tells its time in steps of {self.clock_step_s:g} s")
+        if self.forbidden_is_limit:
+            said.append("403 asks to slow down")
+        if not self.status:
+            said.append("its state is told to accounts only")
+        if not self.fee:
+            said.append("fees are told to accounts only")
+        if any(lane.quotes for lane in self.lanes.values()):
+            said.append("shares have best bid and ask, no book")
+        return tuple(said)
+
     def lane(self, role: Role) -> Lane:
         """The lane of a role."""
         return self.lanes.get(role, PLAIN)
