@@ -108,12 +108,12 @@ class Listener:
         stream.good += 1
         if stream.window is not None:
             stream.window.saw(bid, ask)
-        if self._wants_depth:
-            self._depth(stream, ts_venue)
         self.emitted += 1
         self._sink.put(
             stream.kind, stream.number, ts_venue=ts_venue, bid=bid, ask=ask, bid_size=bid_size, ask_size=ask_size
         )
+        if self._wants_depth:
+            self._depth(stream, ts_venue)
 
     def lost(self, stream: Stream, why: str, detail: str = "") -> None:
         """Counts why, and asks for a snapshot; where too many were needed, for a new connection."""
