@@ -40,6 +40,8 @@ class Run(Table):
     """Keep every accepted row as a tape under state_dir/tape."""
     timer_s: Seconds = 1.0
     """How often the strategies' clock ticks in tape time."""
+    actions_file: str = ""
+    """Path of a file with splits and dividends, kept by hand; relative to the folder of the config file."""
 
 
 class Http(Table):

@@ -26,9 +26,10 @@ from bot.server import Server
 from bot.steady import ClockGuard, SteadyClock
 from connectors.backoff import REFUSED_S
 from connectors.errors import Action, ConnectorError, EntitlementLost, PeglineError, TapeError
-from connectors.events import Why
+from connectors.events import NAN, Why
 from connectors.instruments import Universe
 from connectors.ports import Executor, Feed
+from connectors.provenance import Provenance, unpack
 from connectors.tape import DayWriter
 from connectors.vitals import Vitals
 from monitoring.desk import Desk
@@ -198,12 +199,15 @@ class Daemon:
             if state is not None:
                 reasons = tuple(why.name.lower() for why in self.inbox.standing.reasons(number))
                 health, why = state
+                origin = unpack(self.inbox.origins.get(number, NAN))
                 found.append(
                     StreamState(
                         instrument=self.universe[number].name,
                         state=health.name.lower(),
                         why=why.name.lower() if why else "",
                         reasons=reasons,
+                        origin=str(origin or ""),
+                        via=str(Provenance(origin.source, origin.session)) if origin else "",
                     )
                 )
         return tuple(found)

@@ -58,6 +58,7 @@ _RULES: Final = tuple(
     for kind in Kind
 )
 _AGES: Final = tuple(REFERENCE_ANCIENT_NS if kind is Kind.REFERENCE else ANCIENT_NS for kind in Kind)
+_REFERENCE: Final = int(Kind.REFERENCE)
 _INF: Final = float("inf")
 _HELD_UP_NS: Final = round(HELD_UP_S * NS)
 _ONE_PRICE: Final = int(Flag.ONE_PRICE)
@@ -99,6 +100,8 @@ class Inbox:
         """Called with every raw message and its venue, where somebody keeps them."""
         self.standing = Standing()
         """What speaks against each instrument's stream."""
+        self.origins: dict[int, float] = {}
+        """By share instrument: where its last quote came from, as connectors/provenance.py packs it."""
         self.offsets: dict[str, tuple[float, float]] = {}
         """By venue: how far its clock is ahead of ours, and the error of that, in seconds."""
         self.levels: dict[int, Levels] = {}
@@ -191,6 +194,8 @@ class Inbox:
             self._last = now
         row = (ts_venue, now, instrument, kind, flags, bid, ask, bid_size, ask_size, extra)
         if rule == _BOOK and not flags & _SAME_PRINT:
+            if kind == _REFERENCE:
+                self.origins[instrument] = extra
             before = self._unread[instrument]
             if before >= 0:
                 self._overtaken.append(before)

@@ -13,8 +13,9 @@ from bot.assembly import assemble, refused_rows
 from bot.config import Config, Run, Strategies
 from bot.peg import Samples
 from bot.sessions import load_sessions
-from connectors.events import F8, I8, NEVER, Flag, Rows
+from connectors.events import F8, I8, NEVER, Flag, Kind, Rows
 from connectors.instruments import Role
+from connectors.provenance import Provenance, unpack
 from connectors.tape import Tape
 
 COLUMNS: Final = ("ts_recv", "instrument", "kind", "flags", "bid", "ask", "bid_size", "ask_size")
@@ -111,6 +112,21 @@ def fair_look(tape: Tape, config: Config, start_ns: int | None = None, end_ns: i
         sources={number: dict(counts.most_common()) for number, counts in sources.items()},
         unknown=dict(unknown),
     )
+
+
+def origins(tape: Tape, start_ns: int | None = None, end_ns: int | None = None) -> dict[str, list[str]]:
+    """By share instrument: the streams and sessions that its rows say they came from, in the order of their names.
+
+    Instruments whose rows say nothing are left out. Raises TapeError.
+    """
+    said: defaultdict[str, set[str]] = defaultdict(set)
+    for rows in tape.blocks(("ts_recv", "instrument", "kind", "extra"), start_ns, end_ns):
+        shares = (rows.kind == Kind.REFERENCE) & np.isfinite(rows.extra)
+        pairs = np.unique(np.stack((rows.instrument[shares].astype(np.float64), rows.extra[shares])), axis=1)
+        for number, extra in pairs.T.tolist():
+            if (found := unpack(extra)) is not None:
+                said[tape.universe[int(number)].name].add(str(Provenance(found.source, found.session)))
+    return {name: sorted(streams) for name, streams in sorted(said.items())}
 
 
 def _mid(rows: Rows, at: int) -> float:

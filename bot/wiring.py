@@ -66,16 +66,21 @@ def live_feeds(
 ) -> tuple[Feed, ...]:
     """The feeds of the world outside that a config names, each with its instruments; venues without any have none.
 
-    Key files are looked for from `folder`, that of the config. Raises CredentialsMissing where a feed needs a key that
-    is not there. `vitals` gets what each venue's connections count.
+    Key files and the file of corporate actions are looked for from `folder`, that of the config. Raises
+    CredentialsMissing where a feed needs a key that is not there, DataError where that file is wrong. `vitals` gets what each venue's connections count.
     """
     named = {instrument.venue for instrument in universe}
     counted = {} if vitals is None else vitals
-    return tuple(
+    feeds = [
         live_feed(config, universe, name, folder, clock=clock, vitals=counted.setdefault(name, Vitals()))
         for name, venue in config.venues.items()
         if name in named and venue.feed in FEEDS
-    )
+    ]
+    if config.run.actions_file:
+        from connectors.equity.actions_file import ActionsFile
+
+        feeds.append(ActionsFile(folder / Path(config.run.actions_file).expanduser(), universe, sleep=sleep))
+    return tuple(feeds)
 
 
 def live_feed(

@@ -51,6 +51,12 @@ CATALOGUE: Final = (
         ("underlying", "source"),
         "Unix time of the last accepted quote of that source",
     ),
+    Metric(
+        "pegline_reference_info",
+        "info",
+        ("underlying", "source", "via"),
+        "Through which feed a source's last quote came, and the session that it named",
+    ),
     Metric("pegline_fair_price_usd", "gauge", ("token",), "Fair value of one unit of a token; absent when unknown"),
     Metric(
         "pegline_fair_price_uncertainty_ratio",

@@ -15,6 +15,10 @@ class StreamState(msgspec.Struct, frozen=True, kw_only=True):
     """The worst reason against it."""
     reasons: tuple[str, ...] = ()
     """All of them, worst first."""
+    origin: str = ""
+    """For a share: where its last quote came from, e.g. `sip regular Q/V R`; empty where its source does not say."""
+    via: str = ""
+    """Of that, what does not change with every quote: `sip regular`."""
 
 
 class FeedState(msgspec.Struct, frozen=True, kw_only=True):

@@ -198,6 +198,13 @@ class Metrics(Collector):
                 for one in feed.streams
                 if (found := by_name.get(one.instrument)) is not None
             ],
+            "reference_info": [
+                ((self._universe[at].underlying, one.instrument, one.via), 1.0)
+                for feed in feeds
+                for one in feed.streams
+                for at in self._shares
+                if one.via and one.instrument == self._universe[at].name
+            ],
             "feed_reconnects_total": [((feed.venue, feed.feed), float(feed.reconnects)) for feed in feeds],
             "venue_clock_offset_seconds": [((feed.venue,), feed.offset_s) for feed in feeds],
             "venue_clock_error_seconds": [((feed.venue,), feed.offset_error_s) for feed in feeds],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -68,6 +68,8 @@ class ShareLine(msgspec.Struct, frozen=True, kw_only=True):
     edge_bps: float | None
     buy: str
     sell: str
+    origin: str = ""
+    """Feed, session, exchanges and conditions of the source's last quote, where it says them."""
 
 
 class Money(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,9 +116,9 @@ def snapshot(
     troubles: Sequence[str] = (),
 ) -> Snapshot:
     """The picture of `columns.now`."""
-    shares = tuple(_share(columns, group, name) for group, name in enumerate(columns.underlyings))
-    fair = {share.underlying: share for share in shares}
     streams = {one.instrument: one for feed in feeds for one in feed.streams}
+    shares = tuple(_share(columns, group, name, streams) for group, name in enumerate(columns.underlyings))
+    fair = {share.underlying: share for share in shares}
     tokens = tuple(
         _token(columns, at, instrument, fair[instrument.underlying], tally, streams.get(instrument.name), levels)
         for at, instrument in enumerate(columns.universe)
@@ -174,9 +176,10 @@ def _age_s(now: int, ts: int) -> float | None:
     return (now - ts) / NS if ts else None
 
 
-def _share(columns: Columns, group: int, name: str) -> ShareLine:
+def _share(columns: Columns, group: int, name: str, streams: Mapping[str, StreamState]) -> ShareLine:
     now, universe = columns.now, columns.universe
     fair = columns.fair(group, now)
+    source = streams.get(universe[fair.source].name) if fair else None
     buy, sell, edge = columns.best_pair(group, now)
     return ShareLine(
         underlying=name,
@@ -187,6 +190,7 @@ def _share(columns: Columns, group: int, name: str) -> ShareLine:
         edge_bps=number(edge) if fair else None,
         buy=universe[buy].name if buy >= 0 else "",
         sell=universe[sell].name if sell >= 0 else "",
+        origin=source.origin if source else "",
     )
 
 

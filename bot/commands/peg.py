@@ -95,7 +95,7 @@ def _fair(tape: Tape, config: Config | None, args: argparse.Namespace) -> Looked
     from bot.paths import prepare_kernel
 
     prepare_kernel()
-    from bot.peg_fair import fair_look
+    from bot.peg_fair import fair_look, origins
 
     looked = fair_look(tape, config or Config(), args.start, args.end)
     for number in sorted({*looked.sources, *looked.unknown}):
@@ -103,6 +103,8 @@ def _fair(tape: Tape, config: Config | None, args: argparse.Namespace) -> Looked
         if looked.unknown.get(number):
             told.append(f"unknown at {looked.unknown[number]:,} prints, which are no samples")
         print(f"fair value for {tape.universe[number].name}: {', '.join(told)}", file=sys.stderr)
+    for name, streams in origins(tape, args.start, args.end).items():
+        print(f"{name} came from {', '.join(streams)}", file=sys.stderr)
     for name, reasons in looked.refused.items():
         refused = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in reasons.items())
         print(f"rows not believed: {name}: {refused}", file=sys.stderr)

@@ -13,13 +13,14 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from connectors.equity.pricing import Pricing, decode
+from connectors.equity.pricing import MARKET_HOURS, Pricing, decode
 from connectors.equity.yahoo_poll import last_bar
 from connectors.errors import BadMessage, ConnectorError
-from connectors.events import Flag, Kind, Why
+from connectors.events import NAN, Flag, Kind, Why
 from connectors.instruments import Instrument, Role
 from connectors.poll import Poll
 from connectors.ports import Feed, FeedSetup, Sink
+from connectors.provenance import Source, pack
 from connectors.socket import Line, Socket
 
 STREAM: Final = "wss://streamer.finance.yahoo.com/?version=2"
@@ -134,11 +135,12 @@ class YahooFeed:
         if number not in self._up:
             self._up.add(number)
             self._sink.cleared([number], Why.NOT_HEARD)
+        extra = pack(Source.YAHOO, MARKET_HOURS.get(pricing.market_hours, "")) if kind is Kind.REFERENCE else NAN
         if _present(pricing.bid) and _present(pricing.ask):
-            self._sink.put(kind, number, ts_venue=ts, bid=pricing.bid, ask=pricing.ask)
+            self._sink.put(kind, number, ts_venue=ts, bid=pricing.bid, ask=pricing.ask, extra=extra)
         else:
             one = int(Flag.ONE_PRICE)
-            self._sink.put(kind, number, ts_venue=ts, bid=pricing.price, ask=pricing.price, flags=one)
+            self._sink.put(kind, number, ts_venue=ts, bid=pricing.price, ask=pricing.price, flags=one, extra=extra)
 
     async def _polls(self) -> None:
         """Asks for the symbols that the stream has not spoken of since the last round."""
@@ -163,7 +165,7 @@ class YahooFeed:
         if bar.ts > self._seen.get(symbol, 0):
             self._seen[symbol] = bar.ts
             self.polled += 1
-            self._put(Pricing(id=symbol, price=bar.price), bar.ts)
+            self._put(Pricing(id=symbol, price=bar.price, market_hours=-1), bar.ts)
 
 
 def _present(price: float) -> bool:
