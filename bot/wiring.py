@@ -67,7 +67,8 @@ def live_feeds(
     """The feeds of the world outside that a config names, each with its instruments; venues without any have none.
 
     Key files and the file of corporate actions are looked for from `folder`, that of the config. Raises
-    CredentialsMissing where a feed needs a key that is not there, DataError where that file is wrong. `vitals` gets what each venue's connections count.
+    CredentialsMissing where a feed needs a key that is not there, DataError where that file is wrong. `vitals` gets
+    what each venue's connections count.
     """
     named = {instrument.venue for instrument in universe}
     counted = {} if vitals is None else vitals
