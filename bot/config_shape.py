@@ -33,6 +33,7 @@ _KINDS: Final[Mapping[str, str]] = types.MappingProxyType(
         "flag": "true or false, without quotes",
         "whole": "a whole number, without quotes",
         "number": "a number, without quotes",
+        "scalar": "a text in quotes, a number, or true or false",
         "list": 'a list such as ["regular", "post"]',
         "map": "a table of keys and values",
         "table": "a table",
@@ -108,7 +109,10 @@ def _bare(annotation: Any) -> Any:
         if get_origin(annotation) is Annotated:
             annotation = get_args(annotation)[0]
         elif get_origin(annotation) in (Union, types.UnionType):
-            annotation = next(a for a in get_args(annotation) if a is not type(None))
+            arms = [a for a in get_args(annotation) if a is not type(None)]
+            if len(arms) > 1:
+                return annotation
+            annotation = arms[0]
         else:
             return annotation
 
@@ -117,6 +121,8 @@ def _kind(annotation: Any) -> str:
     """The kind of value that a type takes in the file."""
     kind = _bare(annotation)
     origin = get_origin(kind)
+    if origin in (Union, types.UnionType):
+        return "scalar"
     if origin is Literal:
         return "text" if isinstance(get_args(kind)[0], str) else "whole"
     if origin in (dict, tuple):
@@ -129,9 +135,10 @@ def _kind(annotation: Any) -> str:
 def _fits(kind: str, value: Any) -> bool:
     """Whether a value of the file is of a kind."""
     if isinstance(value, bool):
-        return kind == "flag"
+        return kind in ("flag", "scalar")
     accepted: dict[str, tuple[type, ...]] = {
         "text": (str,), "whole": (int,), "number": (int, Decimal), "list": (list,), "map": (dict,), "table": (dict,),
+        "scalar": (str, int, Decimal),
     }  # fmt: skip
     return isinstance(value, accepted.get(kind, ()))
 

@@ -9,10 +9,12 @@ from connectors.cex.book import read_book
 from connectors.cex.instance import build
 from connectors.cex.quirks import Lane, Quirk
 from connectors.cex.rest import Rest
-from connectors.cex.rounds import clock_of
+from connectors.cex.rounds import time_of
 from connectors.cex.terms import fees_bps, halted, near, perp_of, read_funding
 from connectors.errors import ConnectorError, EntitlementLost, RateLimited, SymbolUnknown, VenueUnreachable
+from connectors.events import NS
 from connectors.instruments import Instrument
+from connectors.offset import measured
 from connectors.ports import FeedSetup, Finding
 
 CLOCK_OK_S: Final = 1.0
@@ -85,15 +87,7 @@ class _Look:
     async def _venue_wide(self) -> None:
         has = self._exchange.has
         if has.get("fetchTime"):
-            try:
-                offset_s, error_s, trip_s = await clock_of(self._setup, self._quirk, self._ask)
-            except (ConnectorError, ValueError) as error:
-                self._refused("clock", "fetch_time", error)
-            else:
-                self._say("clock", ok=abs(offset_s) <= CLOCK_OK_S + error_s, detail=f"known to within {error_s:.3f} s",
-                          value=offset_s, unit="s", hint="" if abs(offset_s) <= CLOCK_OK_S + error_s else
-                          "set this machine's clock by NTP")  # fmt: skip
-                self._say("latency", ok=trip_s <= SLOW_S, value=trip_s, unit="s")
+            await self._clock()
         else:
             self._say("clock", ok=None, detail="the venue does not tell its time")
         if has.get("fetchStatus") and self._quirk.status:
@@ -103,6 +97,24 @@ class _Look:
                 self._refused("status", "", error)
             else:
                 self._say("status", ok=state.get("status") == "ok", detail=str(state.get("status")))
+
+    async def _clock(self) -> None:
+        """Offset and round trip, of the quickest of a few answers."""
+        grain_s = self._quirk.clock_step_s
+        try:
+            found = await measured(lambda: time_of(self._ask), self._setup.clock, grain_ns=round(grain_s * NS))
+        except (ConnectorError, ValueError) as error:
+            self._refused("clock", "fetch_time", error)
+            return
+        if found is None:
+            self._say("clock", ok=None, detail="our own clock went backwards meanwhile")
+            return
+        well = abs(found.offset_s) <= CLOCK_OK_S + found.error_s
+        hint = "" if well else "set this machine's clock by NTP"
+        detail = f"known to within {found.error_s:.3f} s"
+        self._say("clock", ok=well, detail=detail, value=found.offset_s, unit="s", hint=hint)
+        trip_s = 2.0 * found.error_s - grain_s
+        self._say("latency", ok=trip_s <= SLOW_S, value=trip_s, unit="s")
 
     async def _markets(self) -> None:
         try:

@@ -208,7 +208,7 @@ QUIRKS: Final[Mapping[str, Quirk]] = {
     # a whole book of 20 levels. The funding record holds the open interest, in units.
     "hyperliquid": Quirk(
         lanes={
-            Role.PERP: Lane(options={"fetchMarkets": {"types": ["hip3"], "hip3": {"dexes": ["xyz"]}}}),
+            Role.PERP: Lane(options={"fetchMarkets": {"types": ["swap", "hip3"], "hip3": {"dexes": ["xyz"]}}}),
             Role.TOKEN: Lane(options=_only("spot")),
             Role.COIN: Lane(options=_only("spot")),
         },

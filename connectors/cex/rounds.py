@@ -11,10 +11,11 @@ from connectors.cex.book import read_book
 from connectors.cex.quirks import Lane, Quirk
 from connectors.cex.rest import Rest
 from connectors.cex.tap import Tap
-from connectors.cex.terms import MARK, Funding, halted, perp_of, read_funding
+from connectors.cex.terms import MARK, Funding, halted, number, perp_of, read_funding
 from connectors.errors import ConnectorError, EntitlementLost, RateLimited
 from connectors.events import NS, Flag, Kind, Why
 from connectors.instruments import Instrument, Role
+from connectors.offset import measured
 from connectors.ports import FeedSetup, Sink
 
 FUNDING_S: Final = 60.0
@@ -114,9 +115,12 @@ class Rounds:
         self._tap.kept.flush()
 
     async def _clock(self) -> None:
-        """The venue's clock against ours, half the round trip being the error."""
-        offset_s, error_s, _ = await clock_of(self._setup, self._quirk, self._ask)
-        self._sink.clock(self._setup.venue, offset_s, error_s)
+        """The venue's clock against ours."""
+        found = await measured(
+            lambda: time_of(self._ask), self._setup.clock, grain_ns=round(self._quirk.clock_step_s * NS)
+        )
+        if found is not None:
+            self._sink.clock(self._setup.venue, *found)
 
     async def _status(self) -> None:
         """Maintenance of the venue, and halts of single instruments, as the venue says them now."""
@@ -138,13 +142,13 @@ class Rounds:
 
     def _stand(self, numbers: Iterable[int], why: Why, speaks: bool) -> None:
         """Says a reason, or takes back what was said."""
-        for number in numbers:
+        for one in numbers:
             if speaks:
-                self._said.add((number, why))
-                self._sink.against([number], why)
-            elif (number, why) in self._said:
-                self._said.discard((number, why))
-                self._sink.cleared([number], why)
+                self._said.add((one, why))
+                self._sink.against([one], why)
+            elif (one, why) in self._said:
+                self._said.discard((one, why))
+                self._sink.cleared([one], why)
 
     async def _funding(self) -> None:
         """One FUNDING row for each perp, and its mark and oracle where those are instruments."""
@@ -219,12 +223,9 @@ class Rounds:
             states.close(number)
 
 
-async def clock_of(setup: FeedSetup, quirk: Quirk, ask: Callable[..., Awaitable[Any]]) -> tuple[float, float, float]:
-    """(offset, its error, round trip) of the venue's clock in seconds. Raises a ConnectorError."""
-    before, started = setup.clock(), setup.monotonic()
-    theirs_ms = await ask("fetch_time")
-    trip_s = setup.monotonic() - started
-    if isinstance(theirs_ms, bool) or not isinstance(theirs_ms, (int, float)):
+async def time_of(ask: Callable[..., Awaitable[Any]]) -> int:
+    """The venue's time, ns UTC. Raises a ConnectorError, ValueError for a time that is none."""
+    milliseconds = number(await ask("fetch_time"))
+    if not milliseconds > 0.0:
         raise ValueError("the venue's time is no number")
-    half_s = quirk.clock_step_s / 2.0
-    return theirs_ms / 1000.0 + half_s - (before / NS + trip_s / 2.0), trip_s / 2.0 + half_s, trip_s
+    return round(milliseconds) * (NS // 1000)

@@ -45,6 +45,8 @@ class Tap:
         """Frames over which ccxt broke."""
         self.ignored = 0
         """States of symbols that were not asked for, or after the end of a life."""
+        self.prints = 0
+        """Prints that were put into the sink."""
         self.repeated = 0
         """Frames that had been seen before and changed nothing."""
         self.ended = asyncio.Event()
@@ -194,6 +196,9 @@ class Tap:
             self._sink.reject(self._venue, "frame_too_large" if too_large else "bad_frame", str(data))
         elif isinstance(data, (str, bytes)) and data:
             self._sink.frame(self._venue, data)
+            if isinstance(data, str) and data[0].isspace():
+                # JSON may begin with whitespace (RFC 8259, 2); ccxt takes what does for a word.
+                message = message._replace(data=data.lstrip())
         try:
             handle(message)
         except Exception as error:
@@ -279,6 +284,7 @@ class Tap:
                 continue
             price, size, taker, at = read
             size *= self.kept.unit(symbol)
+            self.prints += 1
             self._sink.put(Kind.TRADE, target[0], ts_venue=at, bid=price, ask=price, ask_size=size, extra=taker)
 
     def _hear(self, number: int) -> None:

@@ -84,6 +84,19 @@ def test_money_is_read_exactly(tmp_path: Path) -> None:
     assert Decimal("0.1000000000000000000000001") == load(path).venues["a"].fixed_cost_usd
 
 
+def test_options_of_a_feed_keep_their_kinds(tmp_path: Path) -> None:
+    """
+    What only a feed understands may be a flag, a number or a text.
+    """
+    path = tmp_path / "config.toml"
+    table = '[venues.x]\nkind = "cex"\nfeed = "ccxt"\nexchange = "gate"\n'
+    path.write_text(table + 'options = { trades = true, funding_s = 2.5, n = 3, never = inf, name = "x" }\n')
+    expected = {"trades": True, "funding_s": 2.5, "n": 3.0, "never": float("inf"), "name": "x"}
+    options = load(path).venues["x"].options
+    assert expected == options
+    assert {name: type(value) for name, value in expected.items()} == {n: type(v) for n, v in options.items()}
+
+
 def test_infinity_switches_a_gate_off(tmp_path: Path) -> None:
     """
     `inf` is taken where it means "no limit".

@@ -150,7 +150,7 @@ CASES = (
         at=("xyz:TSLA",),
         book=("l2Book", "xyz:TSLA"),
         prints=("trades", "xyz:TSLA"),
-        plainly={"fetchMarkets": {"types": ["hip3"], "hip3": {"dexes": ["xyz"]}}},
+        plainly={"fetchMarkets": {"types": ["swap", "hip3"], "hip3": {"dexes": ["xyz"]}}},
         gaps=False,
     ),
 )
