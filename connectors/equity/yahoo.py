@@ -13,8 +13,9 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
+from connectors.equity.corporate import put as put_action
 from connectors.equity.pricing import MARKET_HOURS, Pricing, decode
-from connectors.equity.yahoo_poll import last_bar
+from connectors.equity.yahoo_poll import delays, last_bar
 from connectors.errors import BadMessage, ConnectorError
 from connectors.events import NAN, Flag, Kind, Why
 from connectors.instruments import Instrument, Role
@@ -145,12 +146,25 @@ class YahooFeed:
     async def _polls(self) -> None:
         """Asks for the symbols that the stream has not spoken of since the last round."""
         await self._sleep(FIRST_POLL_S)
+        await self._ask_delays()
         while True:
             silent = [symbol for symbol in self._numbers if symbol not in self._spoke]
             self._spoke.clear()
             for symbol in silent:
                 await self._ask(symbol)
             await self._sleep(self._poll_s)
+
+    async def _ask_delays(self) -> None:
+        """Asks once which of the symbols come from an exchange whose prices Yahoo gives with a delay."""
+        try:
+            found = await self.poll.call(lambda: asyncio.to_thread(delays, list(self._numbers), self._url))
+        except ConnectorError as error:
+            self._sink.reject(self._venue, "poll_failed", str(error))
+            return
+        for symbol, minutes in found.items():
+            if minutes > 0 and symbol in self._numbers:
+                self._sink.reject(self._venue, "delayed", f"{symbol} by {minutes:g} minutes, says Yahoo")
+                self._sink.against([self._numbers[symbol][0]], Why.DELAYED)
 
     async def _ask(self, symbol: str) -> None:
         try:
@@ -161,6 +175,8 @@ class YahooFeed:
         if bar is None:
             self._sink.reject(self._venue, "no_quote", symbol)
             return
+        for action in bar.actions:
+            put_action(self._sink, self._venue, self._numbers[symbol][0], action)
         # A bar that we have seen is no news: repeating it would make an old price look fresh.
         if bar.ts > self._seen.get(symbol, 0):
             self._seen[symbol] = bar.ts

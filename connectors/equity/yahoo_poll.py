@@ -1,10 +1,14 @@
-"""The last price of a share through yfinance, for when Yahoo's stream is silent. Blocking: call it in a thread."""
+"""What Yahoo says when asked through yfinance: the last price of a share, its splits and dividends of the day, and by
+how much an exchange's prices are delayed. Blocking: call it in a thread.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from connectors.equity.corporate import Action, ex_date_of
 from connectors.errors import BadMessage, RateLimited, VenueUnreachable
 from connectors.events import NS
 
@@ -15,6 +19,8 @@ class Bar(NamedTuple):
     price: float
     ts: int
     """Start of the minute, ns UTC: the price is at most a minute younger."""
+    actions: tuple[Action, ...] = ()
+    """Splits and dividends of the day."""
 
 
 def last_bar(symbol: str, url: str = "") -> Bar | None:
@@ -22,9 +28,64 @@ def last_bar(symbol: str, url: str = "") -> Bar | None:
 
     `url` replaces the hosts of Yahoo. Raises RateLimited, VenueUnreachable or BadMessage.
     """
+    import yfinance
+
+    def ask() -> Any:
+        ticker = yfinance.Ticker(symbol, session=_session(url))
+        return ticker.history(period="1d", interval="1m", prepost=True, auto_adjust=False, timeout=10)
+
+    table = _asked(symbol, ask)
+    if table is None or not len(table):
+        return None
+    closes = table["Close"].dropna()
+    if not len(closes):
+        return None
+    price, ts = float(closes.iloc[-1]), int(closes.index[-1].timestamp()) * NS
+    return Bar(price=price, ts=ts, actions=_actions(symbol, table))
+
+
+def delays(symbols: Sequence[str], url: str = "") -> dict[str, float]:
+    """By symbol: minutes by which its exchange's prices are delayed, by Yahoo's word; absent where it says nothing.
+
+    Raises as `last_bar`.
+    """
+    from yfinance.data import YfData
+
+    def ask() -> Any:
+        params = {"symbols": ",".join(symbols)}
+        return YfData(session=_session(url)).get_raw_json(
+            "https://query1.finance.yahoo.com/v7/finance/quote", params=params
+        )
+
+    answer = _asked(",".join(symbols), ask)
+    try:
+        quotes = answer["quoteResponse"]["result"] if answer else []
+        return {str(q["symbol"]): float(q["exchangeDataDelayedBy"]) for q in quotes if "exchangeDataDelayedBy" in q}
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadMessage(f"not a list of quotes: {type(error).__name__}", where="yahoo") from error
+
+
+def _actions(symbol: str, table: Any) -> tuple[Action, ...]:
+    """What the columns of splits and dividends hold; 0 is none."""
+    found = []
+    for name in ("Stock Splits", "Dividends"):
+        if name not in table:
+            continue
+        for moment, value in table[name].items():
+            if value == value and value != 0:
+                day = ex_date_of(moment.to_pydatetime(warn=False))
+                found.append(
+                    Action(symbol, day, float(value))
+                    if name == "Stock Splits"
+                    else Action(symbol, day, cash_usd=float(value))
+                )
+    return tuple(found)
+
+
+def _asked(symbol: str, ask: Callable[[], Any]) -> Any:
+    """What yfinance answers; None where Yahoo does not know the symbol."""
     import logging
 
-    import curl_cffi.requests
     import yfinance
     from yfinance.exceptions import YFRateLimitError, YFTickerMissingError
 
@@ -33,8 +94,7 @@ def last_bar(symbol: str, url: str = "") -> Bar | None:
     # By default yfinance answers an unreachable server with an empty table and a line in its log.
     yfinance.config.debug.hide_exceptions = False
     try:
-        ticker = yfinance.Ticker(symbol, session=_redirected(curl_cffi.requests.Session, url) if url else None)
-        table = ticker.history(period="1d", interval="1m", prepost=True, auto_adjust=False, timeout=10)
+        return ask()
     except YFRateLimitError as error:
         raise RateLimited("Yahoo asks us to slow down", where=symbol) from error
     except YFTickerMissingError:
@@ -48,10 +108,15 @@ def last_bar(symbol: str, url: str = "") -> Bar | None:
         raise VenueUnreachable(f"no answer: {type(error).__name__} {status or ''}".rstrip(), where=symbol) from error
     except Exception as error:
         raise BadMessage(f"{type(error).__name__}: {str(error)[:200]}", where=symbol) from error
-    closes = table["Close"].dropna() if len(table) else table
-    if not len(closes):
+
+
+def _session(url: str) -> Any:
+    """yfinance's own session, or one that asks `url` for everything."""
+    if not url:
         return None
-    return Bar(price=float(closes.iloc[-1]), ts=int(closes.index[-1].timestamp()) * NS)
+    import curl_cffi.requests
+
+    return _redirected(curl_cffi.requests.Session, url)
 
 
 def _redirected(base: Any, url: str) -> Any:

@@ -6,17 +6,20 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from connectors.equity.corporate import ex_date_of, ex_moment_s
 from connectors.equity.pricing import Pricing, decode
 from connectors.equity.yahoo import FIRST_POLL_S, YahooFeed
 from connectors.equity.yahoo_poll import last_bar
 from connectors.errors import BadMessage, RateLimited, VenueUnreachable
-from connectors.events import Flag, Health, Kind
+from connectors.events import Flag, Health, Kind, Why
 from connectors.instruments import Instrument, Role
+from connectors.provenance import unpack
 from tests.servers.heard import Heard, no_wait, setup_for
 from tests.servers.venue import PATIENCE_S
 from tests.servers.yahoo import YahooServer
@@ -268,3 +271,50 @@ def test_bytes_that_are_no_message_are_said_to_be_none(data: bytes) -> None:
     """Cut short, too long, of another type or not UTF-8: BadMessage, never another error."""
     with pytest.raises(BadMessage):
         decode(data)
+
+
+async def test_a_delayed_exchange_is_told_to_be_one() -> None:
+    """Where Yahoo says that an exchange's prices are a quarter of an hour late, the instrument is shown, never UP."""
+    heard, doors = Heard(), Doors()
+    async with YahooServer() as server, listening(server, heard, doors.sleep):
+        await server.until(lambda: bool(server.subscribed))
+        server.delayed = {"TSLA": 15}
+        doors.poll.set()
+        await heard.until(lambda: ("yahoo", "delayed") in heard.rejected)
+        await server.price("TSLA", 433.0)
+        await server.price("NVDA", 180.0)
+        await heard.until(lambda: bool(heard.quotes(0)) and bool(heard.quotes(1)))
+        assert (Health.DEGRADED, Why.DELAYED) == heard.standing.state(0)
+        assert (Health.UP, Why.NOTHING) == heard.standing.state(1)
+
+
+async def test_a_quote_says_its_session() -> None:
+    """The session that Yahoo names is in the row; a price that was polled names none."""
+    heard, doors = Heard(), Doors()
+    async with YahooServer() as server, listening(server, heard, doors.sleep):
+        await server.until(lambda: bool(server.subscribed))
+        await server.price("TSLA", 433.0)
+        await heard.until(lambda: bool(heard.quotes(0)))
+        server.bars = {"NVDA": [(int(time.time()) // 60 * 60 - 60, 180.0)]}
+        doors.poll.set()
+        await heard.until(lambda: bool(heard.quotes(1)))
+    assert ["yahoo regular", "yahoo"] == [str(unpack(heard.quotes(at)[0].extra)) for at in (0, 1)]
+
+
+async def test_a_split_and_a_dividend_of_the_day_are_rows() -> None:
+    """The events of a chart become ACTION rows of its trading day, in New York."""
+    heard, doors = Heard(), Doors()
+    async with YahooServer() as server, listening(server, heard, doors.sleep):
+        at = int(time.time()) // 60 * 60 - 60
+        server.mute = True
+        server.bars = {"TSLA": [(at, 43.3)], "NVDA": [(at, 180.0)]}
+        server.events = {
+            "TSLA": {"splits": {str(at): {"date": at, "numerator": 10.0, "denominator": 1.0}}},
+            "NVDA": {"dividends": {str(at): {"date": at, "amount": 0.25}}},
+        }
+        doors.poll.set()
+        await heard.until(lambda: sum(row.kind is Kind.ACTION for row in heard.rows) == 2)
+    rows = {row.instrument: row for row in heard.rows if row.kind is Kind.ACTION}
+    ex = float(ex_moment_s(ex_date_of(datetime.fromtimestamp(at, UTC))))
+    assert (10.0, ex) == (rows[0].bid, rows[0].ask)
+    assert (1.0, 0.25, ex) == (rows[1].bid, rows[1].bid_size, rows[1].ask)

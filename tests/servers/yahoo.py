@@ -26,6 +26,10 @@ class YahooServer(VenueServer):
         self.subscribed: set[str] = set()
         self.bars: dict[str, list[tuple[int, float]]] = {}
         """Start of a minute (unix s) and its close; a symbol that is absent is not known, an empty list has no bars."""
+        self.delayed: dict[str, int] = {}
+        """Minutes by which a symbol's exchange is delayed; a symbol that is absent says 0."""
+        self.events: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+        """Splits and dividends of a symbol's chart, as Yahoo writes them."""
         self.limited = False
         """Whether charts are answered with 429."""
 
@@ -34,6 +38,7 @@ class YahooServer(VenueServer):
         app.router.add_get("/", self._root)
         app.router.add_get("/v1/test/getcrumb", self._crumb)
         app.router.add_get("/v8/finance/chart/{symbol}", self._chart)
+        app.router.add_get("/v7/finance/quote", self._quote)
 
     async def price(self, symbol: str, price: float, **fields: Any) -> None:
         """One pricing message; `time` (ms) is now where it is absent."""
@@ -60,6 +65,13 @@ class YahooServer(VenueServer):
 
     async def _crumb(self, _: web.Request) -> web.Response:
         return web.Response(text="crumb0")
+
+    async def _quote(self, request: web.Request) -> web.Response:
+        symbols = request.query.get("symbols", "").split(",")
+        quotes = [
+            {"symbol": s, "exchangeDataDelayedBy": self.delayed.get(s, 0), "marketState": "REGULAR"} for s in symbols
+        ]
+        return web.json_response({"quoteResponse": {"result": quotes, "error": None}})
 
     async def _chart(self, request: web.Request) -> web.Response:
         symbol = request.match_info["symbol"]
@@ -96,6 +108,7 @@ class YahooServer(VenueServer):
                 "range": "1d",
                 "validRanges": ["1d", "5d", "1mo", "max"],
             },
+            "events": self.events.get(symbol, {}),
             "timestamp": [at for at, _ in bars],
             "indicators": {"quote": [quote if bars else {}]},
         }
