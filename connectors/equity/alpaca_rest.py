@@ -24,6 +24,7 @@ PRE, REGULAR, POST, OVERNIGHT, WEEKEND, HOLIDAY = range(6)
 ACTION_TYPES: Final = "forward_split,reverse_split,stock_dividend,cash_dividend"
 _PRE_FROM, _POST_TO = time(4), time(20)
 _POST: Final = timedelta(hours=4)
+_UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError)
 
 
 class Clock(msgspec.Struct, frozen=True):
@@ -72,7 +73,7 @@ def latest(body: bytes) -> dict[str, Message | str]:
         try:
             fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
             found[symbol] = msgspec.json.decode(msgspec.json.encode({"T": "q", "S": symbol, **fields}), type=Message)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except _UNREADABLE as error:
             found[symbol] = str(error)
     return found
 
@@ -135,5 +136,5 @@ def _read(body: bytes, kind: type[T]) -> T:
     """A body as what it should be. Raises BadMessage, with no more of the body than the decoder tells."""
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+    except _UNREADABLE as error:
         raise BadMessage(f"not the answer that was asked for: {error}") from error

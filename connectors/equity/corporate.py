@@ -39,6 +39,8 @@ def ex_date_of(moment: datetime) -> date:
 
 def flaw(action: Action) -> str:
     """What cannot be true about an action; empty where nothing."""
+    if not 1990 <= action.ex_date.year <= 2100:
+        return "a date of another century"
     if not 0.0 < action.ratio < 10_000.0:
         return f"a ratio of {action.ratio}"
     if action.cash_usd == action.cash_usd and not 0.0 < action.cash_usd < 1e6:

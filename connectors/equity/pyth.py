@@ -92,7 +92,7 @@ def prices(body: bytes | str) -> Iterator[Price | str]:
     for part in parts:
         try:
             yield _price(msgspec.json.decode(part, type=_Update))
-        except (msgspec.MsgspecError, BadMessage, RecursionError) as error:
+        except (msgspec.MsgspecError, BadMessage, UnicodeDecodeError, RecursionError) as error:
             yield str(error)
 
 
