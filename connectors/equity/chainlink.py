@@ -4,7 +4,12 @@
     kind = "oracle"
     feed = "chainlink"
     key_file = "chainlink.key"                 # key = "..." and secret = "..."
-    options = { TSLA = "0x000b...", TSLAx = "0x000a...", poll_s = 1.0 }
+    options = { poll_s = 1.0 }
+
+    [instruments."chainlink:0x000b..."]        # the symbol is the id of the feed, 0x and 64 hex digits
+    role = "share"
+    underlying = "TSLA"
+    hours = "24/5"                             # a 24/5 stream names its session; any other says open or closed
 
 The market's status, not a timestamp, says which session a report belongs to; a report that can be called is not
 therefore fresh. In the overnight session `mid` may be zero; `lastSeenTimestampNs` is that of `mid` and may go back.
@@ -68,7 +73,7 @@ class ChainlinkFeed:
     """A Feed of REFERENCE and SESSION rows of shares, QUOTE and MULTIPLIER rows of tokens."""
 
     def __init__(self, setup: FeedSetup) -> None:
-        """Options: an option named like a symbol is its feed id; `poll_s`, `retry_s`.
+        """The symbol is the feed id, or an option of its name holds it; other options: `poll_s`, `retry_s`.
 
         Raises BadMessage for an instrument without an id.
         """
@@ -78,10 +83,10 @@ class ChainlinkFeed:
         self._retry_s = float(setup.options.get("retry_s", RETRY_S))
         self._ids: dict[str, Instrument] = {}
         for instrument in setup.instruments:
-            text = str(setup.options.get(instrument.symbol, "")).lower()
+            text = str(setup.options.get(instrument.symbol, instrument.symbol)).lower()
             if _ID.fullmatch(text) is None:
-                hint = f'write options = {{ {instrument.symbol} = "0x..." }} with its 64 hex digits'
-                raise BadMessage(f"the feed id of {instrument.symbol} is missing", where=setup.venue, hint=hint)
+                hint = f'write [instruments."{setup.venue}:0x..."] with its 64 hex digits'
+                raise BadMessage(f"{instrument.symbol} is not the id of a feed", where=setup.venue, hint=hint)
             self._ids[text] = instrument
         self._poll = Poll(
             setup.venue,

@@ -4,7 +4,11 @@
     kind = "oracle"
     feed = "pyth"
     key_file = "pyth.key"        # key = "...", sent as a bearer token; Hermes answers 401 without one since August 2026
-    options = { poll_s = 5.0 }   # poll instead of streaming; NVDA = "64 hex digits" names an id that the registry lacks
+    options = { poll_s = 5.0 }   # poll instead of streaming
+
+    [instruments."pyth:TSLA"]    # a ticker whose id the registry has, or the id itself: "pyth:16dad5...", 64 hex digits
+    role = "share"
+    underlying = "TSLA"
 
 `price` and `conf` are integers times 10**expo. The interval price -/+ conf is told as bid and ask, so that the error
 that the publishers admit is in the row; it is nobody's offer. What was published before is no news: an old price that
@@ -112,7 +116,7 @@ class PythFeed:
     """A Feed of REFERENCE rows (FX rows for a coin)."""
 
     def __init__(self, setup: FeedSetup) -> None:
-        """Options: `poll_s` polls instead of streaming; `retry_s`; an option named like a symbol is its id.
+        """Options: `poll_s` polls instead of streaming; `retry_s`. An option named like a symbol is its id, too.
 
         Raises BadMessage for an instrument whose id is not known.
         """
@@ -255,7 +259,7 @@ def _id_of(instrument: Instrument, options: Mapping[str, str | float | bool]) ->
     for text in (str(options.get(instrument.symbol, "")), instrument.symbol, listed):
         if (found := _ID.fullmatch(text)) is not None:
             return found[1].lower()
-    hint = f'write options = {{ {instrument.symbol} = "64 hex digits" }}'
+    hint = f'write [instruments."{instrument.venue}:ID"] with its 64 hex digits'
     raise BadMessage(f"the id of {instrument.symbol} is not known", where=instrument.venue, hint=hint)
 
 

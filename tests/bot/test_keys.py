@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.cli import main
-from bot.errors import CredentialsMissing
+from bot.config_file import load
+from bot.errors import ConfigError, CredentialsMissing
 from bot.keys import reader
 
 CANARY = "canary-9f8e7d6c5b4a"
@@ -55,3 +56,14 @@ def test_a_feed_that_needs_a_key_says_so_before_it_starts(
     told = capsys.readouterr()
     assert "key and secret" in told.err and "[venues.alpaca]" in told.err
     assert CANARY not in told.err + told.out
+
+
+def test_options_are_texts_numbers_or_flags(tmp_path: Path) -> None:
+    """What only one kind of feed understands may be any of the three; a list is refused."""
+    config = tmp_path / "config.toml"
+    text = '[venues.a]\nkind = "oracle"\nfeed = "yahoo"\noptions = { poll_s = 30.5, n = 3, feed = "iex", x = true }\n'
+    config.write_text(text)
+    assert {"poll_s": 30.5, "n": 3.0, "feed": "iex", "x": True} == load(config).venues["a"].options
+    config.write_text(text.replace("true", "[1]"))
+    with pytest.raises(ConfigError, match=r"options.x: .* write a text in quotes, a number, true or false"):
+        load(config)
