@@ -65,5 +65,5 @@ def test_options_are_texts_numbers_or_flags(tmp_path: Path) -> None:
     config.write_text(text)
     assert {"poll_s": 30.5, "n": 3.0, "feed": "iex", "x": True} == load(config).venues["a"].options
     config.write_text(text.replace("true", "[1]"))
-    with pytest.raises(ConfigError, match=r"options.x: .* write a text in quotes, a number, true or false"):
+    with pytest.raises(ConfigError, match=r"options.x: .* write a text in quotes, a number, or true or false"):
         load(config)
