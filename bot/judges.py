@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass
-from math import inf, isfinite, log, sqrt
+from math import inf, isfinite, sqrt
+from typing import Final
 
 import numpy as np
 
 from bot.units import Units
-from connectors.events import Why
+from connectors.events import NS, Why
 from connectors.instruments import Role
 from strategies.base import Note
 from strategies.market import kernel as K
@@ -23,6 +24,11 @@ from strategies.market.basis import KEPT_SAMPLES, Basis, Verdict, calibrate
 from strategies.market.columns import Columns
 from strategies.market.lag import Said, Witnesses
 from strategies.market.plausible import Quoted, implausible
+
+LOOK_NS: Final = 5 * NS
+"""How often share sources are held against each other."""
+
+_FAR: Final = 1 << Why.IMPLAUSIBLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,12 +58,13 @@ class Judges:
         self.changed = False
         """Whether the last look changed what may be traded."""
         universe = columns.universe
-        self._banded = np.array([at for at, i in enumerate(universe) if i.role in (Role.TOKEN, Role.PERP)], np.int64)
-        self._limits = np.array([log(1 + band) if band < inf else inf for band in rules.bands])[self._banded]
-        self._groups = np.array([columns.group(int(at)) for at in self._banded], np.int64)
-        self._members = [[int(at) for at in self._banded[self._groups == g]] for g in range(len(columns.underlyings))]
+        banded = [at for at, i in enumerate(universe) if i.role in (Role.TOKEN, Role.PERP)]
+        self._members = [[at for at in banded if columns.group(at) == g] for g in range(len(columns.underlyings))]
+        self._edges = [(1 / (1 + band), 1 + band) for band in rules.bands]
         self._sources = [universe.where(role=Role.SHARE, underlying=name) for name in columns.underlyings]
         self._witnesses = [Witnesses(rules.max_lag_s) for _ in columns.underlyings]
+        self._names = [{universe[at].witness or universe[at].venue for at in sources} for sources in self._sources]
+        """Independent witnesses of each underlying."""
         self._alone: list[bool | None] = [None] * len(columns.underlyings)
         self._ratios: dict[int, deque[tuple[float, float]]] = {}
         """(price x FX / share, one sigma of the share) of the instruments whose basis is being told."""
@@ -65,7 +72,7 @@ class Judges:
         self._before: dict[int, Basis] = {}
         """The basis before the multiplier changed."""
         self._prints = [0] * len(universe)
-        self._accepted = -1
+        self._accepted = self._looked = -1
         for number in range(len(universe)):
             if self.units.open(number):
                 columns.doubt(number, Why.BASIS)
@@ -113,16 +120,18 @@ class Judges:
     # --- what they look at
 
     def _suspects(self) -> list[int]:
-        """Underlyings with a price near or beyond its band, or with one that was."""
-        if not len(self._banded):
-            return []
-        columns = self.columns
-        with np.errstate(all="ignore"):
-            prices, fair = columns.f[self._banded, K.MID_USD], columns.g[self._groups, K.FAIR]
-            beyond = np.abs(np.log(prices / fair)) > self._limits
-        doubted = columns.doubts[self._banded] & (1 << Why.IMPLAUSIBLE) != 0
-        hit = beyond | doubted
-        return sorted(set(self._groups[hit].tolist())) if hit.any() else []
+        """Underlyings with a price beyond its band, or with one that was."""
+        f, g, doubts, edges, bit = self.columns.f.item, self.columns.g.item, self.columns.doubts.item, self._edges, _FAR
+        found = []
+        for group, members in enumerate(self._members):
+            fair = g(group, K.FAIR)
+            for number in members:
+                low, high = edges[number]
+                price = f(number, K.MID_USD)
+                if price < low * fair or price > high * fair or doubts(number) & bit:
+                    found.append(group)
+                    break
+        return found
 
     def _prices(self, group: int, now: int) -> list[Note]:
         """Implausible prices of one underlying."""
@@ -222,11 +231,14 @@ class Judges:
 
     def _references(self, now: int) -> list[Note]:
         """Share sources held against each other."""
-        if self.rules.max_lag_s == inf:
+        if self.rules.max_lag_s == inf or now // LOOK_NS == self._looked:
             return []
+        self._looked = now // LOOK_NS
         notes: list[Note] = []
         columns, f, k = self.columns, self.columns.f.item, self.columns.k.item
         for group, sources in enumerate(self._sources):
+            if len(self._names[group]) < 2 and self._alone[group]:
+                continue  # said once: there is nothing to hold it against
             said = []
             for number in sources:
                 price, ts = f(number, K.REF_MID), k(number, K.REF_TS)

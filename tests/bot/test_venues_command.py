@@ -15,7 +15,10 @@ import pytest
 
 from bot.cli import main
 from tests.servers.alpaca import KEY, SECRET, AlpacaServer
+from tests.servers.binance import BinanceServer
 from tests.servers.bybit import BybitServer
+from tests.servers.gate import GateServer
+from tests.servers.hyperliquid import HyperliquidServer
 from tests.servers.kraken import KrakenServer
 
 
@@ -288,3 +291,29 @@ async def test_what_cannot_be_asked_is_a_usage_error(tmp_path: Path, capsys: pyt
         assert 2 == (await ask(capsys, "venues", *words, "--config", str(path))).code
     empty = write(tmp_path, "")
     assert 2 == (await ask(capsys, "venues", "test", "--config", str(empty))).code
+
+
+async def test_exchanges_behind_ccxt_are_asked_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Gate's clock is five seconds ahead, Binance does not list a symbol and names the near one, Hyperliquid is well.
+    """
+
+    def ahead() -> int:
+        return time.time_ns() + 5 * 10**9  # noqa: TID251 - a stand-in for the world
+
+    perp = '[instruments."hyper:XYZ-TSLA/USDC:USDC"]\nrole = "perp"\nunderlying = "TSLA"\nquote = "USDC"\n'
+    async with GateServer(clock=ahead) as gate, BinanceServer() as binance, HyperliquidServer() as hyper:
+        path = write(
+            tmp_path,
+            cex("gate", gate.url, "TSLAX/USDT", feed="ccxt", more='exchange = "gate"'),
+            cex("binance", binance.url, "TSLB/USDT", feed="ccxt", more='exchange = "binance"'),
+            cex("hyper", hyper.url, feed="ccxt", more='exchange = "hyperliquid"') + perp,
+        )
+        told = await ask(capsys, "venues", "test", "--json", "--config", str(path))
+    assert 5 == told.code
+    assert (["fail"], ["ok"]) == (told.states("gate", "clock"), told.states("gate", "symbol"))
+    assert abs(told.found("gate", "clock")[0]["value"] - 5) < 1
+    assert ["fail"] == told.states("binance", "symbol")
+    assert "TSLAB/USDT" in told.found("binance", "symbol")[0]["hint"]
+    assert ["ok"] == told.states("hyper", "symbol")
+    assert told.states("hyper", "rate_budget") == ["ok"]
