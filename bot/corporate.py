@@ -29,6 +29,8 @@ KEPT_NS: Final = 3600 * NS
 LATE_NS: Final = 7 * 24 * 3600 * NS
 """A split that is told so late, as after a restart, still pauses tokens that have not followed it."""
 
+BY_HAND: Final = "the file kept by hand"
+
 SAME_NS: Final = 5 * 24 * 3600 * NS
 """Two dates of one ratio closer than this are one event about whose date sources disagree."""
 
@@ -42,7 +44,7 @@ class Event:
     ratio: float
     cash: float
     said: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """By venue: ratio and cash (0 for none), as told."""
+    """By source: ratio and cash (0 for none), as told."""
     begun: int = 0
     shown: int = 0
     """When a source of the share first printed after it; 0: not yet."""
@@ -74,11 +76,14 @@ class Corporate:
             for event in self._live
         )
 
-    def told(self, number: int, ratio: float, ex_s: float, cash: float, now: int) -> tuple[list[Note], Event | None]:
+    def told(
+        self, number: int, ratio: float, ex_s: float, cash: float, now: int, *, by_hand: bool = False
+    ) -> tuple[list[Note], Event | None]:
         """A source tells an event; gives the notes, and the event where its beginning is to be scheduled."""
         self.changed = False
         columns, instrument = self.columns, self.columns.universe[number]
-        detail: dict[str, float | str] = {"venue": instrument.venue}
+        source = BY_HAND if by_hand else instrument.venue
+        detail: dict[str, float | str] = {"venue": source}
         detail |= {name: v for name, v in (("ratio", ratio), ("ex", ex_s), ("cash", cash)) if isfinite(v)}
         told = Note(kind="action_scheduled", instrument=number, underlying=instrument.underlying, detail=detail)
         if not (isfinite(ex_s) and 0 < ratio < inf and (cash > 0 or ratio != 1)) or not instrument.underlying:
@@ -92,14 +97,14 @@ class Corporate:
         words = (ratio, cash if isfinite(cash) else 0.0)
         if event is None:
             event = self._events[group, ex_ns] = Event(group, ex_ns, ratio, cash)
-            event.said[instrument.venue] = words
+            event.said[source] = words
             if ex_ns > now:
                 return [told, *notes], event
             if event.big and now - ex_ns <= LATE_NS:
                 notes += self._begin(event, now, late=True)
             return [told, *notes], None
-        known = event.said.get(instrument.venue) == words or _same(event, ratio, cash)
-        event.said[instrument.venue] = words
+        known = event.said.get(source) == words or _same(event, ratio, cash)
+        event.said[source] = words
         if known:
             return notes, None
         return [*notes, self._disagree(told, "ratio", event.ratio)], None

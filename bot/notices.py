@@ -68,7 +68,8 @@ class Notices:
             return self.announced(number, float(rows.bid[at]), float(rows.ask[at]), int(rows.ts_recv[at]), push)
         if kind == Kind.ACTION:
             ratio, ex_s, cash = float(rows.bid[at]), float(rows.ask[at]), float(rows.bid_size[at])
-            notes, event = self.corporate.told(number, ratio, ex_s, cash, int(rows.ts_recv[at]))
+            by_hand = float(rows.ask_size[at]) == 1.0
+            notes, event = self.corporate.told(number, ratio, ex_s, cash, int(rows.ts_recv[at]), by_hand=by_hand)
             self.changed_eligibility = self.corporate.changed
             if event is not None:
                 self._pending.append(event)

@@ -19,7 +19,7 @@ FILL        price              fee in quote         -           quantity      in
 CONVERSION  state code         -                    -           quantity      index of the exact record
 HEALTH      code of Health     code of Why          -           -             -
 TICK        -                  -                    -           -             -            (time passes)
-ACTION      shares per old     ex-moment, unix s    cash, USD   -             -            (a split or a dividend of
+ACTION      shares per old     ex-moment, unix s    cash, USD   1 by hand     -            (a split or a dividend of
                                                                                the share, known ahead)
 
 A series that has one price and no book is a QUOTE, REFERENCE or FX row with bid = ask and the flag ONE_PRICE.

@@ -104,7 +104,7 @@ class ActionsFile:
                     if (place := self._places.get(action.symbol)) is None:
                         sink.reject(self.venue, "unknown_symbol", action.symbol)
                     else:
-                        put(sink, self.venue, numbers[place], action)
+                        put(sink, self.venue, numbers[place], action, by_hand=True)
                 told = self._actions
             await self._sleep(LOOK_S)
             try:

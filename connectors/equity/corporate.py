@@ -50,9 +50,12 @@ def flaw(action: Action) -> str:
     return ""
 
 
-def put(sink: Sink, venue: str, number: int, action: Action) -> None:
+def put(sink: Sink, venue: str, number: int, action: Action, *, by_hand: bool = False) -> None:
     """Tells an action as a row, or counts it where it cannot be true. Saying it again is no harm."""
     if wrong := flaw(action):
         sink.reject(venue, "bad_action", f"{action.symbol} {action.ex_date}: {wrong}")
         return
-    sink.put(Kind.ACTION, number, bid=action.ratio, ask=float(ex_moment_s(action.ex_date)), bid_size=action.cash_usd)
+    ex_s = float(ex_moment_s(action.ex_date))
+    sink.put(
+        Kind.ACTION, number, bid=action.ratio, ask=ex_s, bid_size=action.cash_usd, ask_size=1.0 if by_hand else NAN
+    )

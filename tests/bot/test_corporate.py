@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -154,6 +155,31 @@ def test_a_ten_for_one_split_is_no_depeg_and_no_trade() -> None:
     assert ran.trades() > 0
 
 
+def test_how_the_rows_of_a_split_are_cut_changes_nothing() -> None:
+    """
+    One by one, in blocks of seven and all at once: the same records, to the last one.
+    """
+    rows = [action(-3600, 10.0), *before(), said(1, A, 400.0), said(2, R, 400.0), said(3, B, 400.0), said(9, R, 40.0)]
+    rows += [said(11 + at, A, 40.0 + at * 0.01) for at in range(5)]
+    rows += [said(20 + at, R, 40.0 + at * 0.01) for at in range(5)]
+    rows += [health(30, R, Health.CLOSED, Why.HALTED), said(31, A, 39.0), health(33, R, Health.UP, Why.NOTHING)]
+    rows += [
+        session(40, Session.REGULAR),
+        said(45, B, 400.0),
+        said(3700, R, 40.0),
+        said(3702, B, 40.0),
+        said(3704, R, 40.0),
+    ]
+    ends = []
+    for size in (1, 7, len(rows)):
+        ran = Ran()
+        for block in Rows.of(rows).blocks(size):
+            ran.engine.advance(block)
+        ends.append(ran.steps)
+    assert ends[0] == ends[1] == ends[2]
+    assert {"action_shown", "share_resumed"} <= {note.kind for step in ends[0] for note in step.notes}
+
+
 def test_without_being_told_the_same_rows_are_a_depeg_and_a_trade() -> None:
     """
     The control: the same prices without the action row alarm and trade, so the test above would see it.
@@ -235,6 +261,16 @@ def test_an_action_that_cannot_be_is_refused(row: Row) -> None:
     ran = Ran().say(*before(), row, said(1, A, 400.0), said(3, B, 400.0))
     assert 1 == len(ran.notes("action_refused"))
     assert ran.may(A)
+
+
+def test_the_operator_s_file_is_a_source_of_its_own() -> None:
+    """
+    What was written by hand differs from what the venue of the same instrument says: told once, however often both
+    say it.
+    """
+    by_hand = replace(action(-3500, 5.0), ask_size=1.0)
+    ran = Ran().say(action(-3600, 10.0), by_hand, action(-3400, 10.0), by_hand, *before())
+    assert ["the file kept by hand"] == [note.detail["venue"] for note in ran.notes("action_disagrees")]
 
 
 def health(s: float, instrument: int, state: Health, why: Why) -> Row:
