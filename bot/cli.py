@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NoReturn, Protocol, cast
 
 from bot.errors import ExitCode, exit_code
-from bot.terminal import coloured, nearest, paint
+from bot.terminal import coloured, nearest, paint, printable
 from bot.topics import TOPICS
 from connectors.errors import PeglineError
 
@@ -175,7 +175,7 @@ def _complain(error: Exception, words: list[str]) -> None:
     name = paint("pegline:", "31", on=coloured(sys.stderr, colour))
     if isinstance(error, PeglineError):
         for line in str(error).splitlines():
-            print(f"{name} {line}", file=sys.stderr)
+            print(f"{name} {printable(line)}", file=sys.stderr)
     elif isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in EXTRAS:
         package = str(error.name).partition(".")[0]
         extra = EXTRAS[package]
@@ -183,7 +183,7 @@ def _complain(error: Exception, words: list[str]) -> None:
     else:
         text = " ".join(str(error).split())
         said = f"{type(error).__name__}: {text}" if text else type(error).__name__
-        print(f"{name} unexpected {said} (rerun with --debug for the traceback)", file=sys.stderr)
+        print(f"{name} unexpected {printable(said)} (rerun with --debug for the traceback)", file=sys.stderr)
 
 
 def _options(words: list[str]) -> list[str]:

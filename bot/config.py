@@ -35,7 +35,8 @@ class Run(Table):
     """[run]: where state lives and what is kept."""
 
     state_dir: str = "state"
-    seed: int = 1
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 1
+    """Of the paper venues' chance."""
     record: bool = True
     """Keep every accepted row as a tape under state_dir/tape."""
     timer_s: Seconds = 1.0

@@ -56,7 +56,9 @@ def plain(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        return f"{value:f}" if value.is_finite() else str(value).lower().replace("infinity", "inf")
+        if not value.is_finite():
+            return str(value).lower().replace("infinity", "inf")
+        return f"{value:f}" if -30 < value.adjusted() < 30 else f"{value:e}"
     if isinstance(value, str):
         return '"' + (value if len(value) <= 40 else value[:37] + "...") + '"'
     return str(value)

@@ -62,6 +62,9 @@ def _instruments(data: Data, told: Told) -> Iterator[Fault]:
         if not (venue and colon and symbol):
             yield Fault(path, "the name has no venue", 'write [instruments."venue:SYMBOL"]')
             continue
+        if not all(str(part).isprintable() for part in (name, *table.values())):
+            yield Fault(path, "a name holds a character that cannot be shown", "write it without escapes")
+            continue
         if (first := names.setdefault(name.casefold(), name)) != name:
             yield Fault(path, f'duplicate instrument: it differs from "{first}" only in case', "remove one of them")
         if venue not in venues:

@@ -108,8 +108,9 @@ def import_tape(
     count = len(columns.get("ts", ()))
     rejected = Counter(reason for _, _, reason, _ in pile.rejects)
     if not count:
-        why = ", ".join(f"{reason} {n}" for reason, n in rejected.items()) or "no line passes the filters of the map"
-        raise ImportFailed("no row could be taken", where=", ".join(p.name for p in files), hint=why)
+        raise ImportFailed(
+            "no row could be taken", where=", ".join(p.name for p in files), hint=_why(files, pile.rejects)
+        )
     order = np.lexsort((columns["line"], columns["file"], columns["series"], columns["rank"], columns["ts"]))
     provenance = {
         "made_by": "tape import",
@@ -168,6 +169,14 @@ def _read(
                 pile.pieces.append(piece)
         if progress is not None:
             progress(path.name, report.lines)
+
+
+def _why(files: Sequence[Path], rejects: list[tuple[int, int, str, str]]) -> str:
+    """For an import without a row: each reason with its count and its first place."""
+    counts = Counter(reason for _, _, reason, _ in rejects)
+    first = {reason: (file, line) for file, line, reason, _ in sorted(rejects, reverse=True)}
+    said = [f"{reason} {n}, first: {files[first[reason][0]].name}:{first[reason][1]}" for reason, n in counts.items()]
+    return "; ".join(said) or "no line passes the filters of the map"
 
 
 def _backwards(lines: Lines, last_ns: int, report: FileReport) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -20,6 +21,9 @@ def plan_of(found: TapeMap, places: Places, files: Sequence[Path]) -> list[tuple
     """(source, file) pairs to read. Raises ImportFailed with every file, glob or column that does not fit."""
     wrong: list[str] = []
     plan = []
+    twice = [path for path, n in Counter(path.resolve() for path in files).items() if n > 1]
+    if twice:
+        raise ImportFailed("this file is given twice", where=twice[0].name, hint="its rows would be there twice")
     for i, source in enumerate(found.source):
         matches = [n for n, path in enumerate(files) if fnmatch(path.name, source.files) or path.match(source.files)]
         plan += [(i, n) for n in matches]
@@ -72,17 +76,24 @@ def may_write(out: Path, *, force: bool) -> None:
 
 @contextmanager
 def install(out: Path) -> Iterator[Path]:
-    """A folder to write a tape into; it gets the name `out` when all went well, and goes when it did not."""
+    """A folder to write a tape into; it gets the name `out` when all went well, and goes when it did not.
+
+    Raises ImportFailed where the disk refuses.
+    """
     partial, old = _partial(out), out.with_name(out.name + ".replaced")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    _clear(partial)
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _clear(partial)
+        partial.mkdir()
         yield partial
         if out.exists():
             _clear(old)
             os.replace(out, old)
         os.replace(partial, out)
         _clear(old)
+    except OSError as error:
+        _clear(partial)
+        raise ImportFailed(f"cannot be written: {error.strerror or error}", where=str(out)) from error
     except BaseException:
         _clear(partial)
         raise

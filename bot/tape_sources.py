@@ -55,6 +55,8 @@ def columns_of(path: Path) -> tuple[str, ...]:
                 names = next(csv.reader(text), [])
     except FileNotFoundError:
         raise ImportFailed("there is no such file", where=str(path)) from None
+    except IsADirectoryError:
+        raise ImportFailed("this is a folder, not a file", where=str(path), hint="name the files in it") from None
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
         raise ImportFailed(
             f"row 0: the columns cannot be read: {_oneline(error)}", where=str(path), hint=_HINT

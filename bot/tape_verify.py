@@ -10,13 +10,13 @@ import numpy as np
 
 from bot.tape_cells import EARLIEST_NS, LATEST_NS, Bools
 from bot.tape_facts import Silences
-from connectors.events import FIELDS, I8, NS, Flag, Health, Kind, Rows, Why
+from connectors.events import FIELDS, I8, NS, TWO_SIDED, Flag, Health, Kind, Rows, Why
 from connectors.tape import Located, Tape
 from connectors.tape_levels import Ragged
 from connectors.tape_log import LOG_FILE
 
 CORRUPT: Final = "corrupt"
-"""The engine would refuse the tape."""
+"""No writer of ours writes this; `backtest` and `peg` refuse the tape."""
 BAD: Final = "bad"
 """The rows can be read, but no quote can look like this; the gates will refuse them."""
 NOTE: Final = "note"
@@ -34,8 +34,9 @@ CHECKS: Final[dict[str, tuple[str, str]]] = {
     "levels_unordered": (BAD, "books whose levels do not run away from the best price"),
     "levels_crossed": (BAD, "books whose best bid is not below the best ask"),
     "levels_differ": (BAD, "DEPTH rows whose best bid or ask is not that of their levels"),
-    "no_price": (BAD, "quotes with an absent bid or ask"),
-    "not_positive": (BAD, "prices that are zero or negative"),
+    "no_price": (CORRUPT, "quotes with an absent bid or ask"),
+    "not_positive": (CORRUPT, "prices that are zero or negative"),
+    "negative_size": (CORRUPT, "rows with a negative size"),
     "crossed": (BAD, "quotes whose bid is above the ask"),
     "duplicates": (BAD, "rows that repeat another of the same instant in every field"),
     "gaps": (NOTE, "silences of an instrument longer than --gap"),
@@ -88,10 +89,6 @@ def verify(tape: Tape, gap_s: float) -> Verdict:
     return Verdict(str(tape.path), tape.rows(), list(check.found.values()))
 
 
-_QUOTED: Final = (Kind.QUOTE, Kind.TRADE, Kind.DEPTH, Kind.POOL, Kind.REFERENCE, Kind.FX)
-_TWO_SIDED: Final = (Kind.QUOTE, Kind.DEPTH, Kind.POOL, Kind.REFERENCE, Kind.FX)
-
-
 class _Checker:
     """The checks with what they must remember from block to block."""
 
@@ -117,11 +114,13 @@ class _Checker:
         infinite = np.zeros(len(rows), np.bool_)
         for name in ("bid", "ask", "bid_size", "ask_size", "extra"):
             infinite |= np.isinf(getattr(rows, name))
-        priced, two = _among(rows, _QUOTED), _among(rows, _TWO_SIDED)
+        two = np.isin(rows.kind, TWO_SIDED)
+        priced = two | (rows.kind == Kind.TRADE)
         absent = (priced & np.isnan(rows.bid)) | (two & np.isnan(rows.ask))
         self._count("not_finite", located, infinite)
         self._count("no_price", located, absent)
         self._count("not_positive", located, (priced & (rows.bid <= 0)) | (two & (rows.ask <= 0)))
+        self._count("negative_size", located, (rows.bid_size < 0) | (rows.ask_size < 0))
         self._count("crossed", located, two & (rows.bid > rows.ask))
         self._duplicates(located)
         self._codes(located)
@@ -249,8 +248,3 @@ FIELDS_AS: Final = {
     name: np.float64 if name in ("bid", "ask", "bid_size", "ask_size", "extra") else np.int64 for name in FIELDS
 }
 """Eight bytes for every field, so that they compare as bits (two NaN are the same)."""
-
-
-def _among(rows: Rows, kinds: tuple[Kind, ...]) -> Bools:
-    """Rows of some kinds."""
-    return np.isin(rows.kind, [int(kind) for kind in kinds])

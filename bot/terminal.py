@@ -31,6 +31,11 @@ def paint(text: str, code: str, *, on: bool) -> str:
     return f"\x1b[{code}m{text}\x1b[0m" if on and text else text
 
 
+def printable(text: str) -> str:
+    """`text` with every character that a terminal would obey, or not show, written as its escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The one of `known` that `word` was probably meant to be, or the empty text. Case does not count."""
     import difflib  # what is spelt right never pays for this import

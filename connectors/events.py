@@ -276,6 +276,9 @@ class Rows:
         return Rows(**{name: np.concatenate([getattr(block, name) for block in blocks]) for name in FIELDS})
 
 
+TWO_SIDED: Final = (Kind.QUOTE, Kind.DEPTH, Kind.POOL, Kind.REFERENCE, Kind.FX)
+"""Kinds whose bid and ask are both prices; of a TRADE only one is looked at."""
+
 IMPORT_ORDER: Final[dict[Kind, int]] = {
     Kind.MULTIPLIER: 0,
     Kind.SESSION: 1,

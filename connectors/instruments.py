@@ -116,6 +116,12 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     one_price: bool = False
     """The series has one price and no book."""
 
+    def __post_init__(self) -> None:
+        """Refuses names with characters that a terminal would obey or not show."""
+        for name in (self.venue, self.symbol, self.underlying, self.token, self.quote, self.coin, self.witness):
+            if not name.isprintable():
+                raise RegistryError("a name holds a character that cannot be shown", where=ascii(name))
+
     @property
     def name(self) -> str:
         """`venue:symbol`, unique in a universe."""
@@ -156,7 +162,7 @@ class Universe(msgspec.Struct, frozen=True):
             if instrument.name == name:
                 return at
         raise RegistryError(
-            f"no instrument {name!r}", hint="known: " + ", ".join(i.name for i in self.instruments[:12]) or "none"
+            f"no instrument {name!r}", hint="known: " + (", ".join(i.name for i in self.instruments[:12]) or "none")
         )
 
     def underlyings(self) -> tuple[str, ...]:

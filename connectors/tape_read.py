@@ -19,12 +19,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.errors import TapeError
-from connectors.events import FIELDS, I4, ROW, Kind, Rows
+from connectors.events import FIELDS, I4, ROW, TWO_SIDED, Kind, Rows
 from connectors.instruments import Universe
 from connectors.tape_depth import DepthTable
 from connectors.tape_format import FLOATS, PART_GLOB, SCHEMA, part_name, read_header, side_path
 from connectors.tape_levels import GLOB, PART_RECORDS, Ragged
 from connectors.tape_log import LEVELS, LOG_FILE, ROWS, Piece, read
+
+_PRICED = {"bid": (*TWO_SIDED, Kind.TRADE), "ask": TWO_SIDED}
+"""Kinds of which a column is a price: it must be there, and above zero."""
 
 _UNREAD = {name: np.array([np.nan if ROW[name].kind == "f" else 0], dtype=ROW[name]) for name in FIELDS}
 
@@ -98,7 +101,7 @@ class Tape:
         A `busy_caller` computes on each block: then decoding keeps to one core and leaves it the other.
 
         Only `columns` and ts_recv are read. Raises TapeError naming file and row for a part that cannot be decoded,
-        time that goes back, an unknown instrument or kind, and an infinity.
+        time that goes back, an unknown instrument or kind, an infinity, and a price that is absent or not positive.
         """
         last_ns = np.iinfo(np.int64).min
         for located in self.located(columns, start_ns, end_ns, busy_caller=busy_caller):
@@ -209,6 +212,20 @@ class Tape:
             if wrong.any():
                 row = int(np.argmax(wrong))
                 raise self._error(block.part, block.row + row, f"{name} is {values[row]}, which cannot be")
+        for name in ("bid", "ask") if "kind" in asked else ():
+            if name in asked:
+                self._check_price(name, block)
+
+    def _check_price(self, name: str, block: Located) -> None:
+        """Refuses a quote whose bid or ask is no price; most blocks hold nothing but prices."""
+        values = getattr(block.rows, name)
+        fair = values > 0
+        if fair.all():
+            return
+        wrong = ~fair & np.isin(block.rows.kind, _PRICED[name])
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise self._error(block.part, block.row + row, f"{name} is {values[row]}, which cannot be")
 
     def _error(self, part: str, row: int, what: str) -> TapeError:
         """An error at a row of a part."""

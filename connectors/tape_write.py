@@ -59,7 +59,8 @@ class TapeWriter:
         """Makes the folder and universe.json.
 
         With `resume` a tape that is already there is continued: its instruments must be the first ones of
-        `universe`. Raises TapeError where there is something in the folder and `resume` is not said.
+        `universe`. Raises TapeError where there is something in the folder and `resume` is not said,
+        and where the disk refuses.
         """
         self.path = path
         self.universe = universe

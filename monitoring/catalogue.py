@@ -133,7 +133,7 @@ CATALOGUE: Final = (
     Metric("pegline_edge_lost_usd_total", "counter", ("strategy",), "Losses of closed trades, as a positive number"),
     Metric("pegline_orders_total", "counter", ("venue", "strategy"), "Orders sent"),
     Metric("pegline_order_failures_total", "counter", ("venue", "reason"), "Orders refused, or with unknown outcome"),
-    Metric("pegline_costs_usd_total", "counter", ("strategy", "component"), "Costs of fills: fee, slippage"),
+    Metric("pegline_costs_usd_total", "counter", ("strategy", "component"), "Costs of fills: fee, gas, slippage"),
     Metric(
         "pegline_unhedged_exposure_usd",
         "gauge",

@@ -230,7 +230,7 @@ class Metrics(Collector):
             "edge_lost_usd_total": _counted(tally.edge_lost_usd, product(names)),
             "orders_total": _counted(tally.orders, product(venues, names)),
             "order_failures_total": _counted(tally.failures, product(venues, (Outcome.REFUSED, Outcome.UNKNOWN))),
-            "costs_usd_total": _counted(tally.costs_usd, product(names, ("fee", "slippage"))),
+            "costs_usd_total": _counted(tally.costs_usd, product(names, ("fee", "gas", "slippage"))),
         }
 
     def _heard(self, at: int) -> float | None:

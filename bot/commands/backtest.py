@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.arguments import seed
 from bot.commands.tape import moment
 from bot.errors import UsageError
 
@@ -37,10 +39,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--config", required=True, metavar="C", help="config: venues, costs, strategies, limits")
     parser.add_argument("--tape", metavar="T", help="a folder made by `tape import`, `tape fetch`, `record` or `run`")
-    parser.add_argument("--simulated", type=int, metavar="SEED", help="the demo's market of this seed")
+    parser.add_argument("--simulated", type=seed, metavar="SEED", help="the demo's market of this seed")
     parser.add_argument("--from", dest="start", type=moment, metavar="TIME", help="ISO time, UTC; first row")
     parser.add_argument("--to", dest="end", type=moment, metavar="TIME", help="ISO time, UTC; exclusive")
-    parser.add_argument("--seed", type=int, metavar="N", help="of the paper venues' chance; default: [run] seed")
+    parser.add_argument("--seed", type=seed, metavar="N", help="of the paper venues' chance; default: [run] seed")
     parser.add_argument("--journal", metavar="FILE", help="keep every decision record in this new SQLite file")
     parser.add_argument("--trades", action="store_true", help="print every fill")
     parser.add_argument("--json", metavar="OUT", help="write the result as JSON to this file; - is stdout")
@@ -101,7 +103,10 @@ def run(args: argparse.Namespace) -> int:
         print()
         return 0
     if args.json:
-        Path(args.json).write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+        try:
+            Path(args.json).write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise DataError(f"cannot be written: {error.strerror}", where=args.json) from error
     print(words(answer))
     if args.trades:
         print(f"\n{fills(answer) or 'no fills'}")
@@ -112,18 +117,24 @@ def _check(args: argparse.Namespace) -> None:
     """Everything that can be known to be wrong before the work begins. Raises UsageError."""
     if (args.tape is None) == (args.simulated is None):
         raise UsageError("give either --tape or --simulated")
-    if args.simulated is not None and args.simulated < 0:
-        raise UsageError("--simulated is a number from 0 up")
     if args.start is not None and args.end is not None and not args.start < args.end:
         raise UsageError("--from must be before --to")
     for name, file in (("--json", args.json), ("--journal", args.journal)):
-        if file and file != "-" and (Path(file).is_dir() or not Path(file).absolute().parent.is_dir()):
-            raise UsageError(f"{name} {file} cannot be written: it is a folder, or its folder does not exist")
+        if file and file != "-" and not _writable(Path(file)):
+            raise UsageError(
+                f"{name} {file} cannot be written: it is a folder, or its folder does not exist or is not yours"
+            )
     if args.journal and Path(args.journal).exists():
         raise UsageError(
             f"--journal {args.journal} is there already, and a backtest begins a journal of its own",
             hint="name another file, or remove that one",
         )
+
+
+def _writable(file: Path) -> bool:
+    """Whether a file may be written, or made where it is absent."""
+    place = file if file.exists() else file.absolute().parent
+    return not file.is_dir() and place.exists() and os.access(place, os.W_OK)
 
 
 def _source(args: argparse.Namespace) -> tuple[str, Universe, int, Iterator[Rows], Mapping[int, Levels]]:

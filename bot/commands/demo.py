@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bot.arguments import port, positive, seed
 from bot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Which story, how long, and what may go wrong in it."""
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="which story (1)")
-    parser.add_argument("--seconds", type=float, metavar="N", help="real time that the four days take (60)")
-    parser.add_argument("--speed", type=float, metavar="X", help="market seconds per second, instead of --seconds")
-    parser.add_argument("--port", type=int, metavar="P", help="port of page and metrics on loopback (any free one)")
+    parser.add_argument("--seed", type=seed, default=1, metavar="N", help="which story (1)")
+    parser.add_argument("--seconds", type=positive, metavar="N", help="real time that the four days take (60)")
+    parser.add_argument("--speed", type=positive, metavar="X", help="market seconds per second, instead of --seconds")
+    parser.add_argument("--port", type=port, metavar="P", help="port of page and metrics on loopback (any free one)")
     parser.add_argument(
         "--no-fault", action="append", default=[], metavar="NAME", help="leave out: outlier, depeg, frozen, ..."
     )
@@ -40,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plays the story to its end. Raises UsageError, RegistryError for an unknown fault, ConnectorError for a port."""
+    """Plays the story to its end. Raises UsageError, and ConnectorError for a port that is taken."""
     from bot.clock import monotonic_s
 
     begun = monotonic_s()
@@ -62,14 +63,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _pace(args: argparse.Namespace) -> dict[str, float]:
-    """How fast the story goes, as words for `simulated_market`. Raises UsageError for times that are none."""
+    """How fast the story goes, as words for `simulated_market`. Raises UsageError where it is said twice."""
     if args.seconds is not None and args.speed is not None:
         raise UsageError("--seconds and --speed say the same thing: give one of them")
-    if args.seed < 0:
-        raise UsageError("--seed is a number from 0 up")
-    for name, value in (("--seconds", args.seconds), ("--speed", args.speed)):
-        if value is not None and not 0 < value < float("inf"):
-            raise UsageError(f"{name} is a number above zero")
     if args.speed is not None:
         return {"speed": float(args.speed)}
     return {"seconds": 60.0 if args.seconds is None else float(args.seconds)}
@@ -104,10 +100,14 @@ async def play(
     from bot.sessions import load_sessions
     from bot.show import Show
     from bot.wiring import paper, simulated_market
+    from connectors.errors import RegistryError
     from monitoring.view import LiveView
 
     sessions, config = load_sessions(), demo_config(args.seed, args.port)
-    world, feed = simulated_market(args.seed, off=args.no_fault, sessions=sessions, **pace)
+    try:
+        world, feed = simulated_market(args.seed, off=args.no_fault, sessions=sessions, **pace)
+    except RegistryError as error:
+        raise UsageError(error.what, where="--no-fault", hint=error.hint) from None
     doors = Doors(
         feeds=[feed],
         executor=paper(config, world.universe, args.seed),

@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bot.arguments import positive
 from bot.commands.tape import duration, moment
 from bot.errors import UsageError
 
@@ -44,17 +45,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--gap", type=duration, default="30m", metavar="SPAN", help="a longer silence ends a spell (30m)"
     )
     parser.add_argument("--json", action="store_true", help="a JSON list on stdout")
-
-
-def positive(text: str) -> float:
-    """A number above zero."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above zero")
-    return value
 
 
 def run(args: argparse.Namespace) -> int:

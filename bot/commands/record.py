@@ -11,6 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bot.arguments import positive
+from bot.terminal import printable
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
@@ -50,7 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frames-mb", type=_megabytes, default=2000, metavar="N", help="room for all of them (2000), the oldest go"
     )
-    parser.add_argument("--seconds", type=float, metavar="N", help="stop by itself; default: until Ctrl-C or SIGTERM")
+    parser.add_argument("--seconds", type=positive, metavar="N", help="stop by itself; default: until Ctrl-C or SIGTERM")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
@@ -233,6 +236,6 @@ async def _listen(feed: Feed, inbox: Inbox, numbers: dict[str, int]) -> Exceptio
     try:
         await feed.run(inbox, numbers)
     except ConnectorError as error:
-        print(f"pegline: {feed.venue} stopped: {error}", file=sys.stderr)
+        print(f"pegline: {printable(f'{feed.venue} stopped: {error}')}", file=sys.stderr)
         return error
     return ConnectorError("the feed ended", where=feed.venue)

@@ -11,6 +11,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bot.arguments import positive
+from bot.terminal import printable
+
 if TYPE_CHECKING:
     from bot.config import Config
     from bot.daemon import Daemon
@@ -29,7 +32,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--config", default="config.toml", metavar="CONFIG", help="default: config.toml")
-    parser.add_argument("--seconds", type=float, metavar="N", help="stop by itself; default: until Ctrl-C or SIGTERM")
+    parser.add_argument(
+        "--seconds", type=positive, metavar="N", help="stop by itself; default: until Ctrl-C or SIGTERM"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,11 +82,11 @@ async def _run(config: Config, file: Path, digest: str, seconds: float | None) -
         state=state_dir(config.run.state_dir),
     )
     facts = facts_of(config, mode="dry_run", file=file.name, digest=digest)
-    daemon = Daemon(config, universe, load_sessions(), facts, doors, warn=_say)
+    daemon = Daemon(config, universe, load_sessions(), facts, doors, warn=say)
 
     def narrate(step: Step) -> None:
         for line in daemon.desk.on_step(step):
-            _say(str(line))
+            say(str(line))
 
     daemon.watch = narrate
     stop = asyncio.Event()
@@ -96,21 +101,21 @@ async def _run(config: Config, file: Path, digest: str, seconds: float | None) -
         loop.add_signal_handler(number, end, number)
     if seconds is not None:
         loop.call_later(seconds, stop.set)
-    _say(f"dry run on {len(universe)} instruments of {len(feeds)} feeds; state in {doors.state}")
+    say(f"dry run on {len(universe)} instruments of {len(feeds)} feeds; state in {doors.state}")
     if daemon.abandoned:
-        _say(f"{len(daemon.abandoned)} paper intents were under way when the last run ended; they are abandoned")
+        say(f"{len(daemon.abandoned)} paper intents were under way when the last run ended; they are abandoned")
     running = asyncio.create_task(daemon.run(stop))
     while not running.done() and not daemon.server.url:
         await sleep(0.01)
     if daemon.server.url:
-        _say(f"page {daemon.server.url}, metrics {daemon.server.url}metrics, health {daemon.server.url}healthz")
+        say(f"page {daemon.server.url}, metrics {daemon.server.url}metrics, health {daemon.server.url}healthz")
     telling = asyncio.create_task(_tell_feeds(daemon, sleep))
     try:
         await running
     finally:
         telling.cancel()
     counts = daemon.engine.counts
-    _say(f"stopped after {counts.rows:,} rows and {counts.steps:,} records; journal and tape are on disk")
+    say(f"stopped after {counts.rows:,} rows and {counts.steps:,} records; journal and tape are on disk")
     return 130 if signal.SIGINT in ended else 0
 
 
@@ -123,12 +128,13 @@ async def _tell_feeds(daemon: Daemon, sleep: Callable[[float], Awaitable[None]])
         heard = {i.venue for i, quotes in zip(daemon.universe, prints, strict=True) if quotes}
         for venue in sorted(heard - {venue for venue, what in told if not what}):
             told.add((venue, ""))
-            _say(f"{venue} is heard")
+            say(f"{venue} is heard")
         for venue, reason in [key for key in inbox.rejected if key not in told]:
             told.add((venue, reason))
             detail = inbox.details.get((venue, reason), "")
-            _say(f"{venue}: {reason.replace('_', ' ')}{f' ({detail})' if detail else ''}; counted from now on")
+            say(f"{venue}: {reason.replace('_', ' ')}{f' ({detail})' if detail else ''}; counted from now on")
 
 
-def _say(text: str) -> None:
-    print(f"pegline: {text}", file=sys.stderr, flush=True)
+def say(text: str) -> None:
+    """One line of narration on stderr."""
+    print(f"pegline: {printable(text)}", file=sys.stderr, flush=True)

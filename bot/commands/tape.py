@@ -62,7 +62,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     fetch.add_argument("--url", default="", help="another address of the source, such as a local stand-in")
 
     info = verbs.add_parser("info", help="instruments, rows, spans, gaps and rates of a tape")
-    check = verbs.add_parser("verify", help="check every row of a tape: exit 5 for bad rows, 8 for a corrupt tape")
+    check = verbs.add_parser("verify", help="check every row of a tape: exit 5 for odd rows, 8 for a corrupt tape")
     for verb in (info, check):
         verb.add_argument("tape", type=Path, metavar="TAPE", help="a tape's folder")
         verb.add_argument("--gap", type=duration, default=1800.0, metavar="TIME", help="silence that counts (30m)")

@@ -361,12 +361,32 @@ def test_what_cannot_be_meant_is_refused_before_the_work(
     assert not (tmp_path / "begun.sqlite").exists()
 
 
+def test_a_result_that_cannot_be_written_is_told(
+    tape: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Where the system refuses the file only at the end, that is exit 8 with its name.
+    """
+    words = ["--config", written(tmp_path), "--tape", str(tape)]
+    assert 8 == main(["backtest", *words, "--json", "/proc/none.json"])
+    assert "pegline: /proc/none.json: cannot be written: " in capsys.readouterr().err
+
+
 def test_a_negative_world_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     A simulated market has a number from 0 up.
     """
     assert 2 == main(["backtest", "--config", written(tmp_path), "--simulated", "-1"])
     assert "--simulated" in capsys.readouterr().err
+
+
+def test_a_seed_beyond_the_journal_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    What the first record could not hold is told as a mistake of usage, not as an error of the journal.
+    """
+    words = ["backtest", "--config", written(tmp_path), "--simulated", "1", "--seed", "9" * 30]
+    assert 2 == main(words)
+    assert "--seed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("fold", [Tally, lambda universe: Told(universe, ())])

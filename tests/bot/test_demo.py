@@ -52,10 +52,19 @@ def test_demo_ends_by_itself_with_json_and_without_heavy_packages():
 
 
 @pytest.mark.parametrize(
-    "words", [("--no-fault", "flood"), ("--seconds", "0"), ("--seconds", "5", "--speed", "9"), ("--seed", "-1")]
+    "words",
+    [
+        ("--no-fault", "flood"),
+        ("--seconds", "0"),
+        ("--seconds", "nan"),
+        ("--seconds", "5", "--speed", "9"),
+        ("--seed", "-1"),
+        ("--seed", "9" * 30),
+        ("--port", "65536"),
+    ],
 )
 def test_what_cannot_be_meant_is_refused(words, capsys):
-    """An unknown fault, no time, two paces and a negative seed are told on stderr, with nothing on stdout."""
-    assert 0 != main(["demo", *words, "--json"])
+    """An unknown fault, no time, two paces, a seed or port that cannot be: exit 2, with nothing on stdout."""
+    assert 2 == main(["demo", *words, "--json"])
     said = capsys.readouterr()
     assert "" == said.out and "pegline:" in said.err

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import aiohttp
 import msgspec
+import pytest
 
 from bot.cli import main
+from bot.commands.run import say
 from bot.journal_reader import read, verify
 from connectors.orders import Side
 from connectors.tape import open_tape
@@ -234,6 +236,24 @@ def test_a_config_without_a_live_feed_cannot_run(tmp_path: Path) -> None:
     config.write_text(f'[run]\nstate_dir = "{tmp_path / "state"}"\n')
     assert 2 == main(["run", "--config", str(config)])
     assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize("command", ["run", "record"])
+@pytest.mark.parametrize("seconds", ["-5", "0", "nan", "inf"])
+def test_a_time_that_cannot_be_is_refused(command: str, seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    --seconds is a number above zero, for the daemon and the recorder alike.
+    """
+    assert 2 == main([command, "--seconds", seconds])
+    assert "is not a number above zero" in capsys.readouterr().err
+
+
+def test_what_a_venue_says_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The narration of a run shows control characters of a venue's text written out.
+    """
+    say("bybit: bad message (\x1b[2J)")
+    assert "pegline: bybit: bad message (\\x1b[2J)\n" == capsys.readouterr().err
 
 
 def test_a_missing_key_file_is_exit_4(tmp_path: Path) -> None:

@@ -83,18 +83,32 @@ def test_verify_finds_nothing_wrong_with_a_sound_tape(tmp_path: Path, capsys: py
 
 def test_verify_counts_bad_rows_and_ends_with_5(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    Crossed, zero, negative and absent prices and repeated rows are found; the tape can be read, so the code is 5.
+    Crossed prices and repeated rows are found; the tape can be read, so the code is 5.
     """
     rows = block(8)
     rows.ask[1] = 1.0
+    path = written(tmp_path / "t", Rows.join([rows, rows[7:], rows[7:]]))
+    code, found, _ = run(capsys, "verify", path, "--json")
+    expected = {"crossed": 1, "duplicates": 2}
+    assert (5, "bad", expected) == (code, found["level"], counts(found))
+    assert 5 == run(capsys, "verify", path)[0]
+
+
+def test_verify_of_prices_that_cannot_be_ends_with_8(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    An absent, zero or negative price and a negative size stand on no tape of ours: each is counted with its place.
+    """
+    rows = block(8)
     rows.bid[2] = 0.0
     rows.bid[3] = -1.0
     rows.ask[4] = NAN
-    path = written(tmp_path / "t", Rows.join([rows, rows[7:], rows[7:]]))
+    rows.ask_size[5] = -3.0
+    path = written(tmp_path / "t", rows)
     code, found, _ = run(capsys, "verify", path, "--json")
-    expected = {"no_price": 1, "not_positive": 2, "crossed": 1, "duplicates": 2}
-    assert (5, "bad", expected) == (code, found["level"], counts(found))
-    assert 5 == run(capsys, "verify", path)[0]
+    assert (8, "corrupt") == (code, found["level"])
+    assert {"no_price": 1, "not_positive": 2, "negative_size": 1} == counts(found)
+    places = {finding["check"]: finding["row"] for finding in found["findings"] if finding["count"]}
+    assert {"no_price": 4, "not_positive": 2, "negative_size": 5} == places
 
 
 def test_verify_sees_a_duplicate_across_two_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

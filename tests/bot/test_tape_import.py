@@ -365,9 +365,12 @@ def broken(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
         "no header": (f"{T},1\n".encode(), r"no column 't'"),
         "header only": (b"t,p,s\n", r"no row could be taken"),
         "column twice": (b"t,p,p\n1,2,3\n", r"line 1: column 'p' is there twice"),
-        "all negative": (f"t,p,s\n{T},-1,A\n".encode(), r"no row could be taken \(negative 1\)"),
-        "all NaN": (f"t,p,s\n{T},nan,A\n".encode(), r"no row could be taken \(not_finite 1\)"),
-        "wrong unit of time": (f"t,p,s\n{T}000,1,A\n".encode(), r"no row could be taken \(time_outside 1\)"),
+        "all negative": (f"t,p,s\n{T},-1,A\n".encode(), r"no row could be taken \(negative 1, first: in.csv:2\)"),
+        "all NaN": (f"t,p,s\n{T},nan,A\n".encode(), r"no row could be taken \(not_finite 1, first: in.csv:2\)"),
+        "wrong unit of time": (
+            f"t,p,s\n{T}000,1,A\n".encode(),
+            r"no row could be taken \(time_outside 1, first: in.csv:2\)",
+        ),
         "other separator": (f"t;p;s\n{T};1;A\n".encode(), r"no column 't'"),
         "an image": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", r"no column 't'"),
         "utf-16": ("t,p,s\n1,2,A\n".encode("utf-16"), r"no column 't'"),
@@ -394,6 +397,50 @@ def test_a_broken_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert 8 == main(words)
     assert "in.csv" in capsys.readouterr().err
     assert {"in.csv", "map.toml"} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_file_given_twice_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The same file under two names of its path would double every row: exit 8, nothing is written.
+    """
+    (tmp_path / "in.csv").write_text(GOOD)
+    files = [str(tmp_path / "in.csv"), str(tmp_path / ".." / tmp_path.name / "in.csv")]
+    words = ["--map", str(a_map(tmp_path, series())), "--out", str(tmp_path / "t.tape")]
+    assert 8 == main(["tape", "import", *files, *words])
+    assert "in.csv: this file is given twice" in capsys.readouterr().err
+    assert not (tmp_path / "t.tape").exists()
+
+
+def test_a_folder_among_the_files_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A folder is no file: exit 8, and what to do instead.
+    """
+    (tmp_path / "in.csv").mkdir()
+    words = ["--map", str(a_map(tmp_path, series())), "--out", str(tmp_path / "t.tape")]
+    assert 8 == main(["tape", "import", str(tmp_path / "in.csv"), *words])
+    assert "in.csv: this is a folder, not a file (name the files in it)" in capsys.readouterr().err
+
+
+def test_an_out_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Where the disk refuses the tape, that is exit 8 with the tape's name, no unexpected error.
+    """
+    (tmp_path / "in.csv").write_text(GOOD)
+    out = tmp_path / "in.csv" / "t.tape"
+    words = ["--map", str(a_map(tmp_path, series())), "--out", str(out)]
+    assert 8 == main(["tape", "import", str(tmp_path / "in.csv"), *words])
+    assert f"pegline: {out}: cannot be written: " in capsys.readouterr().err
+
+
+def test_a_name_that_a_terminal_would_obey_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    An escape sequence in an instrument's name is no name: exit 8, and the message shows it harmlessly.
+    """
+    (tmp_path / "in.csv").write_text(GOOD)
+    the_map = a_map(tmp_path, series(instrument=r'"v:A\u001b[31mX/USD"'))
+    assert 8 == main(["tape", "import", str(tmp_path / "in.csv"), "--map", str(the_map), "--out", str(tmp_path / "t")])
+    said = capsys.readouterr().err
+    assert "a name holds a character that cannot be shown" in said and "\x1b" not in said
 
 
 def test_an_existing_tape_is_replaced_only_by_force(tmp_path: Path) -> None:

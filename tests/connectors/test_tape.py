@@ -101,7 +101,26 @@ def test_what_is_written_comes_back(
             at += size
             if flushes:
                 writer.flush()
-    assert same(rows, Rows.join(list(open_tape(path).blocks())))
+    assert same(rows, Rows.join([located.rows for located in open_tape(path).located(checked=False)]))
+
+
+def test_rows_without_prices_need_none(tmp_path: Path) -> None:
+    """
+    A TICK row has no bid and ask, and a trade no ask: such a tape is read.
+    """
+    rows = replace(block(3), kind=np.array([Kind.TICK, Kind.TRADE, Kind.QUOTE], np.int16))
+    rows.bid[0] = rows.ask[0] = rows.ask[1] = np.nan
+    assert same(rows, Rows.join(list(open_tape(written(tmp_path / "t", rows)).blocks())))
+
+
+def test_a_tape_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """
+    Where the disk refuses the folder, that is TapeError with the folder's name.
+    """
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(TapeError, match="cannot be written") as caught:
+        TapeWriter(tmp_path / "file" / "t", UNIVERSE, {})
+    assert str(tmp_path / "file" / "t") in str(caught.value)
 
 
 def test_a_block_has_at_most_a_row_group(tmp_path: Path) -> None:
@@ -286,6 +305,10 @@ def break_folder(path: Path, how: str) -> None:
         rewritten(path, table_of(block(3, start=T0 - 10**15)), part=1)
     elif how == "infinite":
         rewritten(path, table_of(replace(block(3), ask=np.array([1.0, 2.0, np.inf]))))
+    elif how == "negative":
+        rewritten(path, table_of(replace(block(3), bid=np.array([1.0, 2.0, -3.0]))))
+    elif how == "no price":
+        rewritten(path, table_of(replace(block(3), ask=np.array([1.0, np.nan, 3.0]))))
     elif how == "stray instrument":
         rewritten(path, table_of(replace(block(3), instrument=np.array([0, 7, 0], np.int32))))
     elif how == "part gone":
@@ -318,6 +341,8 @@ def break_folder(path: Path, how: str) -> None:
         ("unordered", r"part-00000.parquet, row 61: time goes back"),
         ("between parts", r"part-00001.parquet, row 0: time goes back"),
         ("infinite", r"part-00000.parquet, row 2: ask is inf"),
+        ("negative", r"part-00000.parquet, row 2: bid is -3.0, which cannot be"),
+        ("no price", r"part-00000.parquet, row 1: ask is nan, which cannot be"),
         ("stray instrument", r"part-00000.parquet, row 1: instrument is 7"),
         ("part gone", r"part-00000.parquet is missing, but part-00001.parquet is there"),
         ("no header", r"not a tape: it has no universe.json"),

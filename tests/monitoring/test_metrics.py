@@ -123,6 +123,8 @@ def test_before_the_first_row_only_facts_are_there():
     assert {("1.2.3", "", "")} == set(found["pegline_build_info"])
     assert 0.0 == found["pegline_orders_total"]["sim-alpha", "cross_venue"]
     assert 0.0 == found["pegline_opportunities_skipped_total"]["cross_venue", "stale"]
+    costs = {("cross_venue", part): 0.0 for part in ("fee", "gas", "slippage")}
+    assert costs == found["pegline_costs_usd_total"]
     for name in ("pegline_quote_price_usd", "pegline_fair_price_usd", "pegline_stablecoin_price_usd"):
         assert name not in found
 

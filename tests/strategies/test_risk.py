@@ -181,6 +181,8 @@ def test_too_many_orders_in_a_minute_are_refused_and_a_minute_later_not() -> Non
         assert reason(view, intent(id=f"x-{number}"), memory=memory) is None
         memory.open_intents.clear()
     assert Reason.ORDER_RATE is reason(view, intent(id="x-2"), memory=memory)
+    almost = Case(at=NOW + 60 * NS - 1).view()
+    assert Reason.ORDER_RATE is reason(almost, intent(id="x-2", deadline_ns=2**62), memory=memory)
     later = Case(
         rows=(quote(A, 99.9, 100.0, at=NOW + 60 * NS), quote(B, 101.0, 101.1, at=NOW + 60 * NS)), at=NOW + 60 * NS
     )
@@ -326,6 +328,18 @@ def test_a_loss_above_the_daily_limit_is_refused_until_the_next_day() -> None:
     memory = Memory(day=NOW // DAY_NS - 1)
     new_day(after_fee("60"), memory)
     assert reason(after_fee("60"), intent(), memory=memory) is None
+
+
+def test_a_position_without_a_beginning_of_the_day_is_refused() -> None:
+    """
+    What is held from an earlier run makes today's result unknown until the day has begun; with nothing held it is none.
+    """
+    view = Case().view()
+    assert reason(view, intent(), memory=Memory()) is None
+    held = Fill(id="1", client_id="1", instrument=A, side=Side.BUY, quantity=Decimal(1), price=Decimal("99.95"),
+                fee=Decimal(0), fx=Decimal(1), ts=NOW)  # fmt: skip
+    view.ledger.fill(held, seen=Decimal("99.95"))
+    assert Reason.DAILY_LOSS is reason(view, intent(), memory=Memory())
 
 
 def test_an_approved_intent_counts_against_the_next_of_the_same_call() -> None:

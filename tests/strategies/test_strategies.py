@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 
 import pytest
+from msgspec import structs
 
 from bot.paths import prepare_kernel
 
 prepare_kernel()
 
 from bot.sessions import load_sessions  # noqa: E402 - the kernel's cache must be chosen first
-from connectors.events import NEVER, NS, Kind, Row, Rows  # noqa: E402
+from connectors.events import NEVER, NS, Flag, Kind, Row, Rows  # noqa: E402
 from connectors.instruments import Instrument, Role, UnitModel, Universe  # noqa: E402
-from connectors.orders import Fill, Intent, Side  # noqa: E402
+from connectors.orders import Fill, Intent, Leg, Side  # noqa: E402
 from strategies.base import View  # noqa: E402
 from strategies.cross_venue import CrossVenue, Terms  # noqa: E402
 from strategies.execution.ledger import Ledger  # noqa: E402
@@ -35,10 +38,13 @@ UNIVERSE = Universe(
 )  # fmt: skip
 
 
-def seen(*rows: Row, at: int = NOW) -> View:
+def seen(
+    *rows: Row, at: int = NOW, universe: Universe = UNIVERSE, facts: Mapping[int, Facts] = MappingProxyType({})
+) -> View:
     """A view after some rows, with a share at 100 and USDT at 1."""
-    facts = [Facts(cost=0.001, traded=True, max_age_ns=60 * NS)] * 2 + [Facts()] * 2
-    columns = Columns(UNIVERSE, facts, Beliefs(max_error=0.05, default_daily_vol=0.03), load_sessions())
+    usual = [Facts(cost=0.001, traded=True, max_age_ns=60 * NS)] * 2 + [Facts()] * 2
+    all_facts = [facts.get(number, fact) for number, fact in enumerate(usual)]
+    columns = Columns(universe, all_facts, Beliefs(max_error=0.05, default_daily_vol=0.03), load_sessions())
     columns.enter_session(at)
     for number in (A, B):
         columns.permit(number, buy_from=0, sell_from=0)
@@ -47,7 +53,7 @@ def seen(*rows: Row, at: int = NOW) -> View:
         Row(ts_recv=NOW, instrument=S, kind=Kind.REFERENCE, bid=99.99, ask=100.01),
     ]
     columns.scan(Rows.of([*start, *rows]), 0, NEVER)
-    return View(columns, Ledger(UNIVERSE), at, ("S",))
+    return View(columns, Ledger(universe), at, ("S",))
 
 
 def quote(number: int, bid: float, ask: float, size: float = 5.0, at: int = NOW) -> Row:
@@ -151,6 +157,40 @@ def test_positions_leave_room_or_they_do_not() -> None:
     assert (True, False) == strategy.may(view, A)
 
 
+def test_orders_under_way_take_room_too() -> None:
+    """
+    With nine of ten units being bought at a, one more is wished; with half a share short at b, so much less is sold.
+    """
+    view = seen(*GAP)
+    leg = Leg(instrument=A, side=Side.BUY, quantity=Decimal(9), limit=Decimal(110), seen=Decimal(100))
+    view.ledger.reserve(leg)
+    intent = wish(view)
+    assert isinstance(intent, Intent)
+    assert Decimal("1.00") == intent.legs[0].quantity
+    view.ledger.reserve(leg, release=True)
+    view.ledger.reserve(
+        Leg(instrument=B, side=Side.SELL, quantity=Decimal("9.75"), limit=Decimal(1), seen=Decimal(203))
+    )
+    intent = wish(view)
+    assert isinstance(intent, Intent)
+    assert (Decimal("0.50"), Decimal("0.25")) == (intent.legs[0].quantity, intent.legs[1].quantity)
+
+
+@pytest.mark.parametrize(("at", "leg", "price"), [(A, 0, "100.1"), (B, 1, "202.797")])
+def test_a_series_with_one_price_is_wished_at_its_assumed_spread(at: int, leg: int, price: str) -> None:
+    """
+    One price of 100 is bought at 100.1 and one of 203 sold at 202.797 where the config assumes a half-spread of 10 bps.
+    """
+    universe = Universe(tuple(structs.replace(i, one_price=True) if n == at else i for n, i in enumerate(UNIVERSE)))
+    assumed = Facts(cost=0.001, traded=True, max_age_ns=60 * NS, assumed_half_spread=0.001, assumed_size=5.0)
+    alone = 100.0 if at == A else 203.0
+    one = Row(ts_recv=NOW, instrument=at, kind=Kind.QUOTE, flags=Flag.ONE_PRICE, bid=alone, ask=alone)
+    rows = (one, GAP[1]) if at == A else (GAP[0], one)
+    intent = wish(seen(*rows, universe=universe, facts={at: assumed}))
+    assert isinstance(intent, Intent)
+    assert float(price) == pytest.approx(float(intent.legs[leg].seen), abs=1e-9)
+
+
 def watch() -> PegWatch:
     """Warn at 100 bps and depeg at 300 in the regular session, after ten seconds, left below 70 %."""
     same = dict.fromkeys(Session, 100.0), dict.fromkeys(Session, 300.0)
@@ -182,6 +222,16 @@ def test_a_depeg_must_last_and_is_left_with_hysteresis() -> None:
     assert ["STRAINED"] == states(strategy, (41, 101.9), (51, 101.9))
     assert ["PEGGED"] == states(strategy, (52, 100.0), (62, 100.0))
     assert PegState.PEGGED is strategy.state(A)
+
+
+def test_a_moment_of_calm_does_not_end_a_depeg() -> None:
+    """
+    Back at the peg for nine seconds and gone again: it stays DEPEGGED until the calm has lasted ten.
+    """
+    strategy = watch()
+    assert ["PEGGED", "DEPEGGED"] == states(strategy, (0, 100.0), (1, 104.0), (11, 104.0))
+    assert [] == states(strategy, (12, 100.0), (21, 100.0), (22, 104.0), (40, 104.0))
+    assert ["PEGGED"] == states(strategy, (41, 100.0), (51, 100.0))
 
 
 def test_a_spike_is_no_depeg() -> None:
