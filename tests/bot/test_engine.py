@@ -84,16 +84,24 @@ class Ran:
         universe: Universe = UNIVERSE,
         limits: Limits | None = LIMITS,
         half_spread: float | None = None,
+        latency_s: float = 0.0,
+        max_age_s: float = 1e9,
     ) -> None:
         """Runs the rows."""
         self.steps: list[Step] = []
         size = NAN if half_spread is None else 1.0
         facts = [
-            Facts(cost=0.0, traded=one.role is Role.TOKEN, assumed_half_spread=half_spread, assumed_size=size)
+            Facts(
+                cost=0.0,
+                traded=one.role is Role.TOKEN,
+                assumed_half_spread=half_spread,
+                assumed_size=size,
+                max_age_ns=round(max_age_s * NS),
+            )
             for one in universe
         ]
         self.columns = Columns(universe, facts, Beliefs(max_error=1.0), load_sessions())
-        paper = PaperTerms(latency_ns=0, fee=Decimal(0), lot=Decimal(1))
+        paper = PaperTerms(latency_ns=round(latency_s * NS), fee=Decimal(0), lot=Decimal(1))
         if half_spread is not None:
             paper = PaperTerms(
                 latency_ns=0, fee=Decimal(0), lot=Decimal(1), assumed_half_spread=Decimal(repr(half_spread))
@@ -177,6 +185,47 @@ def test_a_multiplier_that_is_called_off_does_not_come() -> None:
     assert "multiplier" not in ran.kinds()
     assert 2.0 == ran.columns.shares_per_unit[A]
     assert 0 == ran.columns.k[A, K.BUY_FROM]
+
+
+def test_a_multiplier_is_in_force_for_a_row_of_its_very_moment() -> None:
+    """
+    Announced for second five: a quote one nanosecond earlier is in the old unit, a quote at second five in the new one.
+    """
+    ran = Ran(*KNOWN, multiplier(1, 2.02, 5), said(5 - 1e-9, B, 199.9, 200.1))
+    assert 2.0 == ran.columns.shares_per_unit[A]
+    ran.engine.advance(Rows.of([said(5, A, 201.9, 202.0)]))
+    assert 2.02 == ran.columns.shares_per_unit[A]
+    assert 201.9 == ran.columns.bid[A]
+
+
+def test_a_multiplier_is_that_of_one_issuer_only() -> None:
+    """
+    A token of the same name by another issuer keeps its unit.
+    """
+    universe = Universe((*UNIVERSE, token("c", issuer="j")))
+    ran = Ran(*KNOWN, multiplier(1, 2.02, NAN), said(2, B, 199.9, 200.1), universe=universe)
+    assert [2.02, 2.02, 2.0] == ran.columns.shares_per_unit[[A, B, 3]].tolist()
+
+
+def test_a_session_is_in_force_for_a_row_of_its_very_moment() -> None:
+    """
+    The regular session ends at 16:00 sharp: the last nanosecond before belongs to it, 16:00:00 to the next.
+    """
+    ran = Ran(*KNOWN, said(4 * 3600 - 1e-9, B, 199.9, 200.1))
+    assert Session.REGULAR is ran.columns.session
+    ran.engine.advance(Rows.of([said(4 * 3600, B, 199.9, 200.1)]))
+    assert Session.POST is ran.columns.session
+
+
+def test_an_order_that_arrives_at_an_old_quote_is_not_filled() -> None:
+    """
+    A quote counts for two seconds: an order that needs half a second finds it, one that needs three finds nothing.
+    """
+    rows = (*KNOWN, said(1.5, B, 199.9, 200.1), said(6, B, 199.9, 200.1))
+    assert [Decimal("200.0")] == Ran(*rows, latency_s=0.5, max_age_s=2.0).prices()
+    late = Ran(*rows, latency_s=3.0, max_age_s=2.0)
+    assert [] == late.prices()
+    assert {"no quote in force"} == {report.detail for step in late.steps for report in step.reports}
 
 
 @pytest.mark.parametrize("rows", [500, 5000])

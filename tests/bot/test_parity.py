@@ -345,6 +345,20 @@ def test_a_risk_that_refuses_everything_is_asked_by_time_and_not_by_rows(config:
     assert {"notional"} == {refused.reason.value for step in many.steps for refused in step.refused}
 
 
+def test_nobody_is_asked_while_no_pair_can_be_opened(config: Config) -> None:
+    """
+    Orders take two seconds to arrive and one pair may be open: until its last leg is answered no row wakes Python.
+    """
+    assert config.strategies.cross_venue is not None
+    slow = {name: table.model_copy(update={"latency_ms": 2000.0}) for name, table in config.venues.items()}
+    one = config.strategies.cross_venue.model_copy(update={"max_open_pairs": 1})
+    changed = {"venues": slow, "strategies": config.strategies.model_copy(update={"cross_venue": one})}
+    ran = run(config.model_copy(update=changed), crossed(7000, MS))
+    assert 2 <= sum(len(step.approved) for step in ran.steps) <= 4
+    assert ran.wakes <= 5
+    assert not [refused for step in ran.steps for refused in step.refused]
+
+
 def test_a_flood_of_rubbish_is_told_by_time_and_not_by_rows(config: Config) -> None:
     """
     A feed that alternates between good and crossed quotes is counted on every row, and told once a minute.
