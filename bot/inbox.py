@@ -83,7 +83,7 @@ class Inbox:
         self.taken = 0
         """Rows that passed the door."""
         self.heard = [0] * len(universe)
-        """The same by instrument."""
+        """The same by instrument, without TICK rows."""
         self.superseded = 0
         """Rows that a newer one overtook before anybody looked."""
         self.let_go = 0
@@ -203,7 +203,8 @@ class Inbox:
             self._told[instrument] = row
         rows.append(row)
         self.taken += 1
-        self.heard[instrument] += 1
+        if kind != Kind.TICK:  # time that passes is nobody's word
+            self.heard[instrument] += 1
         self._awake.set()
 
     def depth(self, instrument: int, bids: Sequence[Level], asks: Sequence[Level], *, ts_venue: int = 0) -> None:

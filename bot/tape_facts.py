@@ -95,7 +95,12 @@ def facts(tape: Tape, gap_s: float) -> TapeFacts:
     first = np.full(size, _NONE, np.int64)
     silences = Silences(size, int(gap_s * NS))
     start = end = 0
-    for rows in tape.blocks(["ts_recv", "instrument", "kind", "flags"]):
+    for block in tape.blocks(["ts_recv", "instrument", "kind", "flags"]):
+        start = start or int(block.ts_recv[0])
+        end = int(block.ts_recv[-1])
+        rows = block[block.kind != Kind.TICK]  # time that passes is nobody's word
+        if not len(rows):
+            continue
         who = rows.instrument.astype(np.int64)
         kinds += np.bincount(who * len(Kind) + rows.kind, minlength=kinds.size).reshape(kinds.shape)
         one_price += _having(rows, Flag.ONE_PRICE, size)
@@ -104,8 +109,6 @@ def facts(tape: Tape, gap_s: float) -> TapeFacts:
         new = first[seen] == _NONE
         first[seen[new]] = rows.ts_recv[at[new]]
         silences.take(rows.ts_recv, who)
-        start = start or int(rows.ts_recv[0])
-        end = int(rows.ts_recv[-1])
     about = []
     for number, instrument in enumerate(tape.universe):
         one = InstrumentFacts(instrument.name, instrument.role.name, instrument.underlying, instrument.token)

@@ -127,7 +127,7 @@ class _Checker:
         self._pointers(located)
         for name in ("one_price", "halted", "raised", "superseded", "same_print"):
             self._count(name, located, (rows.flags & Flag[name.upper()]) != 0)
-        self._gaps(located, known)
+        self._gaps(located, known & (rows.kind != Kind.TICK))
 
     def levels(self) -> None:
         """The side table: each book by itself. Raises TapeError for a part that cannot be decoded."""
@@ -210,10 +210,10 @@ class _Checker:
         start = int(np.searchsorted(rows.ts_recv, rows.ts_recv[-1], side="left"))
         self._tail = rows[start:]
 
-    def _gaps(self, located: Located, known: Bools) -> None:
+    def _gaps(self, located: Located, spoke: Bools) -> None:
         """Silences longer than the one asked about."""
         before = int(self._silences.gaps.sum())
-        places = np.flatnonzero(known)
+        places = np.flatnonzero(spoke)
         if not len(places):
             return
         self._silences.first_gap = None

@@ -210,8 +210,8 @@ class Rows:
         """How many rows the block holds."""
         return len(self.ts_recv)
 
-    def __getitem__(self, part: slice) -> Rows:
-        """A part of the block; the arrays are views, nothing is copied."""
+    def __getitem__(self, part: slice | npt.NDArray[np.bool_]) -> Rows:
+        """A part of the block: of a slice the arrays are views, nothing is copied; a mask chooses rows."""
         return Rows(**{name: getattr(self, name)[part] for name in FIELDS})
 
     def row(self, at: int) -> Row:

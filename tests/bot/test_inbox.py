@@ -269,6 +269,16 @@ async def test_silence_makes_a_tick_and_rows_make_none() -> None:
     assert 2 == inbox.ticks
 
 
+async def test_a_tick_is_nobodys_word() -> None:
+    """Time that passes makes no instrument heard: a venue that never spoke is not taken for alive."""
+    inbox, watch = door(timer_s=0.01)
+    await anext(inbox)
+    assert (1, 0) == (inbox.ticks, sum(inbox.heard))
+    watch.now += NS
+    quote(inbox)
+    assert 1 == sum(inbox.heard)
+
+
 def _numbers() -> st.SearchStrategy[Any]:
     wild = st.one_of(st.floats(), st.integers(), st.none(), st.text(max_size=3), st.booleans(), st.decimals())
     return st.one_of(st.floats(min_value=0.1, max_value=1e6), wild)

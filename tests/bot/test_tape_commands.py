@@ -56,6 +56,18 @@ def test_info_tells_what_a_tape_holds(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "v:a" in run(capsys, "info", path)[1]
 
 
+def test_time_that_passes_is_no_word_of_an_instrument(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    TICK rows of a silent hour belong to no instrument: info does not count them, and verify still sees the gap.
+    """
+    minutes = [Row(ts_recv=T0 + n * 60 * NS, instrument=0, kind=Kind.TICK) for n in range(1, 60)]
+    ends = [Row(ts_recv=T0 + s * NS, instrument=0, kind=Kind.QUOTE, bid=1, ask=2) for s in (0, 3600)]
+    path = written(tmp_path / "t", Rows.of([ends[0], *minutes, ends[1]]))
+    first = run(capsys, "info", path, "--json")[1]["instruments"][0]
+    assert (2, {"QUOTE": 2}, 1, 3600.0) == tuple(first[key] for key in ("rows", "kinds", "gaps", "longest_gap_s"))
+    assert {"gaps": 1} == counts(run(capsys, "verify", path, "--json")[1])
+
+
 def test_info_of_an_instrument_without_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     An instrument that never spoke has no span, rate or gap; null in JSON, never a number.
