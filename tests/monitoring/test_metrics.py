@@ -72,6 +72,8 @@ def test_values_equal_the_columns(noon: Played):
         assert unit == pytest.approx(found["pegline_fair_price_usd"][(instrument.token,)])
         sell = found["pegline_executable_premium_ratio"][(*key, "sell", "best")]
         assert columns.sell_premium_bps[at] / 1e4 == pytest.approx(sell, abs=1e-12)
+        buy = found["pegline_executable_premium_ratio"][(*key, "buy", "best")]
+        assert columns.buy_premium_bps[at] / 1e4 == pytest.approx(buy, abs=1e-12)
 
 
 def test_a_source_that_is_refused_is_removed_and_its_time_stays(noon: Played):
@@ -129,6 +131,15 @@ def test_before_the_first_row_only_facts_are_there():
         assert name not in found
 
 
+def test_multipliers_and_coins_are_those_of_the_columns(noon: Played):
+    """Shares per unit of each token, one or not, and the price of each coin."""
+    columns, universe, found = noon.assembly.columns, noon.world.universe, scraped(noon)
+    told = found["pegline_multiplier_ratio"]
+    assert {(universe[at].token,): float(columns.shares_per_unit[at]) for at in universe.where(role=Role.TOKEN)} == told
+    assert len(set(told.values())) > 1
+    assert {("USDT",): float(columns.fx[0])} == found["pegline_stablecoin_price_usd"]
+
+
 def test_one_mode_and_one_session_are_active(noon: Played):
     """Of the modes and sessions exactly one each is 1; the threshold is that of the session."""
     found = scraped(noon)
@@ -151,6 +162,7 @@ def test_counters_and_exposure_follow_the_records():
     found, tally = scraped(run), run.desk.tally
     assert float(sum(tally.orders.values())) == sum(found["pegline_orders_total"].values()) > 0
     assert tally.edge_captured_usd["cross_venue"] == found["pegline_edge_captured_usd_total"]["cross_venue",]
+    assert tally.edge_lost_usd["cross_venue"] == found["pegline_edge_lost_usd_total"]["cross_venue",] > 0
     inventory = found["pegline_inventory_usd"]
     shares = {i.token: i.underlying for i in run.world.universe}
     for (share,), usd in found["pegline_unhedged_exposure_usd"].items():
