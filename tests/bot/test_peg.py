@@ -14,7 +14,7 @@ from bot.commands import peg as command
 from bot.errors import UsageError
 from bot.peg import SESSIONS, samples_against, statistics
 from bot.tape_import import import_tape
-from connectors.errors import RegistryError
+from connectors.errors import RegistryError, TapeError
 from connectors.events import NS, Flag, Kind, Row, Rows
 from connectors.instruments import Instrument, Role, UnitModel, Universe
 from connectors.tape import Tape, TapeWriter, open_tape
@@ -155,13 +155,14 @@ def test_what_the_bot_never_saw_is_no_print(tmp_path):
     assert [(4, 0.0)] == premia(made(tmp_path, [*rows, price(4, 0, Kind.QUOTE, 200.0)]))
 
 
-def test_a_price_that_is_none_is_not_carried(tmp_path):
+def test_a_price_that_is_none_is_refused_with_its_row(tmp_path):
     """
-    A quote without a bid changes nothing: the last whole price stays.
+    No writer of ours leaves half a quote on a tape: it is no silence, but damage, and the row is named.
     """
     rows = [price(1, 2, Kind.FX, 1.0), price(1, 1, Kind.REFERENCE, 100.0)]
     rows += [Row(ts_recv=2 * NS, instrument=1, kind=Kind.REFERENCE, ask=500.0), price(3, 0, Kind.QUOTE, 200.0)]
-    assert [(3, 0.0)] == premia(made(tmp_path, rows))
+    with pytest.raises(TapeError, match="row 2: bid is nan, which cannot be"):
+        premia(made(tmp_path, rows))
 
 
 def test_from_and_to_cut_the_samples_but_not_the_memory(tmp_path):
