@@ -24,7 +24,7 @@ from tests.servers.bybit import BybitServer
 from tests.servers.kraken import KrakenServer
 from tests.servers.yahoo import YahooServer
 
-PATIENCE_S = 45.0
+PATIENCE_S = 90.0
 CANARY = "canary-7c1f0e55"
 
 CONFIG = """

@@ -23,7 +23,7 @@ from typing import NamedTuple, Self
 
 from tests.servers.refusals import Answer, Refusal, Request
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 _LIMIT = 64 << 20
 _CHUNK = 1 << 16
 _CONTINUATION, _TEXT, _CLOSE = 0, 1, 8
