@@ -53,7 +53,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--frames-mb", type=_megabytes, default=2000, metavar="N", help="room for all of them (2000), the oldest go"
     )
-    parser.add_argument("--seconds", type=positive, metavar="N", help="stop by itself; default: until Ctrl-C or SIGTERM")
+    parser.add_argument(
+        "--seconds", type=positive, metavar="N", help="stop by itself; default: until Ctrl-C or SIGTERM"
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
