@@ -65,6 +65,7 @@ def kraken(symbol: str = "TSLAx/USD", depth: int = 10, seed: int = 1) -> Iterato
         before = now
         body = f'"data":[{{"symbol":"{symbol}","bids":{news[0]},"asks":{news[1]},"checksum":{pair.checksum()}'
         parts.append((body, "update"))
+    del walk
     first, *cycle = parts
     number = 0
     yield f'{{"channel":"book","type":"snapshot",{first[0]},"timestamp":"{_stamp(0)}"}}]}}'
@@ -95,6 +96,7 @@ def bybit(symbol: str = "TSLAXUSDT", depth: int = 50, seed: int = 1) -> Iterator
             news.append(f"[{levels}]")
         before = now
         parts.append(f'"s":"{symbol}","b":{news[0]},"a":{news[1]}')
+    del walk
     first, *cycle = parts
     kind = "snapshot" if depth == 1 else "delta"
     base, number = START_NS // 10**6, 0

@@ -255,7 +255,9 @@ async def serve(venue: str, count: int, rate: int, sent_file: str) -> None:
         if sent_file:
             np.save(sent_file, sent)
 
-    made = frames.kraken(depth=DEPTHS[venue]) if venue == "kraken" else frames.bybit(depth=DEPTHS[venue])
+    make = frames.kraken if venue == "kraken" else frames.bybit
+    made = make(depth=DEPTHS[venue])
+    made = itertools.chain((next(made),), made)  # made ready before anybody waits
     tasks = []
 
     class Kraken(KrakenServer):
@@ -270,6 +272,9 @@ async def serve(venue: str, count: int, rate: int, sent_file: str) -> None:
             if self.topics and not tasks:
                 tasks.append(asyncio.create_task(stream(socket, made)))
 
+    # A pause of the stand-in would send a burst after it, and that would be measured.
+    gc.collect()
+    gc.disable()
     async with Kraken() if venue == "kraken" else Bybit() as server:
         print(server.url, flush=True)
         await asyncio.to_thread(sys.stdin.read)

@@ -100,7 +100,7 @@ class Reply(msgspec.Struct):
     time_out: _Time | None = None
 
 
-_DECODER: Final = msgspec.json.Decoder(Book | Heartbeat | Status | InstrumentMessage)
+_decode: Final = msgspec.json.Decoder(Book | Heartbeat | Status | InstrumentMessage).decode
 _REPLY: Final = msgspec.json.Decoder(Reply)
 _HEAD: Final = msgspec.json.Decoder(BookHead)
 _UNREAD: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
@@ -134,7 +134,7 @@ class KrakenTalk:
     def read(self, data: str | bytes, told: Told) -> None:
         """Takes one message; raises nothing, whatever it is."""
         try:
-            message = _DECODER.decode(data)
+            message = _decode(data)
         except _UNREAD as error:
             self._reply(data, error, told)
             return

@@ -57,6 +57,8 @@ class Listener:
         self._clock, self._monotonic = setup.clock, setup.monotonic
         self._wants_depth = setup.depth_every_s < _INF
         self._sink = sink
+        # Looked up once: these are called for every frame.
+        self._frame, self._put, self._read = sink.frame, sink.put, talk.read
         self._say: list[str] = []
         self._ending: ConnectorError | None = None
         self._pinged_ns = 0
@@ -77,8 +79,8 @@ class Listener:
 
     def hear(self, data: str | bytes) -> Sequence[str]:
         """Takes one message; gives the texts to say in return. Raises the ConnectorError that ends this life."""
-        self._sink.frame(self._venue, data)
-        self._talk.read(data, self)
+        self._frame(self._venue, data)
+        self._read(data, self)
         if self._ending is not None:
             ending, self._ending = self._ending, None
             raise ending
@@ -109,9 +111,7 @@ class Listener:
         if stream.window is not None:
             stream.window.saw(bid, ask)
         self.emitted += 1
-        self._sink.put(
-            stream.kind, stream.number, ts_venue=ts_venue, bid=bid, ask=ask, bid_size=bid_size, ask_size=ask_size
-        )
+        self._put(stream.kind, stream.number, ts_venue=ts_venue, bid=bid, ask=ask, bid_size=bid_size, ask_size=ask_size)
         if self._wants_depth:
             self._depth(stream, ts_venue)
 
