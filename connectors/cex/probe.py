@@ -10,7 +10,7 @@ from connectors.cex.instance import build
 from connectors.cex.quirks import Lane, Quirk
 from connectors.cex.rest import Rest
 from connectors.cex.rounds import time_of
-from connectors.cex.terms import fees_bps, halted, near, perp_of, read_funding
+from connectors.cex.terms import fees_bps, halted, near, perp_of, published_bps, read_funding
 from connectors.errors import ConnectorError, EntitlementLost, RateLimited, SymbolUnknown, VenueUnreachable
 from connectors.events import NS
 from connectors.instruments import Instrument
@@ -146,8 +146,9 @@ class _Look:
 
     async def _fees(self, symbol: str, market: dict[str, Any]) -> None:
         """The fee of this account where there is a key, else the published one, else ccxt's table, and says which."""
-        taker, maker = fees_bps(market)
-        source: str = "the venue's list" if self._quirk.fee in (market.get("info") or {}) else ""
+        published = published_bps(market, self._quirk, self._lane)
+        taker, maker = published or fees_bps(market)
+        source = "the venue's list" if published else ""
         if self._key and self._exchange.has.get("fetchTradingFee"):
             try:
                 taker, maker = fees_bps(await self._ask("fetch_trading_fee", symbol))

@@ -30,6 +30,8 @@ class Lane:
     """The method to watch where the class has no book, only a best bid and ask; takes a list of symbols."""
     watch: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of the watching call."""
+    fees: tuple[str, str] = ("", "")
+    """Keys of taker and maker fee, as shares of one, in the venue's record of a market that ccxt has a table for."""
     sequence: Sequence | None = None
     """Update ids of the book's frames, where ccxt does not look whether one is missing."""
 
@@ -140,13 +142,15 @@ QUIRKS: Final[Mapping[str, Quirk]] = {
     ),
     # spot.obu (50 levels every 20 ms): first frame whole, then deltas with U = last u + 1, else subscribe again (Gate's
     # announcement of 2025-05-30). ccxt applies them whatever U is. Contract books are checked by ccxt itself.
-    # Sizes and open interest of contracts are in contracts.
+    # Sizes and open interest of contracts are in contracts; their fees stand in the list, but ccxt has a table.
     "gate": Quirk(
-        lanes=_spot_and_swap(
-            _only("spot"),
-            {**_only("swap"), "swap": {"fetchMarkets": {"settlementCurrencies": ["usdt"]}}},
-            Sequence(at="result", stream="s", first="U", last="u", whole="full"),
-        ),
+        lanes={
+            **_spot_and_swap(_only("spot"), {}, Sequence(at="result", stream="s", first="U", last="u", whole="full")),
+            Role.PERP: Lane(
+                options={**_only("swap"), "swap": {"fetchMarkets": {"settlementCurrencies": ["usdt"]}}},
+                fees=("taker_fee_rate", "maker_fee_rate"),
+            ),
+        },
         rest_depth=20,
         objects_only=True,
         interest="position_size",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from connectors.cex.quirks import Quirk
+from connectors.cex.quirks import Lane, Quirk
 from connectors.events import NAN
 
 MARK: Final = "@mark"
@@ -108,8 +108,17 @@ def halted(market: Mapping[str, Any]) -> bool | None:
 
 
 def fees_bps(market: Mapping[str, Any]) -> tuple[float, float]:
-    """Taker and maker fee in bps; NaN where absent."""
+    """Taker and maker fee in bps, as ccxt has them; NaN where absent."""
     return 1e4 * number(market.get("taker")), 1e4 * number(market.get("maker"))
+
+
+def published_bps(market: Mapping[str, Any], quirk: Quirk, lane: Lane) -> tuple[float, float] | None:
+    """The same, where the venue's own record of the market tells them; None where ccxt has only its table."""
+    info = market.get("info")
+    info = info if isinstance(info, Mapping) else {}
+    if lane.fees[0] in info:
+        return 1e4 * number(info[lane.fees[0]]), 1e4 * number(info.get(lane.fees[1]))
+    return fees_bps(market) if quirk.fee and quirk.fee in info else None
 
 
 def near(symbol: str, listed: Iterable[str]) -> tuple[str, ...]:

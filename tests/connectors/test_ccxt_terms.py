@@ -175,11 +175,23 @@ async def test_a_probe_tells_everything_about_a_venue() -> None:
     fee = found(findings, "fees", "NVDAX/USDT")
     assert (False, 20.0, "bps") == (fee.ok, fee.value, fee.unit)
     assert "the config says 10" in fee.detail
-    assert found(findings, "fees", symbol).ok is None  # ccxt's table is no source
+    assert (False, pytest.approx(7.5)) == (found(findings, "fees", symbol).ok, found(findings, "fees", symbol).value)
     assert found(findings, "funding", symbol).ok
     assert "400.1 / 400.3" == found(findings, "entitlement", f"book of {symbol}").detail
     assert "199" in found(findings, "rate_budget").detail
     assert json.loads(json.dumps([f.detail for f in findings]))
+
+
+async def test_a_fee_out_of_a_table_is_not_called_read() -> None:
+    """
+    Where the venue publishes none, ccxt's number is shown as what it is, and agrees or disagrees with nothing.
+    """
+    async with HyperliquidServer() as server:
+        await HYPERLIQUID.whole(server, *FIRST)
+        findings = await CcxtFeed(setup_for(server, HYPERLIQUID.instrument, taker_fee_bps=4.5)).probe()
+    fee = found(findings, "fees", HYPERLIQUID.instrument.symbol)
+    assert fee.ok is None
+    assert "not read" in fee.detail
 
 
 async def test_a_probe_of_a_venue_that_refuses_is_findings_too() -> None:
