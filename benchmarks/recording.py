@@ -98,22 +98,26 @@ async def measure(folder: Path, seconds: float, rate: int) -> dict[str, Any]:
     writing.cancel()
     await asyncio.gather(writing, return_exceptions=True)
     await recorder.close()
-    tape = open_tape(folder)
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    side = sum(file.stat().st_size for file in folder.rglob("depth-*"))
     quarter = max(1, len(memory) // 4)
     return {
-        "schema": 1,
-        "seconds": seconds,
         "rows_taken": inbox.taken,
-        "rows_on_tape": tape.rows(),
-        "books_on_tape": len(tape.depth),
-        "bytes_a_row": round((size - side) / tape.rows(), 1),
-        "bytes_a_book": round(side / max(1, len(tape.depth)), 1),
         "flush_us": _quantiles(np.array(writer.took_ns)),
         "loop_late_us": _quantiles(np.array(late)),
         "cpu_share_of_a_core": round(cpu / seconds, 3),
         "rss_mb_by_quarter": [round(float(np.mean(memory[n * quarter : (n + 1) * quarter])), 1) for n in range(4)],
+    }
+
+
+def on_disk(folder: Path) -> dict[str, Any]:
+    """What the recording came to."""
+    tape = open_tape(folder)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    side = sum(file.stat().st_size for file in folder.rglob("depth-*"))
+    return {
+        "rows_on_tape": tape.rows(),
+        "books_on_tape": len(tape.depth),
+        "bytes_a_row": round((size - side) / tape.rows(), 1),
+        "bytes_a_book": round(side / max(1, len(tape.depth)), 1),
     }
 
 
@@ -124,7 +128,9 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=2000, help="rows a second")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(asyncio.run(measure(Path(folder) / "out", args.seconds, args.rate)), indent=2))
+        out = Path(folder) / "out"
+        found = {"schema": 1, "seconds": args.seconds, **asyncio.run(measure(out, args.seconds, args.rate))}
+        print(json.dumps({**found, **on_disk(out)}, indent=2))
 
 
 if __name__ == "__main__":

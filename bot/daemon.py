@@ -20,13 +20,13 @@ from bot.journal import Journal
 from bot.journal_file import Durability
 from bot.journal_reader import read
 from bot.latency import Latency
+from bot.listening import BEAT_S, Listening
 from bot.lock import StateLock
 from bot.recorder import Recorder
 from bot.server import Server
-from bot.steady import ClockGuard, SteadyClock
-from connectors.backoff import REFUSED_S
-from connectors.errors import Action, ConnectorError, EntitlementLost, PeglineError, TapeError
-from connectors.events import NAN, Why
+from bot.steady import SteadyClock
+from connectors.errors import TapeError
+from connectors.events import NAN
 from connectors.instruments import Universe
 from connectors.ports import Executor, Feed
 from connectors.provenance import Provenance, unpack
@@ -41,8 +41,6 @@ from strategies.market.session import SessionTable
 JOURNAL = "journal.sqlite"
 TAPE = "tape"
 
-BEAT_S: Final = 0.25
-"""How often the loop is seen to live, and the clocks are compared."""
 
 LAG_BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -106,12 +104,15 @@ class Daemon:
         earlier = _steps(path) if path is not None and known else iter(())
         self.abandoned = self.engine.restore(earlier)
         self._heard_at = doors.monotonic()
-        self._gave_up: set[str] = set()
-        self._refused: set[str] = set()
-        members = {venue: self._numbers(venue) for venue in dict.fromkeys(i.venue for i in universe)}
-        self.guard = ClockGuard(members)
-        self._told_clocks: dict[str, tuple[float, float]] = {}
-        self._clock_barred: frozenset[int] = frozenset()
+        self.listening = Listening(
+            doors.feeds,
+            self.inbox,
+            universe,
+            sleep=doors.sleep,
+            warn=warn,
+            steady=doors.steady,
+            world_ends=doors.world_ends,
+        )
         self.lag = Histogram(LAG_BOUNDS_S)
         """How late the beats of the loop came."""
         self.latency = Latency(universe, self.inbox.offsets)
@@ -167,7 +168,7 @@ class Daemon:
             heard = sum(n for n, i in zip(self.inbox.heard, self.universe, strict=True) if i.venue == venue)
             table = self.config.venues.get(venue)
             state, why = told.get(venue, ("up" if heard else "down", ""))
-            if venue in self._gave_up:
+            if venue in self.listening.gave_up:
                 state = "down"
             vitals = self.doors.vitals.get(venue) or Vitals()
             offset = self.inbox.offsets.get(venue)
@@ -248,7 +249,7 @@ class Daemon:
                 self.inbox.taps.append(self.recorder.append)
                 stack.push_async_callback(self._end_tape, self.recorder)
             await stack.enter_async_context(self.server)
-            tasks = [asyncio.create_task(self._feeds(), name="feeds")]
+            tasks = [asyncio.create_task(self.listening.run(), name="feeds")]
             tasks.append(asyncio.create_task(self._consume(), name="engine"))
             tasks.append(asyncio.create_task(_until(stop), name="stop"))
             if not self.doors.world_ends:
@@ -305,95 +306,13 @@ class Daemon:
             late_s = max(0.0, doors.monotonic() - due)
             self.lag.observe(late_s)
             self.inbox.beat(late_s)
-            self._compare_clocks()
-
-    def _compare_clocks(self) -> None:
-        """CLOCK stands against whoever's clock disagrees with ours, and against all while ours is in doubt."""
-        inbox, guard, steady = self.inbox, self.guard, self.doors.steady
-        for venue, said in inbox.offsets.items():
-            if self._told_clocks.get(venue) is not said:
-                self._told_clocks[venue] = said
-                guard.offset(venue, *said)
-        apart_s = steady.apart_s if steady is not None else 0.0
-        was = guard.jumped
-        if steady is not None and guard.wall_is_right(apart_s):
-            self._warn(f"the venues agree with the machine's clock, which jumped by {apart_s:+.1f} s: it is followed")
-            steady.adopt()
-            guard.adopted(apart_s)
-            for venue, (offset_s, error_s) in list(inbox.offsets.items()):
-                inbox.clock(venue, offset_s - apart_s, error_s)
-            inbox.beat(0.0)
-            apart_s = steady.apart_s
-        barred = guard.barred(apart_s, inbox.behind_s)
-        if guard.jumped and not was:
-            self._warn(
-                f"the machine's clock jumped by {apart_s:+.1f} s: nothing is traded until the venues' clocks agree"
-            )
-        inbox.against(sorted(barred - self._clock_barred), Why.CLOCK)
-        inbox.cleared(sorted(self._clock_barred - barred), Why.CLOCK)
-        self._clock_barred = barred
+            self.listening.compare_clocks()
 
     def _tell(self) -> None:
         """Hands new decision records to the windows."""
         steps, self.steps[:] = list(self.steps), []
         for step in steps:
             self.watch(step)
-
-    async def _feeds(self) -> None:
-        """All feeds, each on its own. Raises the last error when every one has given up for good."""
-        numbers = {instrument.name: at for at, instrument in enumerate(self.universe)}
-        tasks = [asyncio.create_task(self._feed(feed, numbers)) for feed in self.doors.feeds]
-        try:
-            ends = await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        errors = [end for end in ends if end is not None]
-        if errors and len(errors) == len(ends):
-            raise errors[-1]
-
-    async def _feed(self, feed: Feed, numbers: dict[str, int]) -> PeglineError | None:
-        """One feed until it ends. Its own end stops only its venue; an error that says so stops all.
-
-        A right that is lost is asked for again at a slow pace, unless there never was anything that could be heard.
-        """
-        mine = [numbers[i.name] for i in feed.instruments]
-        if not self.doors.world_ends:
-            self.inbox.against(mine, Why.NOT_HEARD)
-        while True:
-            try:
-                await feed.run(self.inbox, numbers)
-            except EntitlementLost as error:
-                if feed.venue not in self._refused:
-                    self._warn(f"{feed.venue} stopped: {error}; it is asked again every {REFUSED_S:.0f} s")
-                self._refused.add(feed.venue)
-                self._gave_up.add(feed.venue)
-                self.inbox.reject(feed.venue, error.word, str(error))
-                self.inbox.against(mine, Why.ENTITLEMENT)
-                self.inbox.against(mine, Why.NOT_HEARD)
-                if self._gave_up >= {one.venue for one in self.doors.feeds} and not any(self.inbox.heard):
-                    raise
-                await self.doors.sleep(REFUSED_S)
-                self._gave_up.discard(feed.venue)
-                self.inbox.cleared(mine, Why.ENTITLEMENT)
-                continue
-            except PeglineError as error:
-                self._gave_up.add(feed.venue)
-                self._warn(f"{feed.venue} stopped: {error}")
-                if error.action is Action.STOP_ALL:
-                    raise
-                return error
-            except Exception as error:
-                # A fault of one adapter must not end the others; it is told with its kind, and the venue stays down.
-                self._gave_up.add(feed.venue)
-                self.inbox.reject(feed.venue, "adapter_fault", repr(error))
-                self._warn(f"{feed.venue} stopped by a fault of its adapter: {error!r}")
-                return ConnectorError(f"a fault of the adapter: {error!r}", where=feed.venue)
-            if self.doors.world_ends:
-                return None
-            self._gave_up.add(feed.venue)
-            return ConnectorError("the feed ended", where=feed.venue)
 
     def _close(self) -> None:
         """Journal on disk, lock released; called last."""

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from bot.config import Config
     from bot.frames import Frames
     from bot.inbox import Inbox
+    from bot.listening import Listening
     from bot.recorder import Recorder
+    from bot.steady import SteadyClock
     from connectors.instruments import Universe
     from connectors.ports import Feed
     from connectors.tape import DayWriter
@@ -65,13 +67,14 @@ def run(args: argparse.Namespace) -> int:
     Raises ConfigError, UsageError where the config has no live feed, AlreadyRunning where another pegline keeps the
     state, TapeError where the tape cannot be written, and ConnectorError when no feed is left.
     """
-    from bot.clock import wall_ns
+    from bot.clock import monotonic_ns, wall_ns
     from bot.config_file import load
     from bot.errors import UsageError
     from bot.frames import Frames
     from bot.keys import secrets
     from bot.lock import StateLock
     from bot.paths import state_dir
+    from bot.steady import SteadyClock
     from bot.universe import universe_of
     from bot.wiring import live_feeds
     from connectors.tape import DayWriter
@@ -79,7 +82,8 @@ def run(args: argparse.Namespace) -> int:
     path = Path(args.config)
     config = load(path, credentials=False)
     universe = universe_of(config)
-    feeds = live_feeds(config, universe, path.parent)
+    clock = SteadyClock(wall_ns, monotonic_ns)
+    feeds = live_feeds(config, universe, path.parent, clock=clock)
     if not feeds:
         raise UsageError("no venue of this config has a live feed", hint='write feed = "ccxt" or "yahoo" in [venues.*]')
     state = None if args.out else state_dir(config.run.state_dir)
@@ -87,16 +91,18 @@ def run(args: argparse.Namespace) -> int:
     writer = DayWriter(out, universe, {"made_by": "pegline record", "feeds": [feed.venue for feed in feeds]})
     with ExitStack() as held:
         held.enter_context(StateLock(state or out))
-        writer.begin(wall_ns())
+        writer.begin(clock())
         frames = None
         if args.frames:
             frames = Frames(
                 out / "frames",
-                clock=wall_ns,
+                clock=clock,
                 total_bytes=args.frames_mb * 1_000_000,
                 secrets=secrets(path.parent, {name: venue.key_file for name, venue in config.venues.items()}),
             )
-        summary, interrupted = asyncio.run(_record(config, universe, feeds, writer, frames, seconds=args.seconds))
+        summary, interrupted = asyncio.run(
+            _record(config, universe, feeds, writer, frames, clock, seconds=args.seconds)
+        )
     if args.json:
         print(json.dumps(summary, indent=2))
     else:
@@ -131,16 +137,18 @@ async def _record(
     feeds: Sequence[Feed],
     writer: DayWriter,
     frames: Frames | None,
+    clock: SteadyClock,
     *,
     seconds: float | None,
 ) -> tuple[dict[str, Any], bool]:
     """Feeds into the inbox, the inbox onto the tape; returns the summary, and whether Ctrl-C ended it."""
-    from bot.clock import sleep, wall_ns
+    from bot.clock import sleep
     from bot.inbox import Inbox
+    from bot.listening import Listening
     from bot.recorder import Recorder
-    from connectors.events import Why
 
-    inbox = Inbox(universe, clock=wall_ns, timer_s=config.run.timer_s)
+    inbox = Inbox(universe, clock=clock, timer_s=config.run.timer_s)
+    listening = Listening(feeds, inbox, universe, sleep=sleep, warn=_warn, steady=clock)
     recorder = Recorder(writer, sleep=sleep, levels=inbox.levels, frames=frames)
     inbox.taps.append(recorder.append)
     if frames is not None:
@@ -157,19 +165,14 @@ async def _record(
         loop.add_signal_handler(number, stop, number)
     if seconds is not None:
         loop.call_later(seconds, inbox.close)
-    numbers = {i.name: at for at, i in enumerate(universe)}
-    for feed in feeds:
-        inbox.against([numbers[i.name] for i in feed.instruments], Why.NOT_HEARD)
-    listening = asyncio.gather(*(_listen(feed, inbox, numbers) for feed in feeds))
-    tasks = [asyncio.ensure_future(t) for t in (listening, recorder.run(), _drain(inbox))]
+    works = (listening.run(), recorder.run(), _drain(inbox), _beats(inbox, listening, sleep))
+    tasks = [asyncio.create_task(work) for work in works]
     if sys.stderr.isatty():
-        tasks.append(asyncio.ensure_future(_tell(inbox, recorder, sleep)))
+        tasks.append(asyncio.create_task(_tell(inbox, recorder, sleep)))
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
-        if listening in done and not ended:
-            raise listening.result()[0]
     finally:
         for task in tasks:
             task.cancel()
@@ -231,13 +234,18 @@ async def _drain(inbox: Inbox) -> None:
         pass
 
 
-async def _listen(feed: Feed, inbox: Inbox, numbers: dict[str, int]) -> Exception:
-    """One feed until it gives up for good; the others go on, and the operator is told."""
-    from connectors.errors import ConnectorError
+async def _beats(inbox: Inbox, listening: Listening, sleep: Callable[[float], Awaitable[None]]) -> None:
+    """Sees that the loop lives, and that the clock follows the venues' where the machine's jumps."""
+    from bot.clock import monotonic_s
+    from bot.listening import BEAT_S
 
-    try:
-        await feed.run(inbox, numbers)
-    except ConnectorError as error:
-        print(f"pegline: {printable(f'{feed.venue} stopped: {error}')}", file=sys.stderr)
-        return error
-    return ConnectorError("the feed ended", where=feed.venue)
+    inbox.beat(0.0)
+    while True:
+        due = monotonic_s() + BEAT_S
+        await sleep(BEAT_S)
+        inbox.beat(max(0.0, monotonic_s() - due))
+        listening.compare_clocks()
+
+
+def _warn(text: str) -> None:
+    print(f"pegline: {printable(text)}", file=sys.stderr, flush=True)

@@ -34,7 +34,7 @@ schema_version = 1
 state_dir = "{state}"
 [venues.kraken]
 kind = "cex"
-feed = "ccxt"
+feed = "kraken"
 exchange = "kraken"
 url = "{kraken}"
 [venues.yahoo]
@@ -117,7 +117,7 @@ async def test_a_recording_holds_what_the_venues_said(tmp_path: Path, number: si
 def test_a_config_without_live_feeds_has_nothing_to_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit 2 with what to write, and no tape is begun."""
     path = config_at(tmp_path)
-    path.write_text(path.read_text().replace('"ccxt"', '"none"').replace('"yahoo"\nurl', '"none"\nurl'))
+    path.write_text(path.read_text().replace('feed = "kraken"', 'feed = "none"').replace('"yahoo"\nurl', '"none"\nurl'))
     out = tmp_path / "out"
     assert 2 == main(["record", "--config", str(path), "--out", str(out), "--seconds", "0.01"])
     assert "feed =" in capsys.readouterr().err
@@ -141,7 +141,9 @@ def test_a_folder_that_holds_something_is_not_written_into(tmp_path: Path) -> No
 def test_recordings_end_by_themselves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--seconds ends the run with exit 0 and a valid tape of passing time, even when no venue could be reached."""
     path = config_at(tmp_path)
-    path.write_text(path.read_text().replace('"ccxt"', '"none"').replace("[run]", "[run]\ntimer_s = 0.05"))
+    path.write_text(
+        path.read_text().replace('feed = "kraken"', 'feed = "none"').replace("[run]", "[run]\ntimer_s = 0.05")
+    )
     assert 0 == main(["record", "--config", str(path), "--out", str(tmp_path / "out"), "--seconds", "0.2"])
     assert "rejected" in capsys.readouterr().out
     kinds = {row.kind for block in open_tape(tmp_path / "out").blocks() for row in block}
