@@ -80,8 +80,9 @@ class Tape:
         return sum(part.rows for part in self.parts)
 
     def bytes(self) -> int:
-        """Size of all files of the tape on disk."""
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        """Size of all files of the tape on disk; raw frames beside a recording are none of them."""
+        files = (file for folder in {part.path.parent for part in self.parts} for file in folder.rglob("*"))
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     def span(self) -> tuple[int, int]:
         """First and last ts_recv (ns UTC) as the footers say."""

@@ -39,7 +39,7 @@ The disk is written once a second and never waited for: after kill -9 or a power
 missing, and the tape is whole. When the disk is full the recording ends with exit 8; what was written stays.
 
 --frames keeps the venues' raw messages too, with their time of receipt, as DIR/frames/DAY/VENUE-00000.jsonl.gz (zcat
-reads them). They take about a hundred times the room of rows; the oldest files go when --frames-mb is reached.
+reads them). They take two to five times the room of the rows; the oldest files go when --frames-mb is reached.
 
 At the end it says what is on no tape and why, by venue: `rejected` did not pass the door (crossed, ancient, future,
 not_finite, ...), `dropped` passed it and was lost (the inbox was full, the disk was behind)."""
