@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
@@ -49,7 +49,7 @@ class Message(msgspec.Struct, frozen=True):
 
     T: str
     S: str = ""
-    t: datetime | None = None
+    t: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     bp: float = _NAN
     ap: float = _NAN
     bs: float = _NAN

@@ -183,6 +183,7 @@ async def _both(server: AlpacaServer, url: str, heard: Heard, doors: Doors, word
         ({"bp": True}, "wrong_type"),
         ({"bp": int("9" * 400)}, "wrong_type"),
         ({"t": 5}, "wrong_type"),
+        ({"t": "2026-11-18T11:06:40"}, "wrong_type"),
         ({"c": "R"}, "wrong_type"),
         ({"T": "zz"}, "unknown_message"),
     ],
