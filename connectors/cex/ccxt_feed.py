@@ -199,7 +199,7 @@ class CcxtFeed:
                 either if asks else {over}, timeout=self._setup.first_message_s, return_when=asyncio.FIRST_COMPLETED
             )
             if not tap.ended.is_set():
-                self._judge_start(module, asks, sink)
+                self._judge_start(module, asks, sink, patient=lane.starts_with_a_change and tap.answered)
             await self._until_over(tap)
         finally:
             over.cancel()
@@ -218,14 +218,14 @@ class CcxtFeed:
                 asyncio.ensure_future(exchange.watch_trades(symbol)).add_done_callback(_heeded)
         return asks
 
-    def _judge_start(self, module: Any, asks: Mapping[asyncio.Future[Any], str], sink: Sink) -> None:
-        """Counts the subscriptions that were not answered in time. Raises the first refusal, or that none was."""
+    def _judge_start(self, module: Any, asks: Mapping[asyncio.Future[Any], str], sink: Sink, *, patient: bool) -> None:
+        """Counts the subscriptions that brought no book in time. Raises the first refusal, or that none did."""
         for ask in asks:
             refusal = ask.exception() if ask.done() and not ask.cancelled() else None
             if refusal is not None:
                 raise translated(module, refusal, self._venue) from refusal
         late = [symbol for ask, symbol in asks.items() if not ask.done()]
-        if asks and len(late) == len(asks):
+        if asks and len(late) == len(asks) and not patient:
             raise VenueUnreachable("no book in time after subscribing", where=self._venue)
         for symbol in late:
             sink.reject(self._venue, "no_first_message", symbol)

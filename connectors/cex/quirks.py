@@ -30,6 +30,8 @@ class Lane:
     """The method to watch where the class has no book, only a best bid and ask; takes a list of symbols."""
     watch: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of the watching call."""
+    starts_with_a_change: bool = False
+    """ccxt asks for the book at the first change after subscribing: in a quiet market none comes, which is no fault."""
     fees: tuple[str, str] = ("", "")
     """Keys of taker and maker fee, as shares of one, in the venue's record of a market that ccxt has a table for."""
     sequence: Sequence | None = None
@@ -149,6 +151,7 @@ QUIRKS: Final[Mapping[str, Quirk]] = {
             Role.PERP: Lane(
                 options={**_only("swap"), "swap": {"fetchMarkets": {"settlementCurrencies": ["usdt"]}}},
                 fees=("taker_fee_rate", "maker_fee_rate"),
+                starts_with_a_change=True,
             ),
         },
         rest_depth=20,
@@ -182,6 +185,7 @@ QUIRKS: Final[Mapping[str, Quirk]] = {
             Role,
             Lane(
                 options={"watchOrderBook": {"snapshotDelay": 0}},
+                starts_with_a_change=True,
                 sequence=Sequence(at="publicAggreDepths", stream="symbol", first="fromVersion", last="toVersion"),
             ),
         ),

@@ -107,6 +107,11 @@ class Tap:
         self._sink.against(sorted(self.heard), Why.NOT_HEARD)
         self.heard.clear()
 
+    @property
+    def answered(self) -> bool:
+        """Whether anything at all was heard in this life."""
+        return bool(self._by_line)
+
     def quiet(self) -> bool:
         """Whether some connection brought nothing at all since this was last asked."""
         dead = any(count == 0 for count in self._by_line.values())

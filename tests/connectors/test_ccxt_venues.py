@@ -108,6 +108,23 @@ async def test_another_exchange_works_by_its_name(pro: Any) -> None:
         await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_a_book_that_begins_with_a_change_is_waited_for(pro: Any) -> None:
+    """
+    Gate's contracts have no book before the first change: a quiet market is counted, not called dead.
+    """
+    case, heard = next(c for c in CASES if c.name == "gate contracts"), Heard()
+    async with case.server() as server:
+        await case.whole(server, BIDS, ASKS)
+        options = {"funding_s": float("inf"), "status_s": float("inf")}
+        async with case.feeding(server, heard, first_message_s=0.2, options=options):
+            await case.followed(server, case.book)
+            await heard.until(lambda: heard.rejected["gate", "no_first_message"] > 0)
+            await case.change(server, bids=[("400.20", "1")])
+            await heard.until(lambda: tops(heard)[-1:] == [(400.2, 400.3)])
+        assert 1 == server.connections
+    assert {("gate", "no_first_message"): 1} == dict(heard.rejected)
+
+
 async def test_an_exchange_that_ccxt_does_not_have_stops_this_venue(pro: Any) -> None:
     """
     A name that is no exchange of ccxt is said and not retried, by the stream and by the probe.

@@ -1,0 +1,179 @@
+"""The venues of the table that have no local server: frames as ccxt documents them, through the production tap."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from aiohttp import WSMessage, WSMsgType
+
+from connectors.cex.instance import build
+from connectors.cex.quirks import QUIRKS
+from connectors.cex.states import States
+from connectors.cex.tap import Tap
+from connectors.events import Kind
+from connectors.instruments import Role
+from tests.servers.heard import Heard
+
+AT = 1_723_161_255_208
+
+
+class Line:
+    """One venue's instance with one market, and a line with nobody at the other end."""
+
+    def __init__(self, pro: Any, venue: str, market_id: str) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.heard = Heard()
+        quirk, lane = QUIRKS[venue], QUIRKS[venue].lane(Role.TOKEN)
+        states = States(
+            self.heard, lambda: 0.0, depth_every_s=float("inf"), depth_levels=10, in_order=quirk.self_healing
+        )
+        self.tap = Tap(venue, quirk, lane, self.heard, {"TSLAX/USDT": (0, Kind.QUOTE)}, states)
+        self.exchange: Any = build(self.tap.watch(getattr(pro, venue)), lane, quirk, ("TSLAX/USDT",), "")
+        market = {"id": market_id, "symbol": "TSLAX/USDT", "base": "TSLAX", "quote": "USDT", "type": "spot"}
+        self.exchange.set_markets([{**market, "spot": True, "active": True, "contract": False}])
+        self.client: Any = None
+        self.loop.run_until_complete(self._open())
+
+    async def _open(self) -> None:
+        self.client = self.exchange.client("ws://local/ws")
+        self.client.subscriptions["books:TSLAX/USDT"] = True
+        self.client.subscriptions["orderbook:TSLAX/USDT"] = True
+
+    def frame(self, data: Any) -> None:
+        """One message comes in; a dict as JSON, a text as it is, bytes as a binary message."""
+        kind = WSMsgType.BINARY if isinstance(data, bytes) else WSMsgType.TEXT
+        said = data if isinstance(data, (str, bytes)) else json.dumps(data)
+
+        async def arrive() -> None:
+            self.client.handle_message(WSMessage(kind, said, None))
+
+        self.loop.run_until_complete(arrive())
+
+    def quotes(self) -> list[tuple[float, float, float, float, int]]:
+        """What was heard of the book."""
+        return [(r.bid, r.ask, r.bid_size, r.ask_size, r.ts_venue) for r in self.heard.rows if r.kind is Kind.QUOTE]
+
+
+@pytest.fixture(scope="module")
+def pro() -> Any:
+    """ccxt.pro; its import takes seconds, so the tests of this file share it."""
+    import ccxt.pro
+
+    return ccxt.pro
+
+
+@pytest.fixture
+def line(pro: Any) -> Iterator[Any]:
+    """Makes lines, and ends them."""
+    made: list[Line] = []
+
+    def make(venue: str, market_id: str) -> Line:
+        made.append(Line(pro, venue, market_id))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.loop.run_until_complete(one.exchange.close())
+        one.loop.close()
+
+
+def test_okx_tells_a_gap_by_the_id_before(line: Any) -> None:
+    """
+    A whole book, a change that follows, a word that is no JSON, and one that does not follow: then a new book is due.
+    """
+    okx = line("okx", "TSLAX-USDT")
+
+    def book(action: str, bids: Any, before: int, sequence: int) -> dict[str, Any]:
+        data = {"asks": [["400.3", "2", "0", "1"]], "bids": bids, "ts": str(AT), "checksum": 0}
+        ids = {"prevSeqId": before, "seqId": sequence}
+        return {"arg": {"channel": "books", "instId": "TSLAX-USDT"}, "action": action, "data": [{**data, **ids}]}
+
+    okx.frame(book("snapshot", [["400.1", "3", "0", "1"]], -1, 100))
+    okx.frame("pong")
+    okx.frame(book("update", [["400.2", "1", "0", "1"]], 100, 107))
+    assert [(400.1, 400.3, 3.0, 2.0, AT * 10**6), (400.2, 400.3, 1.0, 2.0, AT * 10**6)] == okx.quotes()
+    assert not okx.tap.ended.is_set()
+    okx.frame(book("update", [["400.25", "1", "0", "1"]], 111, 112))
+    assert ("book_refused", 2) == (okx.tap.why, len(okx.quotes()))
+    assert not okx.heard.rejected
+
+
+@pytest.mark.parametrize(
+    ("venue", "market_id", "frame"),
+    [
+        (
+            "kucoin",
+            "TSLAX-USDT",
+            {
+                "type": "message",
+                "topic": "/spotMarket/level2Depth50:TSLAX-USDT",
+                "subject": "level2",
+                "data": {"asks": [["400.3", "2"]], "bids": [["400.1", "3"], ["400.0", "1"]], "timestamp": AT},
+            },
+        ),
+        (
+            "bitget",
+            "TSLAXUSDT",
+            {
+                "action": "snapshot",
+                "arg": {"instType": "SPOT", "channel": "books15", "instId": "TSLAXUSDT"},
+                "data": [{"asks": [["400.3", "2"]], "bids": [["400.1", "3"]], "ts": str(AT), "checksum": 0}],
+                "ts": AT,
+            },
+        ),
+    ],
+)
+def test_whole_books_heal_themselves(line: Any, venue: str, market_id: str, frame: dict[str, Any]) -> None:
+    """
+    Each frame is the whole book: a crossed one between two good ones costs nothing but itself.
+    """
+    one = line(venue, market_id)
+    one.frame(frame)
+    for _ in range(3):
+        one.frame(json.loads(json.dumps(frame).replace('"400.1"', '"401"')))
+    one.frame(frame)
+    assert [(400.1, 400.3, 3.0, 2.0)] * 2 == [quote[:4] for quote in one.quotes()]
+    assert 3 == one.heard.rejected[venue, "crossed"]
+    assert not one.tap.ended.is_set()
+
+
+def test_bitgets_pong_is_a_word_and_no_rubbish(line: Any) -> None:
+    """
+    A heartbeat that is no JSON is let through to ccxt, which knows it.
+    """
+    one = line("bitget", "TSLAXUSDT")
+    one.frame("pong")
+    assert (1, {}) == (one.tap.frames, dict(one.heard.rejected))
+
+
+def test_mexc_is_read_from_protobuf_and_its_gaps_are_seen(line: Any) -> None:
+    """
+    Versions that follow are states; one that is missing ends the life, though ccxt itself would go on.
+    """
+    from ccxt.protobuf.mexc import PushDataV3ApiWrapper_pb2 as wrapper
+
+    mexc = line("mexc", "TSLAXUSDT")
+
+    def push(version: int, bid: str, size: str) -> bytes:
+        said = wrapper.PushDataV3ApiWrapper(
+            channel="spot@public.aggre.depth.v3.api.pb@100ms@TSLAXUSDT", symbol="TSLAXUSDT", sendTime=AT
+        )
+        said.publicAggreDepths.fromVersion = said.publicAggreDepths.toVersion = str(version)
+        said.publicAggreDepths.bids.add(price=bid, quantity=size)
+        return bytes(said.SerializeToString())
+
+    book = mexc.exchange.order_book({"bids": [[400.0, 1.0]], "asks": [[400.3, 2.0]], "nonce": 99, "timestamp": AT})
+    book["symbol"] = "TSLAX/USDT"
+    mexc.exchange.orderbooks["TSLAX/USDT"] = book
+    mexc.frame(push(100, "400.1", "3"))
+    mexc.frame(push(101, "400.2", "1"))
+    assert [(400.1, 400.3, 3.0, 2.0), (400.2, 400.3, 1.0, 2.0)] == [quote[:4] for quote in mexc.quotes()]
+    mexc.frame(push(101, "400.25", "9"))
+    assert (1, 2) == (mexc.tap.repeated, len(mexc.quotes()))
+    mexc.frame(push(104, "400.26", "1"))
+    assert ("sequence_gap", 2) == (mexc.tap.why, len(mexc.quotes()))
+    assert 1 == mexc.heard.rejected["mexc", "sequence_gap"]
