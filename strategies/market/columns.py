@@ -142,6 +142,8 @@ class Columns:
         k[K.UNDERLYING] = self.underlyings.index(instrument.underlying) if instrument.underlying else 0
         k[K.MAX_AGE] = min(facts.max_age_ns, FOREVER_NS)
         k[K.ONE_PRICE] = instrument.one_price
+        k[K.CALM] = -1
+        k[K.SAYS] = K.FAIR if role & K.EVIDENCE else K.NOTHING
         k[K.HOURS] = sum(1 << session for session in _HOURS[instrument.hours])
         k[K.QUOTE_COIN] = -1 if instrument.quote == USD else self.coins.index(instrument.quote)
         k[K.FX_COIN] = self.coins.index(instrument.coin) if instrument.role is Role.COIN else -1
@@ -213,6 +215,8 @@ class Columns:
         p, q = self.p, self.q
         p[K.OUTLIER], p[K.MAX_SPREAD] = beliefs.outlier_bps / 1e4, beliefs.max_reference_spread
         p[K.STUB_MOVE], p[K.MAX_VAR] = beliefs.stub_move, -1.0
+        # A source may say anything; the rest may not be far from it.
+        self.f[:, K.NEAR] = np.where(self.k[:, K.ROLE] & K.EVIDENCE, inf, p[K.OUTLIER])
         q[K.FROZEN_NS], q[K.FROZEN_ROWS] = min(beliefs.frozen_ns, FOREVER_NS), beliefs.frozen_rows
         q[K.CONFIRM_NS], q[K.CONFIRM_ROWS] = beliefs.confirm_ns, beliefs.confirm_rows
         q[K.NOTE_GAP], q[K.PREMIA] = beliefs.note_gap_ns, beliefs.judge
@@ -241,6 +245,7 @@ class Columns:
         self.q[K.CLOCK_TS] = self.clock.edges[place] if known else ns
         self.q[K.SESSION_BIT] = 1 << self.session if known else 0
         self.p[K.MAX_VAR] = self.beliefs.max_error**2 if known else -1.0
+        self.k[:, K.CALM] = -1  # the calm path does not ask for a source's hours
         return self.sessions.next_change(ns)
 
     def set_shares_per_unit(self, number: int, shares: float) -> None:
@@ -288,7 +293,7 @@ class Columns:
     def band(self, number: int, low: float, high: float) -> None:
         """Only prices in [low, high], USD per share, are believed of an instrument; nan and nan: all are."""
         self.f[number, K.BAND_LOW], self.f[number, K.BAND_HIGH] = low, high
-        self.k[number, K.CALM] = 0
+        self.k[number, K.CALM] = -1
 
     def forget(self, number: int) -> None:
         """What an instrument has said so far is no price any more: as if it had never been heard."""
@@ -296,7 +301,8 @@ class Columns:
         f[[K.BID, K.ASK, K.BID_SIZE, K.ASK_SIZE, K.MID_USD, K.NET_ASK, K.NET_BID]] = nan
         f[[K.PREMIUM, K.SELL_PREMIUM, K.BUY_PREMIUM]] = nan
         f[[K.REF_MID, K.REF_VAR, K.REF_KEY, K.LAST_BID, K.LAST_ASK, K.SUSPECT]] = nan
-        k[[K.EXPIRES, K.CALM, K.SUSPECT_ROWS, K.CONFIRMED, K.SAME_ROWS]] = 0
+        k[[K.EXPIRES, K.SUSPECT_ROWS, K.CONFIRMED, K.SAME_ROWS]] = 0
+        k[K.CALM] = -1
         group = self._group_of[number]
         touched = int(self.h[group, K.TOUCHED])
         if k[K.ROLE] & K.EVIDENCE:

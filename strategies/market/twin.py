@@ -1,6 +1,6 @@
 """The twin of the scan: the same rules in plain Python, one row at a time, for reading and as the oracle of its tests.
 
-Where the scan keeps bounds, a short path for calm tokens and values that wait until somebody looks, the twin works out
+Where the scan keeps bounds, a short path for calm books and values that wait until somebody looks, the twin works out
 everything that a row touches from the definitions, after that row. Both write the same columns.
 """
 

@@ -19,7 +19,11 @@ from strategies.market.twin import Twin  # noqa: E402
 BEGIN = 1_788_551_990 * NS
 """Friday 4 September 2026, 15:59:50 in New York: regular, ten seconds before post."""
 MS = NS // 1000
-SCRATCH = {"g": [K.LOW, K.HIGH, K.WAKE_EDGE, K.GAP], "h": [K.WAKE_FROM, K.TOUCHED], "k": [K.CALM]}
+SCRATCH = {
+    "g": [K.LOW, K.HIGH, K.WAKE_EDGE, K.GAP, K.NOTHING],
+    "h": [K.WAKE_FROM, K.TOUCHED],
+    "k": [K.CALM, K.UNWRITTEN],
+}
 
 
 def token(venue: str, underlying: str, **more: object) -> Instrument:
