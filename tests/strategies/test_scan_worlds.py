@@ -319,6 +319,29 @@ def test_a_price_that_falls_before_its_window_opens_counts_when_it_does() -> Non
     assert [(6, K.TRIGGER)] == stops(*known, dear, b, cheap, (1.5, 1, 101.0, 101.2), opens=1.0)
 
 
+def test_a_first_print_is_held_against_the_last_prices_of_the_others() -> None:
+    """
+    a's ask falls from 99.60 to 99.50 and nobody looks; b's first bid of 99.65 is 5 bps over the one and 15 over the
+    other.
+    """
+    known = ((0.0, 3, 0.999, 1.001), (0.0, 2, 99.99, 100.01))
+    assert [(5, K.TRIGGER)] == stops(*known, (0.1, 0, 99.4, 99.6), (0.2, 0, 99.4, 99.5), (0.3, 1, 99.65, 99.8))
+    assert [(5, K.END)] == stops(*known, (0.1, 0, 99.4, 99.5), (0.2, 0, 99.4, 99.6), (0.3, 1, 99.65, 99.8))
+
+
+def test_a_source_whose_worth_is_too_small_for_a_number_is_refused() -> None:
+    """
+    A share is quoted in a coin of 1e-300 USD: at 100 it is worth something, at 1e-30 it is not, also if it was calm.
+    """
+    share = Instrument(venue="r", symbol="S", role=Role.SHARE, underlying="S", quote="USDT")
+    columns = Columns(Universe((share, PAIR[3])), [Facts(), Facts()], Beliefs(), load_sessions())
+    columns.enter_session(BEGIN)
+    quotes = ((1, Kind.FX, 1e-300), (0, Kind.REFERENCE, 100.0), (0, Kind.REFERENCE, 1e-30))
+    rows = [Row(ts_recv=BEGIN, instrument=number, kind=kind, bid=bid, ask=bid * 1.001) for number, kind, bid in quotes]
+    assert (3, K.NOTICE) == columns.scan(Rows.of(rows), 0, NEVER)
+    assert 1 == columns.refused[0, K.FX_UNKNOWN]
+
+
 def test_a_coin_that_moves_while_the_fair_value_is_unknown_counts_when_it_is_known_again() -> None:
     """
     The source crosses itself a second time (told once), USDT rises by 2 %, the source comes back: on that row b is
