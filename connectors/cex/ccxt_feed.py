@@ -124,7 +124,7 @@ class CcxtFeed:
         known = tuple(dict.fromkeys(perp_of(i.symbol) or i.symbol for i in members))
         exchange = build(
             self.rest.patient(tap.watch(getattr(module, self._exchange))), lane, self._quirk, known, setup.url,
-            setup.key(),
+            setup.key() if lane.needs_key else {},
         )  # fmt: skip
         rounds = Rounds(setup, self._quirk, lane, self.rest, module, exchange, tap, sink, members, numbers)
         asked = asyncio.create_task(rounds.run())
@@ -179,6 +179,9 @@ class CcxtFeed:
         self, module: Any, exchange: Any, lane: Lane, tap: Tap, sink: Sink, symbols: tuple[str, ...]
     ) -> None:
         """Markets, subscriptions, a first message in time, then until the tap says that it is over."""
+        if lane.needs_key and not exchange.apiKey:
+            hint = "key_file of the venue in the config"
+            raise EntitlementLost("the venue shows this only to who has a key", where=self._venue, hint=hint)
         if not exchange.markets:
             await self.rest.call(module, lambda: exchange.load_markets(True, dict(lane.params)))
         tap.listed.set()

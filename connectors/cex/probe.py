@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from connectors.cex.book import read_book
@@ -11,7 +11,14 @@ from connectors.cex.quirks import Lane, Quirk
 from connectors.cex.rest import Rest
 from connectors.cex.rounds import time_of
 from connectors.cex.terms import fees_bps, halted, near, perp_of, published_bps, read_funding
-from connectors.errors import ConnectorError, EntitlementLost, RateLimited, SymbolUnknown, VenueUnreachable
+from connectors.errors import (
+    ConnectorError,
+    EntitlementLost,
+    PeglineError,
+    RateLimited,
+    SymbolUnknown,
+    VenueUnreachable,
+)
 from connectors.events import NS
 from connectors.instruments import Instrument
 from connectors.offset import measured
@@ -72,8 +79,16 @@ class _Look:
         exchange = getattr(module, setup.exchange or setup.venue)
         known = tuple(dict.fromkeys(perp_of(i.symbol) or i.symbol for i in members))
         self._symbols = known
-        self._key = setup.key()
+        self._key = self._credentials()
         self._exchange = build(rest.patient(exchange), lane, quirk, known, setup.url, self._key)
+
+    def _credentials(self) -> Mapping[str, str]:
+        """The account whose fees are asked for; none where the key file is wrong, which is said."""
+        try:
+            return self._setup.key()
+        except PeglineError as error:
+            self._say("entitlement", "key file", ok=False, detail=str(error))
+            return {}
 
     async def run(self, *, first: bool) -> None:
         """All questions; the venue-wide ones only once."""

@@ -30,6 +30,8 @@ class Lane:
     """The method to watch where the class has no book, only a best bid and ask; takes a list of symbols."""
     watch: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of the watching call."""
+    needs_key: bool = False
+    """The venue shows this class only to who has a key; where it is false none is even read for streaming."""
     starts_with_a_change: bool = False
     """ccxt asks for the book at the first change after subscribing: in a quiet market none comes, which is no fault."""
     fees: tuple[str, str] = ("", "")
@@ -199,7 +201,7 @@ QUIRKS: Final[Mapping[str, Quirk]] = {
     "binance": Quirk(
         lanes={
             **_spot_and_swap(_only("spot"), _only("linear")),
-            Role.SHARE: Lane(options=_only("stock"), quotes="watch_bids_asks", watch={"stock": True}),
+            Role.SHARE: Lane(options=_only("stock"), quotes="watch_bids_asks", watch={"stock": True}, needs_key=True),
         },
         rest_depth=20,
         objects_only=True,

@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 from aiohttp import WSMessage, WSMsgType
 
+from connectors.cex.ccxt_feed import KINDS, CcxtFeed
 from connectors.cex.instance import build
 from connectors.cex.quirks import QUIRKS
 from connectors.cex.states import States
 from connectors.cex.tap import Tap
+from connectors.errors import EntitlementLost
 from connectors.events import Kind
-from connectors.instruments import Role
-from tests.servers.heard import Heard
+from connectors.instruments import Instrument, Role
+from tests.servers.binance import BinanceServer
+from tests.servers.heard import Heard, setup_for
 
 AT = 1_723_161_255_208
 
@@ -24,16 +27,19 @@ AT = 1_723_161_255_208
 class Line:
     """One venue's instance with one market, and a line with nobody at the other end."""
 
-    def __init__(self, pro: Any, venue: str, market_id: str) -> None:
+    def __init__(
+        self, pro: Any, venue: str, market_id: str, symbol: str = "TSLAX/USDT", role: Role = Role.TOKEN
+    ) -> None:
         self.loop = asyncio.new_event_loop()
         self.heard = Heard()
-        quirk, lane = QUIRKS[venue], QUIRKS[venue].lane(Role.TOKEN)
+        quirk, lane = QUIRKS[venue], QUIRKS[venue].lane(role)
         states = States(
             self.heard, lambda: 0.0, depth_every_s=float("inf"), depth_levels=10, in_order=quirk.self_healing
         )
-        self.tap = Tap(venue, quirk, lane, self.heard, {"TSLAX/USDT": (0, Kind.QUOTE)}, states)
-        self.exchange: Any = build(self.tap.watch(getattr(pro, venue)), lane, quirk, ("TSLAX/USDT",), "")
-        market = {"id": market_id, "symbol": "TSLAX/USDT", "base": "TSLAX", "quote": "USDT", "type": "spot"}
+        self.tap = Tap(venue, quirk, lane, self.heard, {symbol: (0, KINDS[role])}, states)
+        self.exchange: Any = build(self.tap.watch(getattr(pro, venue)), lane, quirk, (symbol,), "")
+        base, _, quote = symbol.partition("/")
+        market = {"id": market_id, "symbol": symbol, "base": base, "quote": quote, "type": "spot"}
         self.exchange.set_markets([{**market, "spot": True, "active": True, "contract": False}])
         self.client: Any = None
         self.loop.run_until_complete(self._open())
@@ -55,7 +61,9 @@ class Line:
 
     def quotes(self) -> list[tuple[float, float, float, float, int]]:
         """What was heard of the book."""
-        return [(r.bid, r.ask, r.bid_size, r.ask_size, r.ts_venue) for r in self.heard.rows if r.kind is Kind.QUOTE]
+        return [
+            (r.bid, r.ask, r.bid_size, r.ask_size, r.ts_venue) for r in self.heard.rows if r.kind is not Kind.HEALTH
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +79,8 @@ def line(pro: Any) -> Iterator[Any]:
     """Makes lines, and ends them."""
     made: list[Line] = []
 
-    def make(venue: str, market_id: str) -> Line:
-        made.append(Line(pro, venue, market_id))
+    def make(venue: str, market_id: str, *more: Any) -> Line:
+        made.append(Line(pro, venue, market_id, *more))
         return made[-1]
 
     yield make
@@ -177,3 +185,48 @@ def test_mexc_is_read_from_protobuf_and_its_gaps_are_seen(line: Any) -> None:
     mexc.frame(push(104, "400.26", "1"))
     assert ("sequence_gap", 2) == (mexc.tap.why, len(mexc.quotes()))
     assert 1 == mexc.heard.rejected["mexc", "sequence_gap"]
+
+
+def test_binances_share_quotes_are_references_without_a_book(line: Any) -> None:
+    """
+    The share itself (`AAPL/USDC`) has a best bid and ask, which is evidence of its price; a crossed one is refused.
+    """
+    binance = line("binance", "AAPL", "AAPL/USDC", Role.SHARE)
+    quote = {"e": "quote", "s": "AAPL", "bp": "230.10", "ap": "230.12", "bs": "3", "as": "1", "E": AT}
+    binance.frame({"stream": "AAPL@quote", "data": quote})
+    binance.frame({"stream": "AAPL@quote", "data": {**quote, "bp": "231"}})
+    assert [(230.1, 230.12, 3.0, 1.0, AT * 10**6)] == binance.quotes()
+    assert [Kind.REFERENCE] == [row.kind for row in binance.heard.rows if row.kind is not Kind.HEALTH]
+    assert 1 == binance.heard.rejected["binance", "crossed"]
+
+
+async def test_a_class_behind_a_key_says_so_without_one(pro: Any) -> None:
+    """
+    Binance lists shares only to who has a key: the feed stops this venue with what to write.
+    """
+    share = Instrument(venue="binance", symbol="AAPL/USDC", role=Role.SHARE, underlying="AAPL", quote="USDC")
+    async with BinanceServer() as server:
+        with pytest.raises(EntitlementLost, match="key_file"):
+            await CcxtFeed(setup_for(server, share)).run(Heard(), {share.name: 0})
+    assert not server.asked
+
+
+async def test_a_stream_without_need_of_a_key_reads_none(pro: Any) -> None:
+    """
+    What everybody may hear is heard with a key file that cannot even be read.
+    """
+
+    def unreadable() -> dict[str, str]:
+        raise EntitlementLost("the key file holds no key")
+
+    token = Instrument(venue="binance", symbol="TSLAB/USDT", role=Role.TOKEN, token="TSLAB", quote="USDT")
+    heard = Heard()
+    async with BinanceServer() as server:
+        await server.whole("TSLABUSDT", bids=[("400.1", "3")], asks=[("400.3", "2")])
+        feed = CcxtFeed(setup_for(server, token, key=unreadable))
+        running = asyncio.create_task(feed.run(heard, {token.name: 0}))
+        await heard.until(lambda: bool(heard.quotes(0)))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        findings = await feed.probe()
+    assert [False] == [f.ok for f in findings if f.subject == "key file"]
