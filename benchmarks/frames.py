@@ -7,7 +7,7 @@ of states, so that an endless stream costs no more memory than the cycle.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -28,13 +28,16 @@ _Side = dict[int, int]
 
 
 def states(seed: int) -> list[tuple[_Side, _Side]]:
-    """Bids and asks that change in one to three levels at a time; the last state is followed by the first."""
+    """Bids and asks that change in one level at a time, now and then in two; the last is followed by the first.
+
+    In Kraken's capture of 2021, 2,133 of 2,134 updates change one level.
+    """
     rng = np.random.default_rng(seed)
     bids = {40_000 - 3 * at: 1_000 + at for at in range(LEVELS)}
     asks = {40_010 + 3 * at: 1_000 + at for at in range(LEVELS)}
     found = []
     for _ in range(CYCLE):
-        for _ in range(int(rng.integers(1, 4))):
+        for _ in range(1 + (rng.random() < 0.1)):
             side, sign, edge = (bids, -1, 40_005) if rng.random() < 0.5 else (asks, 1, 40_006)
             prices = sorted(side, key=lambda price: sign * price)
             draw = rng.random()
@@ -62,6 +65,8 @@ def kraken(symbol: str = "TSLAx/USD", depth: int = 10, seed: int = 1) -> Iterato
         for old, new, all_levels in zip(before, now, (pair.bids, pair.asks), strict=True):
             gone = [(price, Decimal(0)) for price in old if price not in all_levels]
             news.append(pair.wire(gone + [level for level in new.items() if old.get(level[0]) != level[1]]))
+        if now == before:
+            continue  # nothing changed at this depth, so the venue says nothing
         before = now
         body = f'"data":[{{"symbol":"{symbol}","bids":{news[0]},"asks":{news[1]},"checksum":{pair.checksum()}'
         parts.append((body, "update"))
@@ -94,6 +99,8 @@ def bybit(symbol: str = "TSLAXUSDT", depth: int = 50, seed: int = 1) -> Iterator
                 changed = gone + [level for level in new.items() if old.get(level[0]) != level[1]]
             levels = ",".join(f'["{p // 100}.{p % 100:02d}","{q / 1000:.3f}"]' for p, q in changed)
             news.append(f"[{levels}]")
+        if now == before:
+            continue
         before = now
         parts.append(f'"s":"{symbol}","b":{news[0]},"a":{news[1]}')
     del walk
@@ -115,4 +122,6 @@ def _decimal(side: _Side) -> dict[Decimal, Decimal]:
 
 def _stamp(number: int) -> str:
     """Microsecond `number` of the run."""
-    return (START + timedelta(microseconds=number)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    seconds, micros = divmod(number, 1_000_000)
+    minutes, seconds = divmod(seconds, 60)
+    return f"2026-08-14T15:{minutes:02d}:{seconds:02d}.{micros:06d}Z"

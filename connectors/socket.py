@@ -39,6 +39,8 @@ MAX_FRAME_BYTES: Final = 1 << 20
 GOODBYE_S: Final = 0.5
 """How long a closing line is waited for; aiohttp's own 10 s would be added to every detection of a dead one."""
 
+_DATA: Final = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
+
 __all__ = ["FrameTooLarge", "Hear", "Line", "Socket", "reason"]
 
 
@@ -173,7 +175,7 @@ class Socket:
                 try:
                     while True:
                         message = await ws.receive()
-                        if message.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+                        if message.type not in _DATA:
                             raise _ending(line.venue, message, ws)
                         self.frames += 1
                         idle.quiet = False

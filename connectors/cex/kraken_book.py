@@ -31,35 +31,39 @@ class Quoted(msgspec.Struct, gc=False):
 class KrakenBook(Ladder):
     """A Ladder whose levels remember their digits, cut to `depth` levels."""
 
-    __slots__ = ("_checksum", "_depth")
+    __slots__ = ("_asks_crc", "_bids_digits", "_depth")
 
     def __init__(self, depth: int) -> None:
         """An empty book; `depth` is 10 or more."""
         super().__init__()
         self._depth = depth
-        self._checksum = 0
+        self._asks_crc = 0
+        self._bids_digits = b""
 
     def take(self, asks: Sequence[Quoted], bids: Sequence[Quoted]) -> str:
         """Applies a message's levels; gives the reason where one is none, and then the book is no longer the venue's.
 
         Reasons: wrong_type, not_finite, not_positive, negative_size.
         """
-        return _take(asks, self.asks, self._depth) or _take(bids, self.bids, self._depth)
+        return (_take(asks, self.asks, self._depth) if asks else "") or (
+            _take(bids, self.bids, self._depth) if bids else ""
+        )
 
     def checksum(self) -> int:
-        """CRC32 of the book as it is; not made again where nothing under it was touched."""
+        """CRC32 of the book as it is; the part of a side is not made again where nothing under it was touched."""
         asks, bids = self.asks, self.bids
-        if asks.touched < CHECKED or bids.touched < CHECKED:
-            self._checksum = crc32(b"".join(asks.marks[:CHECKED] + bids.marks[:CHECKED]))
-            asks.touched = bids.touched = CHECKED
-        return self._checksum
+        if asks.touched < CHECKED:
+            self._asks_crc = crc32(b"".join(asks.marks[:CHECKED]))
+            asks.touched = CHECKED
+        if bids.touched < CHECKED:
+            self._bids_digits = b"".join(bids.marks[:CHECKED])
+            bids.touched = CHECKED
+        return crc32(self._bids_digits, self._asks_crc)
 
 
 def _take(levels: Sequence[Quoted], side: Side, depth: int) -> str:
     """As Side.set for each level in the order sent, since one price may come twice; written out, since this is where
     the time goes (measured: 5.0 us a frame became 2.5)."""
-    if not levels:
-        return ""
     sign, keys, known, marks, touched = side.sign, side.keys, side.levels, side.marks, side.touched
     for level in levels:
         try:

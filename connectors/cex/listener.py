@@ -48,8 +48,6 @@ class Listener:
         """`woken` is called when a life has begun, and when a book that the venue's snapshot disagreed with is back."""
         self.streams = tuple(streams)
         self.socket = Socket(line, rng=setup.rng, sleep=setup.sleep, vitals=setup.vitals)
-        self.emitted = 0
-        """Rows with a price."""
         self._setup = setup
         self._venue = setup.venue
         self._talk = talk
@@ -96,7 +94,7 @@ class Listener:
 
     def book(self, stream: Stream, ts_venue: int) -> None:
         """One state of a book: a row, or a counted reason."""
-        bids, asks = stream.book.bids.levels, stream.book.asks.levels
+        bids, asks = stream.bids, stream.asks
         if not (bids and asks):
             self._no_quote(stream, "empty_side")
             return
@@ -110,7 +108,6 @@ class Listener:
         stream.good += 1
         if stream.window is not None:
             stream.window.saw(bid, ask)
-        self.emitted += 1
         self._put(stream.kind, stream.number, ts_venue=ts_venue, bid=bid, ask=ask, bid_size=bid_size, ask_size=ask_size)
         if self._wants_depth:
             self._depth(stream, ts_venue)

@@ -58,11 +58,8 @@ class NativeFeed:
         return self._setup.instruments
 
     def count(self, name: str) -> int:
-        """Sum over the websockets: frames, lives or emitted."""
-        return sum(
-            listener.emitted if name == "emitted" else int(getattr(listener.socket, name))
-            for listener in self.listeners
-        )
+        """Sum over the websockets: frames or lives."""
+        return sum(int(getattr(listener.socket, name)) for listener in self.listeners)
 
     async def run(self, sink: Sink, numbers: dict[str, int]) -> None:
         """Streams until cancelled. Raises a ConnectorError that says STOP_VENUE when no websocket is left."""

@@ -24,13 +24,15 @@ class Stream:
     """The book of one instrument and how far it can be believed."""
 
     __slots__ = (
-        "bad", "book", "depth_at", "disagrees", "good", "halted", "heard", "instrument", "kind", "number",
-        "resyncs", "shown", "stamp", "symbol", "synced", "unlisted", "update", "window",
+        "asks", "bad", "bids", "book", "depth_at", "disagrees", "good", "halted", "heard", "instrument", "kind",
+        "number", "resyncs", "shown", "stamp", "symbol", "synced", "unlisted", "update", "window",
     )  # fmt: skip
 
     def __init__(self, instrument: Instrument, number: int, symbol: str, book: Ladder) -> None:
         """`symbol` is the venue's own, as its messages spell it; `book` is empty."""
         self.instrument, self.number, self.symbol, self.book = instrument, number, symbol, book
+        self.bids, self.asks = book.bids.levels, book.asks.levels
+        """The book's own lists of levels, best first."""
         self.kind = KINDS[instrument.role]
         self.synced = False
         """Whether the book stands on a snapshot; while it does not, changes are not applied."""
