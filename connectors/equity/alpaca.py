@@ -15,6 +15,7 @@ nobody else is touched, and the question is asked again.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -24,9 +25,11 @@ from connectors.equity import alpaca_rest as rest
 from connectors.equity.alpaca_ask import Ask
 from connectors.equity.alpaca_market import Market
 from connectors.equity.alpaca_stream import Stream
+from connectors.equity.look import Look
 from connectors.errors import BadMessage, ConnectorError, EntitlementLost
-from connectors.events import Why
+from connectors.events import NS, Why
 from connectors.instruments import Instrument
+from connectors.offset import measured
 from connectors.ports import Feed, FeedSetup, Finding, Sink
 from connectors.provenance import Source
 from connectors.socket import Line, Socket
@@ -102,32 +105,43 @@ class AlpacaFeed:
             group.create_task(market.actions(session))
 
     async def probe(self) -> tuple[Finding, ...]:
-        """Which feeds the key may have, which symbols have a quote there, and the market's clock."""
-        ask = Ask(self._setup)
-        found: list[Finding] = []
+        """Which feeds the key may have, which symbols have a quote on one of them, the market's clock and status."""
+        ask, look = Ask(self._setup), Look(self._setup)
+        quoted: dict[str, set[str]] = {}
         async with aiohttp.ClientSession() as session:
-            for name in self._feeds:
-                found += await self._findings(ask, session, name)
-            try:
-                answer = rest.clock(await ask.get(session, ask.trading + "/v2/clock"))
-                said = "open" if answer.is_open else "closed"
-                found.append(Finding(what="status", ok=True, detail=f"the regular session is {said}"))
-            except ConnectorError as error:
-                found.append(Finding(what="status", ok=False, detail=ask.masked(str(error))))
-        return tuple(found)
 
-    async def _findings(self, ask: Ask, session: aiohttp.ClientSession, name: str) -> list[Finding]:
-        """What the latest quotes of a feed tell about entitlement and symbols."""
-        try:
-            quotes = rest.latest(await ask.latest(session, name))
-        except EntitlementLost as error:
-            hint = "check the key file" if "401" in error.what else "it needs another subscription"
-            return [Finding(what="entitlement", subject=name, ok=False, detail=ask.masked(error.what), hint=hint)]
-        except ConnectorError as error:
-            return [Finding(what="entitlement", subject=name, ok=None, detail=ask.masked(str(error)))]
-        missing = [i.symbol for i in self.instruments if i.symbol not in quotes]
-        found = [Finding(what="entitlement", subject=name, ok=True, detail="allowed")]
-        return found + [Finding(what="symbol", subject=f"{name} {s}", ok=False, detail="no quote") for s in missing]
+            async def on(name: str) -> set[str]:
+                quotes = rest.latest(await ask.latest(session, name))
+                return {symbol for symbol, quote in quotes.items() if not isinstance(quote, str)}
+
+            for name in self._feeds:
+                found = await look.ask(partial(on, name), subject=name, entitled="it needs another subscription")
+                if found is not None:
+                    look.say("entitlement", name, ok=True, detail="allowed")
+                    quoted[name] = found
+                elif not look.reached:
+                    break
+            for symbol in (i.symbol for i in self.instruments if quoted):
+                where = ", ".join(name for name, symbols in quoted.items() if symbol in symbols)
+                missing = "" if where else "write it as Alpaca does (BRK.B), or take it out of the config"
+                look.symbol(symbol, f"quoted on {where}" if where else "no quote", missing=missing)
+            if look.reached:
+                await self._clock(look, ask, session)
+        look.latency()
+        return tuple(look.found)
+
+    async def _clock(self, look: Look, ask: Ask, session: aiohttp.ClientSession) -> None:
+        """Whether the regular session is on, and how far the venue's clock is ahead of ours."""
+        answers: list[rest.Clock] = []
+
+        async def now() -> int:
+            answers.append(rest.clock(await ask.get(session, ask.trading + "/v2/clock")))
+            return round(answers[-1].timestamp.timestamp() * NS)
+
+        told = await look.ask(lambda: measured(now, self._setup.clock, grain_ns=1000), subject="clock")
+        if answers:
+            look.say("status", ok=True, detail=f"the regular session is {'open' if answers[-1].is_open else 'closed'}")
+            look.clock(told)
 
     async def _streams(self, session: aiohttp.ClientSession) -> None:
         """The best feed that is allowed, until it is lost or a better one is allowed again."""
@@ -209,7 +223,7 @@ class AlpacaFeed:
 
     def _refused(self, name: str, error: EntitlementLost) -> None:
         self._lost.add(name)
-        self._ask.reject("not_entitled", f"{name}: {error.what}")
+        self._ask.reject(error.word, f"{name}: {error.what}")
 
     async def _lives(self, name: str) -> None:
         """Lives of one feed's stream; ends when the feed is lost."""

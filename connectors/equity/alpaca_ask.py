@@ -6,6 +6,7 @@ from typing import Final
 
 import aiohttp
 
+from connectors.equity.look import masked
 from connectors.poll import Budget, Poll
 from connectors.ports import FeedSetup, Sink
 
@@ -56,10 +57,7 @@ class Ask:
 
     def masked(self, text: str) -> str:
         """A text of the venue without our key in it, in case that it quotes what we sent."""
-        for secret in self.setup.key().values():
-            if len(secret) >= 4:
-                text = text.replace(secret, "***")
-        return text
+        return masked(self.setup, text)
 
     def _headers(self) -> dict[str, str]:
         key = self.setup.key()

@@ -101,7 +101,7 @@ class Market:
     def _failed(self, what: str, error: ConnectorError) -> float:
         """Counts a failure; returns the pause after it."""
         lost = isinstance(error, EntitlementLost)
-        self._ask.reject("not_entitled" if lost else "poll_failed", f"{what}: {error}")
+        self._ask.reject(error.word if lost else "poll_failed", f"{what}: {error}")
         return self._retry_s if lost else self._clock_s
 
     def _span(self, ahead_days: int) -> dict[str, str]:

@@ -25,12 +25,13 @@ from typing import Final, assert_never
 import aiohttp
 import msgspec
 
+from connectors.equity.look import Look, masked
 from connectors.equity.reports import Advanced, Tokenized, decode
 from connectors.errors import BadMessage, ConnectorError, EntitlementLost
 from connectors.events import NAN, NS, Flag, Kind, Why
 from connectors.instruments import Hours, Instrument, Role
 from connectors.poll import Poll
-from connectors.ports import Feed, FeedSetup, Sink
+from connectors.ports import Feed, FeedSetup, Finding, Sink
 from connectors.provenance import Source, pack
 
 KEYS: Final = ("key", "secret")
@@ -130,14 +131,37 @@ class ChainlinkFeed:
                     except ConnectorError as error:
                         if isinstance(error, EntitlementLost):
                             pause_s = self._retry_s
-                        self._failed(number, error)
+                        self._failed(number, self._ids[id_].symbol, error)
                 await self._setup.sleep(pause_s)
 
-    async def _ask(self, session: aiohttp.ClientSession, id_: str, number: int) -> None:
-        """One report of one feed. Raises ConnectorError where there is none."""
+    async def probe(self) -> tuple[Finding, ...]:
+        """Which feeds there are, which of them the key may have, of when their reports are, how quickly it answers."""
+        look = Look(self._setup)
+        async with aiohttp.ClientSession() as session:
+            for id_, instrument in self._ids.items():
+                subject = instrument.symbol
+
+                async def ask(id_: str = id_) -> Advanced | Tokenized:
+                    return self._read(await self._fetch(session, id_), id_)
+
+                hint = "this feed needs another subscription"
+                report = await look.ask(ask, subject=subject, entitled=hint, unreadable="symbol")
+                if report is not None:
+                    age_s = self._setup.clock() / NS - report.observed_s
+                    look.symbol(subject, f"observed {age_s:.0f} s ago")
+                    look.say("entitlement", subject, ok=True, detail="allowed")
+                elif not look.reached:
+                    break
+        look.latency()
+        return tuple(look.found)
+
+    async def _fetch(self, session: aiohttp.ClientSession, id_: str) -> bytes:
+        """The answer to a question for the latest report of a feed. Raises as Poll.fetch does."""
         path = f"{PATH}?feedID={id_}"
-        body = await self._poll.fetch(session, self._base + path, {}, headers=lambda: self._headers(path))
-        self._sink.frame(self.venue, body)
+        return await self._poll.fetch(session, self._base + path, {}, headers=lambda: self._headers(path))
+
+    def _read(self, body: bytes, id_: str) -> Advanced | Tokenized:
+        """The report in an answer. Raises BadMessage for any that is not one of this feed."""
         try:
             text = msgspec.json.decode(body, type=_Answer).report.fullReport
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -145,6 +169,13 @@ class ChainlinkFeed:
         report = decode(text)
         if report.feed_id != id_:
             raise BadMessage(f"a report of {report.feed_id} for {id_}", where=self.venue)
+        return report
+
+    async def _ask(self, session: aiohttp.ClientSession, id_: str, number: int) -> None:
+        """One report of one feed. Raises ConnectorError where there is none."""
+        body = await self._fetch(session, id_)
+        self._sink.frame(self.venue, body)
+        report = self._read(body, id_)
         self._entitled(number)
         ts = report.observed_s * NS
         if ts < self._seen.get(number, 0):
@@ -232,12 +263,9 @@ class ChainlinkFeed:
             self._sink.against([number], Why.NOT_HEARD)
             self._sink.cleared([number], Why.ENTITLEMENT)
 
-    def _failed(self, number: int, error: ConnectorError) -> None:
+    def _failed(self, number: int, symbol: str, error: ConnectorError) -> None:
         """One feed could not be read; the others are not touched."""
-        text = str(error)
-        for secret in self._setup.key().values():
-            text = text.replace(secret, "***") if len(secret) >= 4 else text
-        self._sink.reject(self.venue, error.word, text)
+        self._sink.reject(self.venue, error.word, masked(self._setup, f"{symbol}: {error}"))
         if isinstance(error, EntitlementLost):
             self._missing.add(number)
             self._sink.against([number], Why.ENTITLEMENT)

@@ -17,6 +17,7 @@ can still be called is never made to look fresh.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from decimal import Decimal
@@ -26,6 +27,7 @@ import aiohttp
 import msgspec
 
 from connectors.backoff import of_stream
+from connectors.equity.look import Look, masked
 from connectors.errors import (
     BadMessage,
     ConnectorError,
@@ -38,7 +40,7 @@ from connectors.errors import (
 from connectors.events import NS, Flag, Kind, Why
 from connectors.instruments import Instrument, Role
 from connectors.poll import Poll
-from connectors.ports import Feed, FeedSetup, Sink
+from connectors.ports import Feed, FeedSetup, Finding, Sink
 from connectors.provenance import Source, pack
 from connectors.refusal import refused
 from connectors.registry import load_registry
@@ -142,6 +144,7 @@ class PythFeed:
         self._seen: dict[int, int] = {}
         self._up: set[int] = set()
         self._missing = False
+        self._unlisted: set[int] = set()
 
     @property
     def venue(self) -> str:
@@ -160,8 +163,8 @@ class PythFeed:
         async with aiohttp.ClientSession() as session:
             while True:
                 try:
+                    self._latest(await self._fetch(session))
                     if self._poll_s > 0:
-                        self._take(await self._poll.fetch(session, self._url(LATEST), {}, headers=self._headers))
                         pause_s = self._poll_s
                     else:
                         await self._life(session)
@@ -170,18 +173,59 @@ class PythFeed:
                     pause_s = self._failed(error)
                 await self._setup.sleep(pause_s)
 
+    async def probe(self) -> tuple[Finding, ...]:
+        """Whether we are let in, which ids have a price and of when, and how quickly Hermes answers."""
+        look = Look(self._setup)
+        async with aiohttp.ClientSession() as session:
+
+            async def ask() -> list[Price | str]:
+                return list(prices(await self._fetch(session)))
+
+            updates = await look.ask(ask)
+        if updates is not None:
+            look.say("entitlement", ok=True, detail="allowed")
+            found = {update.id: update for update in updates if not isinstance(update, str)}
+            for id_, instrument in self._ids.items():
+                if (update := found.get(id_)) is None:
+                    hint = "write its id, 64 hex digits, as Pyth's list of price feeds has it"
+                    look.symbol(instrument.symbol, f"no price of {id_}", missing=hint)
+                else:
+                    age_s = (self._setup.clock() - update.ts) / NS
+                    detail = f"{update.low:g} / {update.high:g}, published {age_s:.0f} s ago"
+                    look.symbol(instrument.symbol, detail)
+        look.latency()
+        return tuple(look.found)
+
+    async def _fetch(self, session: aiohttp.ClientSession) -> bytes:
+        """The latest prices. Raises as Poll.fetch does."""
+        return await self._poll.fetch(session, self._url(LATEST), {}, headers=self._headers)
+
+    def _latest(self, body: bytes) -> None:
+        """All prices that there are; an id that has none is not listed. Raises BadMessage."""
+        self._sink.frame(self.venue, body)
+        for id_ in self._ids.keys() - self._take(body):
+            number = self._numbers[id_]
+            if number not in self._unlisted:
+                self._unlisted.add(number)
+                self._sink.reject(self.venue, "symbol_unknown", f"{self._ids[id_].symbol}: no price of {id_}")
+                self._sink.against([number], Why.NOT_LISTED)
+
     async def _life(self, session: aiohttp.ClientSession) -> None:
         """One life of the stream. Raises the ConnectorError that ended it."""
-        patience = aiohttp.ClientTimeout(total=None, connect=self._setup.first_message_s, sock_read=SILENT_S)
+        patience = aiohttp.ClientTimeout(total=None, sock_read=SILENT_S)
         headers, where = self._headers(), self.venue
         try:
-            async with session.get(
-                self._url(STREAM), headers=headers, allow_redirects=not headers, timeout=patience
-            ) as answer:
+            async with (
+                asyncio.timeout(self._setup.first_message_s) as first,
+                session.get(
+                    self._url(STREAM), headers=headers, allow_redirects=not headers, timeout=patience
+                ) as answer,
+            ):
                 if answer.status != 200:
                     raise refused(where, answer.status, answer.headers, self._setup.clock())
                 self._setup.vitals.lives += 1
                 async for event in _events(answer.content, where):
+                    first.reschedule(None)
                     self._sink.frame(where, event)
                     try:
                         self._take(event)
@@ -193,8 +237,8 @@ class PythFeed:
             raise VenueUnreachable(f"no connection: {type(error).__name__}", where=where) from error
         raise VenueUnreachable("the venue ended the stream", where=where)
 
-    def _take(self, body: bytes) -> None:
-        """One answer or event: rows, or counted reasons. Raises BadMessage where it is none."""
+    def _take(self, body: bytes) -> set[str]:
+        """One answer or event: rows, or counted reasons; gives its ids. Raises BadMessage where it is none."""
         updates = list(prices(body))
         if self._missing:
             self._missing = False
@@ -209,12 +253,16 @@ class PythFeed:
                 self._sink.reject(self.venue, "unknown_symbol", update.id)
             else:
                 self._put(update)
+        return {update.id for update in updates if not isinstance(update, str)}
 
     def _put(self, update: Price) -> None:
         number = self._numbers[update.id]
         if update.ts <= self._seen.get(number, 0):
             return
         self._seen[number] = update.ts
+        if number in self._unlisted:
+            self._unlisted.discard(number)
+            self._sink.cleared([number], Why.NOT_LISTED)
         if number not in self._up:
             self._up.add(number)
             self._sink.cleared([number], Why.NOT_HEARD)
@@ -239,13 +287,11 @@ class PythFeed:
         return max(wait_s, error.retry_after_s or 0.0) if isinstance(error, RateLimited) else wait_s
 
     def _reject(self, error: ConnectorError) -> None:
-        text = str(error)
-        for secret in self._setup.key().values():
-            text = text.replace(secret, "***") if len(secret) >= 4 else text
-        self._sink.reject(self.venue, error.word, text)
+        self._sink.reject(self.venue, error.word, masked(self._setup, str(error)))
 
     def _url(self, path: str) -> str:
-        return f"{self._base}{path}?{'&'.join(f'ids[]={id_}' for id_ in self._ids)}&parsed=true"
+        ids = "&".join(f"ids[]={id_}" for id_ in self._ids)
+        return f"{self._base}{path}?{ids}&parsed=true&ignore_invalid_price_ids=true"
 
     def _headers(self) -> dict[str, str]:
         key = self._setup.key().get("key")

@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from typing import Final
 
 from connectors.equity.corporate import put as put_action
+from connectors.equity.look import Look
 from connectors.equity.pricing import MARKET_HOURS, Pricing, decode
 from connectors.equity.yahoo_poll import delays, last_bar
-from connectors.errors import BadMessage, ConnectorError
+from connectors.errors import BadMessage, ConnectorError, EntitlementLost
 from connectors.events import NAN, Flag, Kind, Why
 from connectors.instruments import Instrument, Role
 from connectors.poll import Poll
-from connectors.ports import Feed, FeedSetup, Sink
+from connectors.ports import Feed, FeedSetup, Finding, Sink
 from connectors.provenance import Source, pack
 from connectors.socket import Line, Socket
 
@@ -50,6 +51,7 @@ class YahooFeed:
     def __init__(self, setup: FeedSetup) -> None:
         """A silent symbol is polled every `poll_s` seconds of the options; the stream may be silent for a minute."""
         options = setup.options
+        self._setup = setup
         venue, instruments, url = setup.venue, setup.instruments, setup.url
         self._venue, self._instruments, self._url, self._sleep = venue, instruments, url, setup.sleep
         self._poll_s = float(options.get("poll_s", POLL_S))
@@ -96,6 +98,26 @@ class YahooFeed:
             group.create_task(self._stream())
             group.create_task(self._polls())
 
+    async def probe(self) -> tuple[Finding, ...]:
+        """Which symbols Yahoo knows, whether their exchanges' prices come late, and how quickly it answers."""
+        look = Look(self._setup)
+        symbols = [i.symbol for i in self._instruments]
+        found = await look.ask(lambda: self.poll.call(lambda: asyncio.to_thread(delays, symbols, self._url)))
+        if found is None:
+            return tuple(look.found)
+        for symbol in symbols:
+            if (minutes := found.get(symbol)) is None:
+                look.symbol(symbol, "not listed", missing="write it as finance.yahoo.com does: BRK-B, USDT-USD")
+                continue
+            look.symbol(symbol, "listed")
+            late = minutes > 0
+            hint = "another source for this share: late prices are seen and not traded on" if late else ""
+            ok = None if minutes != minutes else not late
+            look.say("delay", symbol, ok=ok, value=minutes * 60.0, unit="s", hint=hint,
+                     detail="its exchange's prices, by Yahoo's word")  # fmt: skip
+        look.latency()
+        return tuple(look.found)
+
     async def _stream(self) -> None:
         await self.socket.live(self._hear, self._ended, lambda: None)
 
@@ -107,6 +129,7 @@ class YahooFeed:
 
     def _hear(self, text: str | bytes) -> None:
         """One message of the stream: a row, or a counted reason."""
+        self._sink.frame(self._venue, text)
         try:
             message = json.loads(text)
         except (ValueError, RecursionError):  # brackets without end are no JSON either
@@ -159,18 +182,22 @@ class YahooFeed:
         try:
             found = await self.poll.call(lambda: asyncio.to_thread(delays, list(self._numbers), self._url))
         except ConnectorError as error:
-            self._sink.reject(self._venue, "poll_failed", str(error))
+            self._poll_failed(error)
             return
         for symbol, minutes in found.items():
             if minutes > 0 and symbol in self._numbers:
                 self._sink.reject(self._venue, "delayed", f"{symbol} by {minutes:g} minutes, says Yahoo")
                 self._sink.against([self._numbers[symbol][0]], Why.DELAYED)
 
+    def _poll_failed(self, error: ConnectorError) -> None:
+        word = error.word if isinstance(error, EntitlementLost) else "poll_failed"
+        self._sink.reject(self._venue, word, str(error))
+
     async def _ask(self, symbol: str) -> None:
         try:
             bar = await self.poll.call(lambda: asyncio.to_thread(last_bar, symbol, self._url))
         except ConnectorError as error:
-            self._sink.reject(self._venue, "poll_failed", str(error))
+            self._poll_failed(error)
             return
         if bar is None:
             self._sink.reject(self._venue, "no_quote", symbol)

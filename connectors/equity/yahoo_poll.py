@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from connectors.equity.corporate import Action, ex_date_of
-from connectors.errors import BadMessage, RateLimited, VenueUnreachable
-from connectors.events import NS
+from connectors.errors import BadMessage, EntitlementLost, RateLimited, VenueUnreachable
+from connectors.events import NAN, NS
 
 
 class Bar(NamedTuple):
@@ -26,7 +26,7 @@ class Bar(NamedTuple):
 def last_bar(symbol: str, url: str = "") -> Bar | None:
     """The newest bar of the day, extended hours included; None where Yahoo has no quote (never a price out of nothing).
 
-    `url` replaces the hosts of Yahoo. Raises RateLimited, VenueUnreachable or BadMessage.
+    `url` replaces the hosts of Yahoo. Raises RateLimited, EntitlementLost, VenueUnreachable or BadMessage.
     """
     import yfinance
 
@@ -45,7 +45,8 @@ def last_bar(symbol: str, url: str = "") -> Bar | None:
 
 
 def delays(symbols: Sequence[str], url: str = "") -> dict[str, float]:
-    """By symbol: minutes by which its exchange's prices are delayed, by Yahoo's word; absent where it says nothing.
+    """By symbol: minutes by which its exchange's prices are delayed, by Yahoo's word; NaN where it says nothing, absent
+    where it does not know the symbol.
 
     Raises as `last_bar`.
     """
@@ -60,8 +61,8 @@ def delays(symbols: Sequence[str], url: str = "") -> dict[str, float]:
     answer = _asked(",".join(symbols), ask)
     try:
         quotes = answer["quoteResponse"]["result"] if answer else []
-        return {str(q["symbol"]): float(q["exchangeDataDelayedBy"]) for q in quotes if "exchangeDataDelayedBy" in q}
-    except (KeyError, TypeError, ValueError) as error:
+        return {str(q["symbol"]): float(q.get("exchangeDataDelayedBy", NAN)) for q in quotes}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadMessage(f"not a list of quotes: {type(error).__name__}", where="yahoo") from error
 
 
@@ -105,6 +106,8 @@ def _asked(symbol: str, ask: Callable[[], Any]) -> Any:
             return None
         if status == 429:
             raise RateLimited("Yahoo asks us to slow down", where=symbol) from error
+        if status in (401, 403):
+            raise EntitlementLost(f"Yahoo answers {status}", where=symbol) from error
         raise VenueUnreachable(f"no answer: {type(error).__name__} {status or ''}".rstrip(), where=symbol) from error
     except Exception as error:
         raise BadMessage(f"{type(error).__name__}: {str(error)[:200]}", where=symbol) from error

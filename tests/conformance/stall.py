@@ -48,12 +48,18 @@ class Stall:
     """Whether the venue tells sizes."""
     snapshots: bool = True
     """Whether a venue tells its book to who comes anew; else only what changes from then on."""
+    levels: bool = True
+    """Whether the venue tells more of a book than its best prices."""
     venue_kind: str = "cex"
     exchange: str = ""
     options: Mapping[str, str | float | bool] = field(default_factory=dict)
     key: Mapping[str, str] = field(default_factory=dict)
     unlisted: str = "NOPE/USD"
     """A symbol that the venue does not have."""
+    socket: bool = True
+    """Whether the venue speaks on a connection that lasts; else it is asked again and again."""
+    crossed: str = "crossed"
+    """The word under which a crossed book is counted."""
 
     @property
     def venue(self) -> str:

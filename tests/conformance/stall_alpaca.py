@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from bot.clock import wall_ns
 from connectors.events import Kind
 from connectors.instruments import Instrument, Role
 from tests.conformance.stall import Stall, Top
-from tests.servers.alpaca import KEY, SECRET, AlpacaServer
+from tests.servers.alpaca import KEY, SECRET, AlpacaServer, latest
 
 TSLA = Instrument(venue="alpaca", symbol="TSLA", role=Role.SHARE, underlying="TSLA")
 NVDA = Instrument(venue="alpaca", symbol="NVDA", role=Role.SHARE, underlying="NVDA")
 
 
 async def show(server: AlpacaServer, instrument: Instrument, top: Top) -> None:
-    """One quote."""
+    """One quote, which is the latest from then on."""
     sizes = {"bs": int(top.bid_size), "as": int(top.ask_size)}
+    server.quotes.setdefault("iex", {})[instrument.symbol] = latest(float(top.bid), float(top.ask), wall_ns(), **sizes)
     await server.quote(instrument.symbol, float(top.bid), float(top.ask), **sizes)
 
 

@@ -30,6 +30,10 @@ def stall(request: pytest.FixtureRequest) -> Stall:
     return request.param  # type: ignore[no-any-return]
 
 
+STREAMED = pytest.mark.parametrize("stall", [s for s in STALLS if s.socket], ids=lambda s: s.name, indirect=True)
+"""For cases about a connection that lasts."""
+
+
 @contextmanager
 def timed(stall: Stall, case: str) -> Iterator[None]:
     """Prints how long something took; nothing is asserted about it."""
@@ -94,6 +98,7 @@ async def test_c02_an_instrument_is_up_from_its_first_row_on(stall: Stall) -> No
         assert Kind.HEALTH in said[:2]
 
 
+@STREAMED
 async def test_c03_after_a_reset_the_book_is_built_anew_before_use(stall: Stall) -> None:
     """
     C03. A reset connection is down; it comes back by itself, subscribed, with the book of that moment.
@@ -137,6 +142,7 @@ async def test_c04_rubbish_is_counted_and_the_feed_goes_on(stall: Stall) -> None
     assert {stall.expects(FIRST), stall.expects(SECOND)} == set(told(stall, heard))
 
 
+@STREAMED
 async def test_c05_a_frame_of_a_hundred_megabytes_is_refused(stall: Stall) -> None:
     """
     C05. The frame is counted and not held; the feed is back on a new connection.
@@ -163,7 +169,7 @@ async def test_c06_a_crossed_book_becomes_no_row(stall: Stall) -> None:
             await begun(stall, server, heard)
             await stall.show(server, stall.instruments[0], Top("401", "400.5"))
             venue = stall.instruments[0].venue
-            await heard.until(lambda: heard.rejected[venue, "crossed"] > 0)
+            await heard.until(lambda: heard.rejected[venue, stall.crossed] > 0)
             await stall.show(server, stall.instruments[0], THIRD)
             await heard.until(lambda: told(stall, heard)[-1] == stall.expects(THIRD))
     assert all(row.bid < row.ask for row in prices(heard, stall))
@@ -183,6 +189,7 @@ async def test_c07_an_unlisted_symbol_is_said_and_the_others_go_on(stall: Stall)
     assert [] == heard.quotes(len(stall.instruments))
 
 
+@STREAMED
 async def test_c08_silence_after_the_connect_is_a_fault(stall: Stall) -> None:
     """
     C08. Connected but never answered: the first message has a time-out, and a new connection is made.

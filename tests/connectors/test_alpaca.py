@@ -229,8 +229,8 @@ async def test_the_best_feed_that_the_key_may_have_is_taken_and_the_others_told(
             assert "iex" == feed.using
     assert [432.0, 433.8] == [row.bid for row in references(heard)]
     assert {Source.IEX} == {unpack(row.extra).source for row in references(heard)}  # type: ignore[union-attr]
-    assert 1 == heard.rejected["alpaca", "not_entitled"]
-    assert "sip" in heard.details["alpaca", "not_entitled"]
+    assert 1 == heard.rejected["alpaca", "entitlement_lost"]
+    assert "sip" in heard.details["alpaca", "entitlement_lost"]
 
 
 async def test_an_entitlement_that_is_lost_in_the_session_leaves_the_next_feed_and_comes_back() -> None:
@@ -274,7 +274,7 @@ async def test_without_any_entitlement_the_feed_is_down_for_that_and_heals(statu
         await ready(server)
         await server.quote("TSLA", 434.0, 434.1)
         await heard.until(lambda: heard.standing.state(0) == (Health.UP, Why.NOTHING))
-    assert heard.rejected["alpaca", "not_entitled"] >= 1
+    assert heard.rejected["alpaca", "entitlement_lost"] >= 1
 
 
 async def test_a_symbol_limit_leaves_the_symbols_that_have_room() -> None:
@@ -482,21 +482,40 @@ async def test_no_secret_leaves_the_feed() -> None:
             await server.say({"T": "success", "msg": f"{KEY}:{SECRET}"}, asked=False)
             await server.say({"T": SECRET, "S": KEY}, asked=False)
             await server.lose("iex", 402, f"auth failed for {KEY} {SECRET}")
-            await heard.until(lambda: heard.rejected["alpaca", "not_entitled"] >= 3)
+            await heard.until(lambda: heard.rejected["alpaca", "entitlement_lost"] >= 3)
     told = repr(heard.details) + repr(heard.rejected)
     assert "***" in told
     assert KEY not in told and SECRET not in told
 
 
 async def test_a_probe_tells_what_the_key_may_have() -> None:
-    """`probe` names allowed and refused feeds, the symbols without a quote, and the market's status."""
+    """`probe` names allowed and refused feeds, each symbol with or without a quote, the market's status and clock."""
     async with AlpacaServer() as server:
         server.entitled = {"iex"}
         server.quotes["iex"] = {"TSLA": latest(432.0, 432.1, time.time_ns())}
         setup = setup_for(server, TSLA, NVDA, key=lambda: {"key": KEY, "secret": SECRET}, options={"feed": "sip,iex"})
         found = await AlpacaFeed(setup).probe()
-    assert [("entitlement", "sip", False), ("entitlement", "iex", True), ("symbol", "iex NVDA", False),
-            ("status", "", True)] == [(f.what, f.subject, f.ok) for f in found]  # fmt: skip
+    assert [("entitlement", "sip", False), ("entitlement", "iex", True), ("symbol", "TSLA", True),
+            ("symbol", "NVDA", False), ("status", "", True), ("clock", "", True),
+            ("latency", "", True)] == [(f.what, f.subject, f.ok) for f in found]  # fmt: skip
+
+
+@pytest.mark.parametrize(("ahead_s", "ok"), [(0, True), (-40, False), (40, False)])
+async def test_a_probe_tells_how_far_the_clocks_are_apart(ahead_s: int, ok: bool) -> None:
+    """The venue's clock is asked: what is off by more than a second is not well, and by how much is said."""
+    async with AlpacaServer() as server:
+        server.now_ns = time.time_ns() + ahead_s * NS
+        setup = setup_for(server, TSLA, key=lambda: {"key": KEY, "secret": SECRET}, options={"feed": "iex"})
+        (found,) = [f for f in await AlpacaFeed(setup).probe() if f.what == "clock"]
+    assert ok is found.ok
+    assert abs(ahead_s - (found.value or 0.0)) < 30.0
+
+
+async def test_a_probe_of_nobody_is_one_finding() -> None:
+    """A venue that is not there is not asked about each symbol, and no exception leaves."""
+    async with AlpacaServer() as server:
+        setup = setup_for(server, TSLA, NVDA, key=lambda: {"key": KEY, "secret": SECRET}, options={"feed": "sip,iex"})
+    assert [("reachable", False)] == [(f.what, f.ok) for f in await AlpacaFeed(setup).probe()]
 
 
 def test_the_venue_s_calendar_and_our_table_mean_the_same_sessions() -> None:

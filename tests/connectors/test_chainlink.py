@@ -197,3 +197,37 @@ async def test_a_report_of_another_feed_is_refused() -> None:
         async with listening(server, heard, doors):
             await heard.until(lambda: ("chainlink", "bad_message") in heard.rejected)
     assert not any(row.kind is Kind.REFERENCE for row in heard.rows)
+
+
+async def probed(server: ChainlinkServer, secret: str = SECRET) -> list[tuple[str, str, bool | None]]:
+    """What a probe finds."""
+    setup = setup_for(server, TSLA, TOKEN, PLAIN, key=lambda: {"key": KEY, "secret": secret},
+                      options={"TSLA": ID, "TSLAx": TOKEN_ID, "DE": PLAIN_ID})  # fmt: skip
+    found = await ChainlinkFeed(setup).probe()
+    assert secret not in repr(found)
+    return [(f.what, f.subject, f.ok) for f in found]
+
+
+async def test_a_probe_tells_rights_and_feeds_one_by_one() -> None:
+    """A feed that is there, one that the key may not have, one that there is not."""
+    async with ChainlinkServer() as server:
+        server.reports[ID] = full(v11(ID, at=int(time.time()), bid=433.0, ask=434.0))
+        server.denied = {TOKEN_ID}
+        found = await probed(server)
+    assert [("symbol", "TSLA", True), ("entitlement", "TSLA", True), ("entitlement", "TSLAx", False),
+            ("symbol", "DE", False), ("latency", "", True)] == found  # fmt: skip
+
+
+async def test_a_probe_with_a_wrong_secret_is_refused() -> None:
+    """Each feed says that it is, and no symbol is said to be missing."""
+    async with ChainlinkServer() as server:
+        found = await probed(server, "wrong-canary-secret")
+    assert {("entitlement", False)} == {(what, ok) for what, _, ok in found}
+
+
+async def test_a_probe_of_nobody_is_one_finding() -> None:
+    """A venue that is not there is not asked about each feed."""
+    async with ChainlinkServer() as server:
+        server.refuse = (503, {})
+        found = await probed(server)
+    assert [("reachable", "TSLA", False)] == found

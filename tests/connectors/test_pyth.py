@@ -173,3 +173,48 @@ def test_an_instrument_without_an_id_is_refused_with_what_to_write() -> None:
     """Neither registry nor options know it."""
     with pytest.raises(BadMessage, match="the id of ODD is not known"):
         PythFeed(setup_for(PythServer(), ODD))
+
+
+async def test_an_id_that_hermes_does_not_know_is_named_and_the_others_go_on() -> None:
+    """It is down as not listed until it has a price; it does not take the others with it."""
+    heard = Heard()
+    async with PythServer() as server:
+        await server.say(TSLA_ID, "43380934", "12000", at=int(time.time()) - 9)
+        async with listening(server, heard):
+            await heard.until(lambda: Why.NOT_LISTED in heard.standing.reasons(1))
+            await heard.until(lambda: heard.standing.state(0) == (Health.UP, Why.NOTHING))
+            await server.until(lambda: bool(server.streams))
+            await server.say(ODD_ID, "43380934", "12000")
+            await heard.until(lambda: heard.standing.state(1) == (Health.UP, Why.NOTHING))
+    assert ODD_ID in heard.details["pyth", "symbol_unknown"]
+
+
+async def test_a_stream_that_says_nothing_at_all_is_a_fault() -> None:
+    """Without a first event in time the stream is opened anew."""
+    heard = Heard()
+    async with PythServer() as server:
+        server.mute = True
+        setup = setup_for(server, TSLA, first_message_s=0.05)
+        running = asyncio.create_task(PythFeed(setup).run(heard, {TSLA.name: 0}))
+        await server.until(lambda: server.connections >= 2)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert heard.rejected["pyth", "silent"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("denied", "expected"),
+    [
+        (0, [("entitlement", "", True), ("symbol", "TSLA", True), ("symbol", "ODD", False), ("latency", "", True)]),
+        (401, [("entitlement", "", False)]),
+        (403, [("entitlement", "", False)]),
+        (503, [("reachable", "", False)]),
+    ],
+)
+async def test_a_probe_tells_rights_and_ids(denied: int, expected: list[tuple[str, str, bool]]) -> None:
+    """An id with a price and one without; where we are refused or nobody is there, that alone."""
+    async with PythServer() as server:
+        server.denied = denied
+        await server.say(TSLA_ID, "43380934", "12000")
+        found = await PythFeed(setup_for(server, TSLA, ODD, options={"ODD": ODD_ID})).probe()
+    assert expected == [(f.what, f.subject, f.ok) for f in found]

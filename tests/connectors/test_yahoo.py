@@ -318,3 +318,24 @@ async def test_a_split_and_a_dividend_of_the_day_are_rows() -> None:
     ex = float(ex_moment_s(ex_date_of(datetime.fromtimestamp(at, UTC))))
     assert (10.0, ex) == (rows[0].bid, rows[0].ask)
     assert (1.0, 0.25, ex) == (rows[1].bid, rows[1].bid_size, rows[1].ask)
+
+
+async def test_a_probe_tells_symbols_delays_and_how_quick_yahoo_is() -> None:
+    """A symbol that Yahoo knows, one that it does not, and the delay of an exchange; nobody subscribes."""
+    async with YahooServer() as server:
+        server.delayed = {"TSLA": 15}
+        found = await YahooFeed(setup_for(server, TSLA, NVDA)).probe()
+        assert 0 == server.connections
+    assert [("symbol", "TSLA", True), ("delay", "TSLA", False), ("symbol", "NVDA", False), ("latency", "", True)] == [
+        (f.what, f.subject, f.ok) for f in found
+    ]
+    assert 900.0 == found[1].value
+
+
+@pytest.mark.parametrize(("status", "what"), [(401, "entitlement"), (403, "entitlement"), (503, "reachable")])
+async def test_a_probe_that_is_refused_says_so(status: int, what: str) -> None:
+    """401 and 403 are a right that is missing, 503 a venue that is not there; no symbol is said to be missing."""
+    async with YahooServer() as server:
+        server.refuse = (status, {})
+        found = await YahooFeed(setup_for(server, TSLA)).probe()
+    assert [(what, False)] == [(f.what, f.ok) for f in found]

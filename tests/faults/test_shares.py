@@ -53,7 +53,7 @@ async def test_row_12_an_entitlement_that_is_lost_takes_down_that_feed_only() ->
             assert 0.0 == told.get_sample_value("pegline_feed_up", {"venue": "alpaca", "feed": "alpaca"})
             assert 1.0 <= (
                 told.get_sample_value(
-                    "pegline_feed_rejected_messages_total", {"venue": "alpaca", "reason": "not_entitled"}
+                    "pegline_feed_rejected_messages_total", {"venue": "alpaca", "reason": "entitlement_lost"}
                 )
                 or 0.0
             )

@@ -58,16 +58,24 @@ class ChainlinkServer(VenueServer):
     def __init__(self) -> None:
         super().__init__()
         self.reports: dict[str, str] = {}
+        self.observed: dict[str, int] = {}
+        """When a test last had a feed observed, unix s."""
         self.denied: set[str] = set()
         """Feed ids that the key may not have."""
         self.bodies: dict[str, str] = {}
         """Feed id to a body instead of a report."""
+        self.texts: list[str] = []
+        """Bodies instead of the next answers."""
         self.unsigned = 0
         """Calls whose signature was wrong."""
 
     def routes(self, app: web.Application) -> None:
         """REST."""
         app.router.add_get("/api/v1/reports/latest", self._latest)
+
+    async def send(self, text: str | bytes) -> None:
+        """Anything as the body of the next answer: there is no stream."""
+        self.texts.append(text if isinstance(text, str) else text.decode())
 
     async def _latest(self, request: web.Request) -> web.Response:
         feed = request.query.get("feedID", "")
@@ -78,6 +86,8 @@ class ChainlinkServer(VenueServer):
         if late or request.headers.get("X-Authorization-Signature-SHA256") != expected:
             self.unsigned += 1
             return web.json_response({"error": "unauthorized"}, status=401)
+        if self.texts:
+            return web.Response(text=self.texts.pop(0))
         if feed in self.denied:
             return web.json_response({"error": "forbidden"}, status=403)
         if feed in self.bodies:

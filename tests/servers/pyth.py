@@ -17,7 +17,9 @@ from tests.servers.venue import VenueServer
 
 
 class PythServer(VenueServer):
-    """See VenueServer; `say` changes a price and tells the streams."""
+    """See VenueServer; `say` changes a price and tells the streams, which stand among the sockets."""
+
+    cancels = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,6 +51,10 @@ class PythServer(VenueServer):
             with suppress(ConnectionError):
                 await stream.write(text.encode())
 
+    async def send(self, text: str | bytes) -> None:
+        """Any one event, on every stream."""
+        await self.raw(f"data:{text if isinstance(text, str) else text.decode()}\n\n")
+
     def end(self) -> None:
         """Cuts every stream."""
         for stream, _ in list(self.streams):
@@ -68,10 +74,17 @@ class PythServer(VenueServer):
             return web.Response(status=self.denied, text="denied")
         if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
             return web.Response(status=401, text="unauthorized")
-        return None
+        return self._unknown(request)
 
     async def _latest(self, request: web.Request) -> web.Response:
         return self._no(request) or web.json_response(self._body(request.query.getall("ids[]", [])))
+
+    def _unknown(self, request: web.Request) -> web.Response | None:
+        """As Hermes does it, unless it is asked to pass over them."""
+        unknown = [id_ for id_ in request.query.getall("ids[]", []) if id_ not in self.updates]
+        if unknown and request.query.get("ignore_invalid_price_ids") != "true":
+            return web.Response(status=404, text=f"Price ids not found: {', '.join(unknown)}")
+        return None
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         if (refused := self._no(request)) is not None:
@@ -80,12 +93,16 @@ class PythServer(VenueServer):
         await stream.prepare(request)
         ids = request.query.getall("ids[]", [])
         self.streams.append((stream, ids))
-        await self._event(stream, self._body(ids))
+        self.sockets.append(stream)  # type: ignore[arg-type]  # dropped as those are
+        self.connections += 1
+        if not self.mute:
+            await self._event(stream, self._body(ids))
         await self._tell()
         try:
             await asyncio.Event().wait()
         finally:
             self.streams = [(other, of) for other, of in self.streams if other is not stream]
+            self.sockets = [other for other in self.sockets if other is not stream]
             await self._tell()
         return stream
 

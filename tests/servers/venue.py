@@ -23,6 +23,9 @@ PATIENCE_S = 60.0
 class VenueServer:
     """`async with KrakenServer() as server:` serves on `server.url`; the methods below make it misbehave."""
 
+    cancels = False
+    """Whether a client that is gone ends the handler of its call: for answers that do not end by themselves."""
+
     def __init__(self) -> None:
         self.url = ""
         self.sockets: list[web.WebSocketResponse] = []
@@ -57,7 +60,7 @@ class VenueServer:
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[self._gate])
         self.routes(app)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=self.cancels)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()

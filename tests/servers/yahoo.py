@@ -30,6 +30,8 @@ class YahooServer(VenueServer):
         """Minutes by which a symbol's exchange is delayed; a symbol that is absent says 0."""
         self.events: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
         """Splits and dividends of a symbol's chart, as Yahoo writes them."""
+        self.listed: set[str] = set()
+        """Symbols that the list of quotes knows; those that were spoken of, or have bars or a delay, are among them."""
         self.limited = False
         """Whether charts are answered with 429."""
 
@@ -42,6 +44,7 @@ class YahooServer(VenueServer):
 
     async def price(self, symbol: str, price: float, **fields: Any) -> None:
         """One pricing message; `time` (ms) is now where it is absent."""
+        self.listed.add(symbol)
         fields.setdefault("time", time.time_ns() // 1_000_000)
         data = self._message(id=symbol, price=price, exchange="NMS", quote_type=8, market_hours=1, **fields)
         await self.pricing(data.SerializeToString())
@@ -68,8 +71,11 @@ class YahooServer(VenueServer):
 
     async def _quote(self, request: web.Request) -> web.Response:
         symbols = request.query.get("symbols", "").split(",")
+        known = self.listed | self.bars.keys() | self.delayed.keys()
         quotes = [
-            {"symbol": s, "exchangeDataDelayedBy": self.delayed.get(s, 0), "marketState": "REGULAR"} for s in symbols
+            {"symbol": s, "exchangeDataDelayedBy": self.delayed.get(s, 0), "marketState": "REGULAR"}
+            for s in symbols
+            if s in known
         ]
         return web.json_response({"quoteResponse": {"result": quotes, "error": None}})
 
