@@ -16,7 +16,7 @@ from typing import Final
 from connectors.equity.corporate import put as put_action
 from connectors.equity.look import Look
 from connectors.equity.pricing import MARKET_HOURS, Pricing, decode
-from connectors.equity.yahoo_poll import delays, last_bar
+from connectors.equity.yahoo_poll import delays, last_bar, load
 from connectors.errors import BadMessage, ConnectorError, EntitlementLost
 from connectors.events import NAN, Flag, Kind, Why
 from connectors.instruments import Instrument, Role
@@ -101,6 +101,7 @@ class YahooFeed:
     async def probe(self) -> tuple[Finding, ...]:
         """Which symbols Yahoo knows, whether their exchanges' prices come late, and how quickly it answers."""
         look = Look(self._setup)
+        await asyncio.to_thread(load)
         symbols = [i.symbol for i in self._instruments]
         found = await look.ask(lambda: self.poll.call(lambda: asyncio.to_thread(delays, symbols, self._url)))
         if found is None:

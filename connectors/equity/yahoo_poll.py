@@ -23,6 +23,11 @@ class Bar(NamedTuple):
     """Splits and dividends of the day."""
 
 
+def load() -> None:
+    """Imports yfinance, which takes seconds: before anything whose time is told."""
+    import yfinance.data  # noqa: F401
+
+
 def last_bar(symbol: str, url: str = "") -> Bar | None:
     """The newest bar of the day, extended hours included; None where Yahoo has no quote (never a price out of nothing).
 
