@@ -182,7 +182,7 @@ class Daemon:
                     messages=heard,
                     rejected={reason: n for (where, reason), n in self.inbox.rejected.items() if where == venue},
                     streams=self._streams(venue),
-                    reconnects=max(0, vitals.lives - 1),
+                    reconnects=vitals.reconnects,
                     calls=dict(vitals.calls),
                     failures=dict(vitals.failures),
                     used_ratio=vitals.used_ratio,

@@ -43,7 +43,7 @@ PUNCTUAL_S: Final = 0.1
 _DETAIL: Final = 200
 """Characters of a rejected message that are remembered, one message for each venue and reason."""
 
-_PASS, _BOOK, _PRINT, _NEVER_DROPPED = range(4)
+_PASS, _BOOK, _PRINT, _NEVER_DROPPED, _OURS = range(5)
 _RULES: Final = tuple(
     {
         Kind.QUOTE: _BOOK,
@@ -54,6 +54,8 @@ _RULES: Final = tuple(
         Kind.TRADE: _PRINT,
         Kind.FILL: _NEVER_DROPPED,
         Kind.CONVERSION: _NEVER_DROPPED,
+        Kind.HEALTH: _OURS,
+        Kind.TICK: _OURS,
     }.get(kind, _PASS)
     for kind in Kind
 )
@@ -83,7 +85,7 @@ class Inbox:
         self.taken = 0
         """Rows that passed the door."""
         self.heard = [0] * len(universe)
-        """The same by instrument, without TICK rows."""
+        """The same by instrument, without those that we made ourselves."""
         self.superseded = 0
         """Rows that a newer one overtook before anybody looked."""
         self.let_go = 0
@@ -203,7 +205,7 @@ class Inbox:
             self._told[instrument] = row
         rows.append(row)
         self.taken += 1
-        if kind != Kind.TICK:  # time that passes is nobody's word
+        if rule != _OURS:
             self.heard[instrument] += 1
         self._awake.set()
 

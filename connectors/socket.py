@@ -167,6 +167,7 @@ class Socket:
             ):
                 self.lives += 1
                 self._vitals.lives += 1
+                self._vitals.reconnects += self.lives > 1
                 for text in line.hello:
                     await ws.send_str(text)
                 repeating = asyncio.create_task(self._repeat(ws))

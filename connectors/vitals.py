@@ -12,6 +12,8 @@ class Vitals:
         """Nothing has happened."""
         self.lives = 0
         """Websocket connections that were made."""
+        self.reconnects = 0
+        """Those of them that followed the end of an earlier one."""
         self.calls: Counter[str] = Counter()
         """REST calls that went out, by endpoint."""
         self.failures: Counter[str] = Counter()

@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from connectors.backoff import STEADY_S, Backoff
+from connectors.backoff import STEADY_S, of_stream
 from connectors.cex.instance import build
 from connectors.cex.probe import probed
 from connectors.cex.quirks import NONE, QUIRKS, Lane
@@ -139,7 +139,7 @@ class CcxtFeed:
         self, module: Any, exchange: Any, lane: Lane, tap: Tap, sink: Sink, symbols: tuple[str, ...]
     ) -> ConnectorError:
         """One life after another, with a rest between them that grows."""
-        backoff = Backoff(self._setup.rng)
+        backoff, vitals = of_stream(self._setup.rng), self._setup.vitals
         everything = [number for number, _ in tap.targets.values()]
         while True:
             await self.rest.wait()
@@ -174,6 +174,7 @@ class CcxtFeed:
             if asyncio.get_running_loop().time() - started > STEADY_S:
                 backoff.reset()
             await self._setup.sleep(backoff.next_s())
+            vitals.reconnects += 1
 
     async def _life(
         self, module: Any, exchange: Any, lane: Lane, tap: Tap, sink: Sink, symbols: tuple[str, ...]

@@ -44,8 +44,11 @@ class Rest:
         self._clock, self._monotonic, self._sleep = setup.clock, setup.monotonic, setup.sleep
         self._refused = frozenset({401} if quirk.forbidden_is_limit else {401, 403})
         self._slow_down = frozenset({418, 429, 403} if quirk.forbidden_is_limit else {418, 429})
-        self._not_before = float("-inf")
-        self._poll = Poll(setup.venue, clock=setup.clock, rng=setup.rng, sleep=setup.sleep, per_period=10, period_s=1.0)
+        self._vitals = setup.vitals
+        self._poll = Poll(
+            setup.venue, clock=setup.clock, rng=setup.rng, sleep=setup.sleep, per_period=10, period_s=1.0,
+            monotonic=setup.monotonic, vitals=setup.vitals,
+        )  # fmt: skip
 
     def patient(self, exchange: Any) -> Any:
         """A subclass of a ccxt exchange whose every request waits for its time, and whose refusals are ours."""
@@ -67,7 +70,7 @@ class Rest:
 
     async def wait(self) -> None:
         """Until the venue may be asked again."""
-        left_s = self._not_before - self._monotonic()
+        left_s = self._vitals.not_before - self._monotonic()
         if left_s > 0.0:
             await self._sleep(left_s)
 
@@ -81,7 +84,7 @@ class Rest:
             self.limited += 1
             named_s = retry_after_s(lower.get("retry-after", ""), self._clock())
             wait_s = min(UNNAMED_S if named_s is None else named_s, MAX_RETRY_AFTER_S)
-            self._not_before = max(self._not_before, self._monotonic() + wait_s)
+            self._vitals.not_before = max(self._vitals.not_before, self._monotonic() + wait_s)
             raise RateLimited(f"the venue answers {code}", where=self._venue, retry_after_s=named_s)
         if code in self._refused:
             raise EntitlementLost(f"the venue answers {code}", where=self._venue)

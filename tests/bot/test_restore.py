@@ -233,7 +233,7 @@ async def test_a_recorder_that_is_stopped_in_mid_write_lets_nobody_else_write() 
     class Slow:
         """A tape whose first write waits."""
 
-        def append(self, rows: Rows) -> None:
+        def append(self, rows: Rows, levels: object = None) -> None:
             nonlocal inside, worst
             inside += 1
             worst = max(worst, inside)
@@ -259,3 +259,50 @@ async def test_a_recorder_that_is_stopped_in_mid_write_lets_nobody_else_write() 
         go.set()
         await closing
     assert 1 == worst
+
+
+class Refused(Speaker):
+    """A feed that has lost its right, and gets it back when asked again."""
+
+    def __init__(self, venue: str, times: int, *, heard_first: bool) -> None:
+        """`times` runs end with 403; `heard_first`: the first of them after a price."""
+        super().__init__(venue, None)
+        self.times, self.heard_first = times, heard_first
+
+    async def run(self, sink: Sink, numbers: dict[str, int]) -> None:
+        if self.heard_first:
+            sink.put(Kind.QUOTE, numbers[f"{self.venue}:T"], bid=1.0, ask=2.0)
+            self.heard_first = False
+        if self.times:
+            self.times -= 1
+            raise EntitlementLost("403", where=self.venue)
+        await super().run(sink, numbers)
+
+
+async def test_fault_12_a_right_that_comes_back_heals_by_itself() -> None:
+    """
+    Fault 12. The only feed loses its right in mid-session: the run goes on, says why, asks again, and hears again.
+    """
+    run, said = daemon([Refused("a", 3, heard_first=True)])
+    stop = asyncio.Event()
+    running = asyncio.create_task(run.run(stop))
+    async with asyncio.timeout(10):
+        while not run.feed_states()[0].up or run.inbox.heard[0] < 2 or len(said) < 1:
+            assert not running.done()
+            await at_once(0)
+        while run.inbox.standing.reasons(0):
+            await at_once(0)
+        stop.set()
+        await running
+    assert 1 == len(said)
+    assert "asked again" in said[0]
+    assert 3 == run.inbox.rejected["a", "entitlement_lost"]
+
+
+async def test_a_right_that_never_was_ends_the_run_with_the_reason() -> None:
+    """
+    Every feed is refused from the start and nothing was ever heard: the keys are wrong, and waiting mends nothing.
+    """
+    run, _ = daemon([Refused("a", 99, heard_first=False), Refused("b", 99, heard_first=False)])
+    with pytest.raises(EntitlementLost):
+        await asyncio.wait_for(run.run(asyncio.Event()), 10)
