@@ -68,7 +68,7 @@ def live_feeds(
 
     Key files and the file of corporate actions are looked for from `folder`, that of the config. Raises
     CredentialsMissing where a feed needs a key that is not there, DataError where that file is wrong. `vitals` gets
-    what each venue's connections count.
+    what each venue's connections count. Takes the seconds that the libraries of the feeds take to load.
     """
     named = {instrument.venue for instrument in universe}
     counted = {} if vitals is None else vitals
@@ -77,6 +77,9 @@ def live_feeds(
         for name, venue in config.venues.items()
         if name in named and venue.feed in FEEDS
     ]
+    for kind in sorted({config.venues[name].feed for name in named & set(config.venues)} & set(FEEDS)):
+        for library in getattr(importlib.import_module(FEEDS[kind]), "LOADS", ()):
+            importlib.import_module(library)
     if config.run.actions_file:
         from connectors.equity.actions_file import ActionsFile
 

@@ -28,6 +28,9 @@ from connectors.events import Kind, Why
 from connectors.instruments import Instrument, Role
 from connectors.ports import Feed, FeedSetup, Finding, Sink
 
+LOADS: Final = ("ccxt.pro",)
+"""Imported before any feed runs: it takes 6 to 10 s of CPU, and even in a thread it would hold up the loop."""
+
 KINDS: Final[Mapping[Role, Kind]] = {
     Role.TOKEN: Kind.QUOTE,
     Role.PERP: Kind.QUOTE,

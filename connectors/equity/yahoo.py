@@ -25,6 +25,9 @@ from connectors.ports import Feed, FeedSetup, Finding, Sink
 from connectors.provenance import Source, pack
 from connectors.socket import Line, Socket
 
+LOADS: Final = ("yfinance", "curl_cffi.requests")
+"""Imported before any feed runs: they take seconds of CPU, and even in a thread they would hold up the loop."""
+
 STREAM: Final = "wss://streamer.finance.yahoo.com/?version=2"
 FIRST_POLL_S: Final = 5.0
 """How long the stream has to say something before the first poll."""
