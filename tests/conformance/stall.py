@@ -84,29 +84,35 @@ class Stall:
         sizes = (_text(bid_size), _text(ask_size)) if self.sizes else ("3", "2")
         return Top(_text(bid), _text(ask), *sizes)
 
-    @asynccontextmanager
-    async def listening(
+    def feed_of(
         self,
         server: Any,
-        heard: Heard,
         *,
         url: str = "",
         extra: tuple[Instrument, ...] = (),
         sleep: Callable[[float], Awaitable[None]] = no_wait,
         **setup: Any,
-    ) -> AsyncIterator[Feed]:
-        """The production feed, running against the server, or against `url` in front of it."""
-        instruments = self.instruments + extra
-        numbers = {i.name: at for at, i in enumerate(instruments)}
+    ) -> Feed:
+        """The production feed for the server, or for `url` in front of it."""
         given = {
             "exchange": self.exchange,
             "options": self.options,
             "key": lambda: dict(self.key),
             "compare_s": float("inf"),
+            **({"url": url} if url else {}),
             **setup,
         }
-        made = setup_for(server, *instruments, sleep=sleep, **({"url": url} if url else {}), **given)
+        made = setup_for(server, *self.instruments, *extra, sleep=sleep, **given)
         feed: Feed = importlib.import_module(FEEDS[self.feed]).feed(made)
+        return feed
+
+    @asynccontextmanager
+    async def listening(
+        self, server: Any, heard: Heard, *, extra: tuple[Instrument, ...] = (), **setup: Any
+    ) -> AsyncIterator[Feed]:
+        """That feed, running."""
+        numbers = {i.name: at for at, i in enumerate(self.instruments + extra)}
+        feed = self.feed_of(server, extra=extra, **setup)
         running = asyncio.create_task(feed.run(heard, numbers))
         try:
             yield feed

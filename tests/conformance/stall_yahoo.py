@@ -34,6 +34,7 @@ STALLS = (
         follows=follows,
         kind=Kind.REFERENCE,
         sizes=False,
+        levels=False,
         snapshots=False,
         venue_kind="oracle",
         unlisted="NOPE",

@@ -15,7 +15,7 @@ from bot.clock import monotonic_s
 from connectors.events import Health, Kind, Row
 from tests.conformance.ear import Ear
 from tests.conformance.stall import Stall, Top, stalls
-from tests.servers.heard import Heard
+from tests.servers.heard import Heard, no_wait
 
 STALLS = stalls()
 FIRST, SECOND, THIRD = Top("400.1", "400.3"), Top("400.2", "400.3", "5", "2"), Top("399", "399.5", "1", "7")
@@ -232,3 +232,109 @@ async def test_c10_told_to_stop_it_stops_and_closes_its_connections(stall: Stall
         await server.until(lambda: not server.sockets)
         left = {task for task in asyncio.all_tasks() - before - standing if "Server" not in repr(task)}
         assert not {task for task in left if "connectors" in repr(task)}
+
+
+async def test_c11_raw_messages_are_handed_on_as_they_came(stall: Stall) -> None:
+    """
+    C11. Whoever keeps raw frames gets every message of the venue's stream, unchanged and under its name.
+    """
+    heard = Ear(stall.instruments)
+    async with stall.server() as server:
+        await opened(stall, server)
+        async with stall.listening(server, heard):
+            await begun(stall, server, heard)
+            await server.send('{"just":"so"}')
+            await heard.until(lambda: any("just" in str(data) for _, data in heard.frames))
+    assert {stall.venue} == {venue for venue, _ in heard.frames}
+    assert '{"just":"so"}' in {data.decode() if isinstance(data, bytes) else data for _, data in heard.frames}
+
+
+async def test_c12_levels_are_told_at_most_as_often_as_asked(stall: Stall) -> None:
+    """
+    C12. With a book of levels the DEPTH rows begin with the best prices, on both sides in order; switched off there
+    are none.
+    """
+    heard, silent = Ear(stall.instruments), Ear(stall.instruments)
+    async with stall.server() as server:
+        await opened(stall, server)
+        async with stall.listening(server, silent), stall.listening(server, heard, depth_every_s=0.001):
+            for ear in (silent, heard):
+                await begun(stall, server, ear)
+            for top in (SECOND, THIRD):
+                await stall.show(server, stall.instruments[0], top)
+                await heard.until(lambda t=top: told(stall, heard)[-1] == stall.expects(t))  # type: ignore[misc]
+    depths = [row for row in heard.rows if row.kind is Kind.DEPTH]
+    assert bool(depths) == stall.levels
+    assert not [row for row in silent.rows if row.kind is Kind.DEPTH]
+    for row in depths:
+        bids, asks = heard.levels[int(row.extra)]
+        assert (bids[0][0], asks[0][0]) == (row.bid, row.ask)
+        assert sorted(bids, reverse=True) == list(bids)
+        assert sorted(asks) == list(asks)
+
+
+async def test_c13_a_probe_says_what_is_there_and_what_is_not(stall: Stall) -> None:
+    """
+    C13. Asked without streaming, the connector finds its symbols, misses the one that is not listed, and opens no
+    stream of prices; a venue that does not answer is a finding, no error.
+    """
+    wrong = msgspec.structs.replace(stall.instruments[0], symbol=stall.unlisted)
+    async with stall.server() as server:
+        await opened(stall, server)
+        feed: Any = stall.feed_of(server, extra=(wrong,))
+        found = await feed.probe()
+        symbols = {f.subject: f.ok for f in found if f.what == "symbol"}
+        assert all(symbols[i.symbol] is True for i in stall.instruments), found
+        assert symbols[stall.unlisted] is False, found
+        server.refuse = (503, {})
+        refused = await stall.feed_of(server).probe()
+    assert any(f.ok is not True for f in refused)
+
+
+async def test_c14_a_right_that_is_refused_is_told_and_isolated(stall: Stall) -> None:
+    """
+    C14. 403 on every call and handshake: it is counted as such, no row comes, nobody hammers the venue; and when the
+    right is back, so is the feed, by itself or by its next start.
+    """
+    heard = Ear(stall.instruments)
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await no_wait(seconds)
+
+    async with stall.server() as server:
+        server.refuse = (403, {})
+        await opened(stall, server)
+        async with stall.listening(server, heard, sleep=sleep):
+            await heard.until(lambda: heard.rejected[stall.venue, "entitlement_lost"] > 0)
+            assert [] == heard.quotes(0)
+            server.refuse = None
+            asked = len(server.asked)
+        assert [] == heard.quotes(0) or len(server.asked) > asked
+        again = Ear(stall.instruments)
+        async with stall.listening(server, again):
+            await begun(stall, server, again)
+    assert stall.expects(FIRST) == told(stall, again)[0]
+
+
+CANARY = "canary-2f81d9"
+
+
+async def test_c15_a_key_is_in_nothing_that_is_said(stall: Stall) -> None:
+    """
+    C15. Whatever goes wrong, the venue's key and secret are in no rejected detail, no row, no raw frame, no finding.
+    """
+    heard = Ear(stall.instruments)
+    key = {name: f"{CANARY}-{name}" for name in ("key", "secret", "apiKey", "password", *stall.key)}
+    async with stall.server() as server:
+        await opened(stall, server)
+        async with stall.listening(server, heard, key=lambda: key):
+            await heard.until(lambda: bool(heard.rows) or heard.rejected.total() > 0)
+            await server.send("{")
+            server.drop()
+            server.refuse = (503, {})
+            await heard.until(lambda: heard.rejected.total() > 1)
+        found = await stall.feed_of(server, key=lambda: key).probe()
+    said = repr((heard.details, dict(heard.rejected), heard.rows, heard.frames, found))
+    assert CANARY not in said
