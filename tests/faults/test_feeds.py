@@ -117,6 +117,12 @@ async def test_row_2_a_line_that_is_open_and_silent_is_found() -> None:
             times["recovered"] = await recovered(market, 1)
 
 
+def crossed(market: Market, venue: str) -> int:
+    """How often a venue's book was refused for being crossed or locked."""
+    rejected = market.daemon.inbox.rejected
+    return rejected[venue, "crossed"] + rejected[venue, "locked"]
+
+
 @pytest.mark.timeout(240)
 async def test_row_4_a_crossed_book_is_refused_and_never_traded() -> None:
     """
@@ -128,9 +134,9 @@ async def test_row_4_a_crossed_book_is_refused_and_never_traded() -> None:
         for step, (venue, stall) in enumerate(market.stalls.items(), 1):
             name = stall.instruments[0].name
             for bid, ask in (("401", "400.5"), ("400.75", "400.75")):
-                before = market.daemon.inbox.rejected[venue, "crossed"]
+                before = crossed(market, venue)
                 await stall.show(market.servers[venue], stall.instruments[0], Top(bid, ask))
-                await market.until(lambda v=venue, n=before: market.daemon.inbox.rejected[v, "crossed"] > n)  # type: ignore[misc]
+                await market.until(lambda v=venue, n=before: crossed(market, v) > n)  # type: ignore[misc]
                 seen = market.seen(name)
                 assert seen is not None
                 assert float(seen.bid) < float(seen.ask)
