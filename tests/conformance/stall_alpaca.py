@@ -36,6 +36,7 @@ STALLS = tuple(
         follows=follows,
         kind=Kind.REFERENCE,
         snapshots=False,
+        levels=False,
         venue_kind="oracle",
         options={"feed": "iex", "encoding": encoding},
         key={"key": KEY, "secret": SECRET},
