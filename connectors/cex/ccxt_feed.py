@@ -11,7 +11,7 @@ from connectors.backoff import STEADY_S, of_stream
 from connectors.cex.instance import build
 from connectors.cex.probe import probed
 from connectors.cex.quirks import NONE, QUIRKS, Lane
-from connectors.cex.rest import Rest, translated
+from connectors.cex.rest import Rest, close, translated
 from connectors.cex.rounds import Rounds
 from connectors.cex.states import States
 from connectors.cex.tap import Tap
@@ -135,8 +135,10 @@ class CcxtFeed:
             return await self._lives(module, exchange, lane, tap, sink, tuple(targets))
         finally:
             asked.cancel()
-            await asyncio.gather(asked, return_exceptions=True)
-            await exchange.close()
+            try:
+                await asyncio.gather(asked, return_exceptions=True)
+            finally:
+                await close(exchange)
 
     async def _lives(
         self, module: Any, exchange: Any, lane: Lane, tap: Tap, sink: Sink, symbols: tuple[str, ...]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from connectors.cex.book import read_book
 from connectors.cex.instance import build
 from connectors.cex.quirks import Lane, Quirk
-from connectors.cex.rest import Rest
+from connectors.cex.rest import Rest, close
 from connectors.cex.rounds import time_of
 from connectors.cex.terms import fees_bps, halted, near, perp_of, published_bps, read_funding
 from connectors.errors import (
@@ -97,7 +97,7 @@ class _Look:
                 await self._venue_wide()
             await self._markets()
         finally:
-            await self._exchange.close()
+            await close(self._exchange)
 
     async def _venue_wide(self) -> None:
         has = self._exchange.has

@@ -55,7 +55,19 @@ class Rest:
         rest = self
 
         class Patient(exchange):  # type: ignore[misc]  # ccxt has no types
-            """The exchange as it is, with its requests seen."""
+            """The exchange as it is, with its requests seen; once closed it opens nothing any more."""
+
+            gone = False
+
+            async def close(self) -> None:
+                self.gone = True
+                await super().close()
+
+            def open(self, *args: Any) -> None:
+                # What ccxt left under way when another call failed would make a session that nobody closes.
+                if self.gone:
+                    raise VenueUnreachable("closed", where=rest._venue)
+                super().open(*args)
 
             async def fetch(self, *args: Any, **kwargs: Any) -> Any:
                 await rest.wait()
@@ -102,6 +114,15 @@ class Rest:
                 raise translated(module, error, self._venue) from error
 
         return await self._poll.call(once)
+
+
+async def close(exchange: Any) -> None:
+    """Closes a ccxt exchange to the end, whoever is cancelled meanwhile: half closed it leaves its sockets open."""
+    closing = asyncio.ensure_future(exchange.close())
+    try:
+        await asyncio.shield(closing)
+    finally:
+        await closing
 
 
 def translated(module: Any, error: BaseException, venue: str) -> ConnectorError:
