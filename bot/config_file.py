@@ -12,6 +12,7 @@ from bot.config import Config
 from bot.config_rules import breaches, concerns
 from bot.config_shape import Fault, faults, table_and_key, without
 from bot.errors import ConfigError, CredentialsMissing, Mistake
+from bot.keys import reader
 from bot.toml_lines import Path as Keys
 from bot.toml_lines import lines_of
 
@@ -176,6 +177,7 @@ def _key_files(path: Path, config: Config, lines: dict[Keys, int]) -> list[Mista
             raise CredentialsMissing(f"{venue.key_file}: {error.strerror}", where=where, hint=hint) from None
         if empty:
             raise CredentialsMissing(f"{venue.key_file} is empty", where=where, hint="write the key into that file")
+        reader(file, venue=name)()  # what is in it must be readable now, not in the middle of a night
         mode = file.stat().st_mode & 0o777
         if mode & _WORLD:
             said = f"others on this machine may use this file (mode {mode:04o})"

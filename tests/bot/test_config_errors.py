@@ -164,7 +164,7 @@ def test_a_key_file_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
     """
     (tmp_path / "config.toml").write_text(VENUE, encoding="utf-8")
     key = tmp_path / "kraken.key"
-    key.write_text("k", encoding="utf-8")
+    key.write_text("key = \"k\"\n", encoding="utf-8")
     os.chmod(key, 0o644)
     said = [str(w) for w in read(tmp_path / "config.toml").warnings]
     assert any("config.toml:3 [venues.kraken] key_file" in w and "chmod 600" in w for w in said)
@@ -210,3 +210,20 @@ def test_no_slip_is_beyond_words(slips: list[tuple[int, int, str]]) -> None:
             assert error.mistakes
             assert all(1 <= m.line <= text.count("\n") + 1 for m in error.mistakes)
             assert all(m.what and m.write for m in error.mistakes)
+
+
+def test_a_key_file_in_another_form_is_refused_before_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    A file that holds a bare key is exit 4 with the line to mend, and the key is not repeated.
+    """
+    key = tmp_path / "kraken.key"
+    key.write_text("bare-canary\n", encoding="utf-8")
+    key.chmod(0o600)
+    config = tmp_path / "config.toml"
+    config.write_text('[venues.kraken]\nkind = "cex"\nkey_file = "kraken.key"\n', encoding="utf-8")
+    assert 4 == main(["check", str(config)])
+    said = capsys.readouterr().err
+    assert "kraken.key:1" in said
+    assert "bare-canary" not in said

@@ -170,7 +170,7 @@ async def test_a_daemon_through_a_trade_rubbish_a_restart_and_a_kill(tmp_path: P
     its ledger, and survives kill -9 with a whole tape and journal; a key never shows.
     """
     key, state = tmp_path / "key", tmp_path / "state"
-    key.write_text(CANARY)
+    key.write_text(f'key = "{CANARY}"\n')
     key.chmod(0o600)
     async with KrakenServer() as kraken, BybitServer() as bybit, YahooServer() as yahoo:
         config = tmp_path / "config.toml"
