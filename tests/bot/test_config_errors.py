@@ -164,7 +164,7 @@ def test_a_key_file_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
     """
     (tmp_path / "config.toml").write_text(VENUE, encoding="utf-8")
     key = tmp_path / "kraken.key"
-    key.write_text("key = \"k\"\n", encoding="utf-8")
+    key.write_text('key = "k"\n', encoding="utf-8")
     os.chmod(key, 0o644)
     said = [str(w) for w in read(tmp_path / "config.toml").warnings]
     assert any("config.toml:3 [venues.kraken] key_file" in w and "chmod 600" in w for w in said)
