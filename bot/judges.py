@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from bot.units import Units
-from connectors.events import NS, Why
+from connectors.events import NS, Health, Why
 from connectors.instruments import Role
 from strategies.base import Note
 from strategies.market import kernel as K
@@ -66,6 +66,8 @@ class Judges:
         self._names = [{universe[at].witness or universe[at].venue for at in sources} for sources in self._sources]
         """Independent witnesses of each underlying."""
         self._alone: list[bool | None] = [None] * len(columns.underlyings)
+        self._delayed: set[int] = set()
+        """Share sources whose own feed says that they are late."""
         self._ratios: dict[int, deque[tuple[float, float]]] = {}
         """(price x FX / share, one sigma of the share) of the instruments whose basis is being told."""
         self._verdicts: dict[int, Basis] = {}
@@ -259,13 +261,29 @@ class Judges:
             witnesses.look(now, said)
             for one in said:
                 late_s, outvoted = witnesses.late_s(one.number), witnesses.outvoted(one.number)
-                if (late_s > 0) != columns.doubted(one.number, Why.DELAYED):
-                    notes.append(self._doubt(one.number, Why.DELAYED, late_s > 0, {"late_s": float(late_s)}))
+                late = late_s > 0 or one.number in self._delayed
+                if late != columns.doubted(one.number, Why.DELAYED):
+                    notes.append(self._doubt(one.number, Why.DELAYED, late, {"late_s": float(late_s)}))
                 if outvoted != columns.doubted(one.number, Why.IMPLAUSIBLE):
                     notes.append(self._doubt(one.number, Why.IMPLAUSIBLE, outvoted, {"price": one.price}))
         return notes
 
     # --- what they say
+
+    def admitted(self, number: int, state: float, reason: float) -> list[Note]:
+        """A stream stands differently. A share source whose own feed says that it is late is doubted like one that was
+        found out; a stream that is down or closed has not taken that back."""
+        if self.columns.universe[number].role is not Role.SHARE or self.rules.max_lag_s == inf:
+            return []
+        if state == Health.DEGRADED and reason == Why.DELAYED:
+            self._delayed.add(number)
+        elif state in (Health.UP, Health.DEGRADED):
+            self._delayed.discard(number)
+        late_s = self._witnesses[self.columns.group(number)].late_s(number)
+        late = late_s > 0 or number in self._delayed
+        if late == self.columns.doubted(number, Why.DELAYED):
+            return []
+        return [self._doubt(number, Why.DELAYED, late, {"late_s": float(late_s)})]
 
     def multiplied(self, number: int, multiplier: float) -> None:
         """A token's multiplier changed; a basis that was told from prices is told anew."""

@@ -41,6 +41,8 @@ class Listening:
         members = {venue: [at for at, i in enumerate(universe) if i.venue == venue] for venue in venues}
         self.guard = ClockGuard(members)
         self._feeds, self._inbox, self._sleep, self._warn = tuple(feeds), inbox, sleep, warn
+        self._speakers = tuple(feed for feed in feeds if feed.instruments)
+        """The others speak for instruments of these, and are not worth a run of their own."""
         self._steady, self._world_ends = steady, world_ends
         self._numbers = {instrument.name: at for at, instrument in enumerate(universe)}
         self._refused: set[str] = set()
@@ -48,10 +50,11 @@ class Listening:
         self._clock_barred: frozenset[int] = frozenset()
 
     async def run(self) -> None:
-        """All feeds until each has ended. Raises the last error when every one has given up for good."""
+        """All feeds until those that have instruments have ended. Raises the last error when these gave up for good."""
         tasks = [asyncio.create_task(self._feed(feed)) for feed in self._feeds]
+        speakers = [task for task, feed in zip(tasks, self._feeds, strict=True) if feed in self._speakers]
         try:
-            ends = await asyncio.gather(*tasks)
+            ends = await asyncio.gather(*speakers or tasks)
         finally:
             for task in tasks:
                 task.cancel()
@@ -79,28 +82,34 @@ class Listening:
                 self._inbox.reject(feed.venue, error.word, str(error))
                 self._inbox.against(mine, Why.ENTITLEMENT)
                 self._inbox.against(mine, Why.NOT_HEARD)
-                if self.gave_up >= {one.venue for one in self._feeds} and not any(self._inbox.heard):
+                if self.gave_up >= {one.venue for one in self._speakers} and not any(self._inbox.heard):
                     raise
                 await self._sleep(REFUSED_S)
                 self.gave_up.discard(feed.venue)
                 self._inbox.cleared(mine, Why.ENTITLEMENT)
                 continue
             except PeglineError as error:
-                self.gave_up.add(feed.venue)
+                self._over(feed, mine)
                 self._warn(f"{feed.venue} stopped: {error}")
                 if error.action is Action.STOP_ALL:
                     raise
                 return error
             except Exception as error:
                 # A fault of one adapter must not end the others; it is told with its kind, and the venue stays down.
-                self.gave_up.add(feed.venue)
+                self._over(feed, mine)
                 self._inbox.reject(feed.venue, "adapter_fault", repr(error))
                 self._warn(f"{feed.venue} stopped by a fault of its adapter: {error!r}")
                 return ConnectorError(f"a fault of the adapter: {error!r}", where=feed.venue)
             if self._world_ends:
                 return None
-            self.gave_up.add(feed.venue)
+            self._over(feed, mine)
             return ConnectorError("the feed ended", where=feed.venue)
+
+    def _over(self, feed: Feed, numbers: Sequence[int]) -> None:
+        """A feed has ended for good: what it said last is no price any more, whatever it managed to say itself."""
+        self.gave_up.add(feed.venue)
+        if not self._world_ends:
+            self._inbox.against(numbers, Why.NOT_HEARD)
 
     def compare_clocks(self) -> None:
         """CLOCK stands against whoever's clock disagrees with ours, and against all while ours is in doubt."""

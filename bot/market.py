@@ -60,7 +60,7 @@ class MarketWatch:
         return [Note(kind=kind, instrument=number, underlying=instrument.underlying)]
 
     def session(self, number: int, code: float, ts: int) -> list[Note]:
-        """A venue says which session the market is in at `ts`, its own time."""
+        """A venue says which session the market is in; heard at `ts`, which a replay knows too."""
         self.changed = False
         columns, instrument = self.columns, self.columns.universe[number]
         ours, sessions = columns.sessions.at(ts), columns.sessions

@@ -63,7 +63,11 @@ class Notices:
         kind, number = int(rows.kind[at]), int(rows.instrument[at])
         if kind == Kind.HEALTH:
             state, reason = float(rows.bid[at]), float(rows.ask[at])
-            return [*self._health(number, state, reason), *self.market.health(number, state, reason)]
+            return [
+                *self._health(number, state, reason),
+                *self.market.health(number, state, reason),
+                *self._judges.admitted(number, state, reason),
+            ]
         if kind == Kind.MULTIPLIER:
             return self.announced(number, float(rows.bid[at]), float(rows.ask[at]), int(rows.ts_recv[at]), push)
         if kind == Kind.ACTION:
@@ -76,8 +80,7 @@ class Notices:
                 push(event.ex_ns - 1, len(self._pending) - 1)
             return notes
         if kind == Kind.SESSION:
-            ts = int(rows.ts_venue[at]) or int(rows.ts_recv[at])
-            notes = self.market.session(number, float(rows.bid[at]), ts)
+            notes = self.market.session(number, float(rows.bid[at]), int(rows.ts_recv[at]))
             self.changed_eligibility = self.market.changed
             return notes
         if kind in (Kind.FILL, Kind.CONVERSION):

@@ -7,13 +7,14 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from connectors.backoff import STEADY_S, of_stream
+from connectors.backoff import REFUSED_S, STEADY_S, of_stream
 from connectors.cex.instance import build
 from connectors.cex.probe import probed
 from connectors.cex.quirks import NONE, QUIRKS, Lane
 from connectors.cex.rest import Rest, close, translated
 from connectors.cex.rounds import Rounds
 from connectors.cex.states import States
+from connectors.cex.stream import KINDS
 from connectors.cex.tap import Tap
 from connectors.cex.terms import perp_of, units_per_contract
 from connectors.errors import (
@@ -24,20 +25,12 @@ from connectors.errors import (
     SymbolUnknown,
     VenueUnreachable,
 )
-from connectors.events import Kind, Why
+from connectors.events import Why
 from connectors.instruments import Instrument, Role
 from connectors.ports import Feed, FeedSetup, Finding, Sink
 
 LOADS: Final = ("ccxt.pro",)
 """Imported before any feed runs: it takes 6 to 10 s of CPU, and even in a thread it would hold up the loop."""
-
-KINDS: Final[Mapping[Role, Kind]] = {
-    Role.TOKEN: Kind.QUOTE,
-    Role.PERP: Kind.QUOTE,
-    Role.SHARE: Kind.REFERENCE,
-    Role.COIN: Kind.FX,
-}
-"""What a book of an instrument is called."""
 
 
 def feed(setup: FeedSetup) -> Feed:
@@ -83,9 +76,13 @@ class CcxtFeed:
     async def run(self, sink: Sink, numbers: dict[str, int]) -> None:
         """Streams until cancelled. Raises a ConnectorError that says STOP_VENUE when no instance is left."""
         module = await self._module()
-        runs = [self._instance(module, lane, members, sink, numbers) for lane, members in self._lanes()]
+        lanes = self._lanes()
+        living = set(range(len(lanes)))
         async with asyncio.TaskGroup() as group:
-            ends = [group.create_task(run) for run in runs]
+            ends = [
+                group.create_task(self._lane(module, lane, members, sink, numbers, at, living))
+                for at, (lane, members) in enumerate(lanes)
+            ]
         raise ends[0].result()
 
     async def _module(self) -> Any:
@@ -108,6 +105,32 @@ class CcxtFeed:
             else:
                 lanes.append((lane, [instrument]))
         return lanes
+
+    async def _lane(
+        self,
+        module: Any,
+        lane: Lane,
+        members: Sequence[Instrument],
+        sink: Sink,
+        numbers: Mapping[str, int],
+        at: int,
+        living: set[int],
+    ) -> ConnectorError:
+        """One ccxt instance after another, while others live: a right that is restored heals by itself.
+
+        Where no other lives, its error ends the feed, and whoever runs that begins it anew. `living` has the places of
+        the lanes that stream, this one's is `at`.
+        """
+        mine = [numbers[i.name] for i in members]
+        while True:
+            error = await self._instance(module, lane, members, sink, numbers)
+            living.discard(at)
+            sink.against(mine, Why.NOT_HEARD)
+            if not isinstance(error, EntitlementLost) or not living:
+                return error
+            await self._setup.sleep(REFUSED_S)
+            living.add(at)
+            sink.cleared(mine, Why.ENTITLEMENT)
 
     async def _instance(
         self, module: Any, lane: Lane, members: Sequence[Instrument], sink: Sink, numbers: Mapping[str, int]
@@ -157,12 +180,7 @@ class CcxtFeed:
                     raise translated(module, tap.error, self._venue)
             except ConnectorError as error:
                 tap.end("failed")
-                word = {
-                    EntitlementLost: "entitlement_lost",
-                    RateLimited: "rate_limited",
-                    SymbolUnknown: "symbol_unknown",
-                }
-                sink.reject(self._venue, word.get(type(error), "disconnected"), str(error))
+                sink.reject(self._venue, error.word, str(error))
                 if isinstance(error, RateLimited):
                     tap.limited.update(everything)
                     sink.against(everything, Why.RATE_LIMITED)

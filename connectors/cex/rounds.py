@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
+from connectors.backoff import REFUSED_S
 from connectors.cex.book import read_book
 from connectors.cex.quirks import Lane, Quirk
 from connectors.cex.rest import Rest
@@ -82,7 +83,7 @@ class Rounds:
         await asyncio.gather(*rounds)
 
     async def _every(self, period_s: float, word: str, ask: Callable[[], Awaitable[None]]) -> None:
-        """One round after another; what the venue refuses for good is asked no more."""
+        """One round after another; what the venue refuses is asked again at a slow pace: a right may be restored."""
         if not period_s < float("inf"):
             return
         while True:
@@ -91,7 +92,8 @@ class Rounds:
                 self._stand(self._numbers.values(), Why.RATE_LIMITED, False)
             except EntitlementLost as error:
                 self._sink.reject(self._setup.venue, "entitlement_lost", f"{word}: {error}")
-                return
+                await self._setup.sleep(max(period_s, REFUSED_S))
+                continue
             except ConnectorError as error:
                 self._sink.reject(self._setup.venue, word, str(error))
                 if isinstance(error, RateLimited):

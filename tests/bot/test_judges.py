@@ -22,7 +22,7 @@ from bot.journal import Journal  # noqa: E402
 from bot.sessions import load_sessions  # noqa: E402
 from bot.universe import universe_of  # noqa: E402
 from bot.wiring import paper  # noqa: E402
-from connectors.events import NAN, NS, Kind, Row, Rows, Why  # noqa: E402
+from connectors.events import NAN, NS, Health, Kind, Row, Rows, Why  # noqa: E402
 from strategies.base import Note, Step  # noqa: E402
 from strategies.market import kernel as K  # noqa: E402
 
@@ -409,6 +409,29 @@ def test_with_only_a_late_source_left_nothing_is_entered() -> None:
     assert K.FROZEN == ran.columns.refusal[S]
     assert ran.columns.fair(0, ran.columns.now) is None
     assert [] == [at for at, _ in ran.fills() if at > 2420]
+
+
+def test_a_source_that_says_itself_that_it_is_late_is_not_the_fair_value() -> None:
+    """
+    The feed of r says that its exchange's prices are delayed: s is the fair value although its error is larger, until
+    r's feed takes it back; that r is down for a moment takes nothing back.
+    """
+
+    def stands(s: float, state: Health, why: Why) -> Row:
+        return Row(ts_recv=BEGIN + round(s * NS), instrument=R, kind=Kind.HEALTH, bid=float(state), ask=float(why))
+
+    rows = [
+        *market(40, r=always(1), s=always(1), a=always(2.0)),
+        stands(9.95, Health.DEGRADED, Why.DELAYED),
+        stands(14.95, Health.DOWN, Why.NOT_HEARD),
+        stands(29.95, Health.UP, Why.NOTHING),
+    ]
+    rows.sort(key=lambda row: row.ts_recv)
+    sources = [
+        int(Ran(config(**UNIT), [row for row in rows if row.ts_recv < BEGIN + s * NS]).columns.fair_source[0])
+        for s in (9, 12, 25, 39)
+    ]
+    assert [R, S, S, R] == sources
 
 
 def test_one_witness_is_said() -> None:

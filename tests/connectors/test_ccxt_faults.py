@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from connectors.backoff import REFUSED_S
 from connectors.errors import EntitlementLost
 from connectors.events import Health, Kind, Why
+from connectors.vitals import Vitals
 from tests.connectors.ccxt_cases import CASES, Case, tops
 from tests.servers.heard import Heard
 from tests.servers.proxy import FaultProxy, duplicate, nth, swap
@@ -163,12 +165,17 @@ async def test_row_7_repeated_and_reordered_messages_end_with_the_book_in_order(
 
 async def test_row_12_a_right_that_is_lost_over_rest_leaves_the_stream_alone(case: Case) -> None:
     """
-    401 in mid-session: that question is not asked again, the stream goes on, and the refusal is counted.
+    401 in mid-session: the stream goes on, the refusal is counted, and that question is asked again after a minute:
+    a book that is never compared again could be anybody's.
     """
-    heard = Heard()
+    heard, minute = Heard(), asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        await (minute.wait() if seconds >= REFUSED_S else asyncio.sleep(0))
+
     async with case.server() as server:
         await case.whole(server, *FIRST)
-        async with case.feeding(server, heard, compare_s=0.01, options=OFF) as feed:
+        async with case.feeding(server, heard, compare_s=0.01, sleep=sleep, options=OFF) as feed:
             await begun(case, server, heard)
             server.refusals = [forbidden(401, calls)]
             await heard.until(lambda: heard.rejected[feed.venue, "entitlement_lost"] > 0)
@@ -176,6 +183,34 @@ async def test_row_12_a_right_that_is_lost_over_rest_leaves_the_stream_alone(cas
             await case.change(server, bids=[("400.20", "1")])
             await heard.until(lambda: tops(heard)[-1] == (400.2, 400.3))
             assert (asked, [Health.UP]) == (feed.rest.calls, heard.health(0))
+            server.refusals = []
+            minute.set()
+            await server.until(lambda: feed.rest.calls > asked)
+
+
+async def test_row_12_a_class_of_instruments_that_lost_its_right_heals_while_the_others_live() -> None:
+    """
+    401 for perps only: they are down for that, tokens go on, and perps are heard when the right is back.
+    """
+    spot, perps, heard, vitals = CASES[0], CASES[1], Heard(), Vitals()
+
+    async def sleep(_: float) -> None:
+        await asyncio.sleep(0.01)
+
+    async with spot.server() as server:
+        await spot.whole(server, *FIRST)
+        await perps.whole(server, *FIRST)
+        server.refusals = [forbidden(401, lambda request: calls(request) and "fapi" in request.path)]
+        async with spot.feeding(server, heard, perps.instrument, sleep=sleep, vitals=vitals, options=OFF):
+            await begun(spot, server, heard)
+            await heard.until(lambda: heard.standing.state(1) == (Health.DOWN, Why.ENTITLEMENT))
+            server.refusals = []
+            await perps.followed(server, perps.book)
+            await perps.change(server, bids=[("400.20", "1")])
+            await heard.until(lambda: heard.standing.state(1) == (Health.UP, Why.NOTHING))
+            assert [Health.UP] == heard.health(0)
+    assert vitals.calls["rest"] > vitals.failures["entitlement_lost"] > 0
+    assert vitals.used_ratio is not None
 
 
 async def test_row_12_a_venue_that_refuses_the_list_of_markets_is_stopped(case: Case) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from aiohttp import WSMessage, WSMsgType
 
-from connectors.cex.ccxt_feed import KINDS, CcxtFeed
+from connectors.cex.ccxt_feed import CcxtFeed
 from connectors.cex.instance import build
 from connectors.cex.quirks import QUIRKS
 from connectors.cex.states import States
+from connectors.cex.stream import KINDS
 from connectors.cex.tap import Tap
 from connectors.errors import EntitlementLost
 from connectors.events import Kind
