@@ -325,6 +325,17 @@ def test_clocks_that_differ_by_seconds_at_the_bell_are_no_disagreement() -> None
     assert [] == ran.notes("session_differs")
 
 
+def test_a_session_is_judged_by_when_it_was_heard() -> None:
+    """
+    A replay reads no times of venues: the same record follows with and without one.
+    """
+    told = session(NOON + 10, Session.REGULAR)
+    stamped = replace(told, ts_venue=told.ts_recv - 12 * 3600 * NS)
+    for row in (told, stamped):
+        ran = Ran().say(*(said(NOON + at, at, 400.0) for at in (R, LATE, A, B)), row, said(NOON + 12, A, 400.0))
+        assert [] == ran.notes("session_differs")
+
+
 def test_a_weekend_and_a_holiday_are_both_shut() -> None:
     """
     A source that only knows "closed" does not contradict our weekend.
