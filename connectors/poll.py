@@ -24,7 +24,7 @@ MAX_BODY_BYTES: Final = 32 << 20
 """An answer of more than 32 MiB is refused: the longest list of markets that we know has 6 MB."""
 
 ANSWER_S: Final = 15.0
-"""Time for one answer."""
+"""Time for one answer; who must find out sooner that nothing comes any more gives less."""
 
 __all__ = ["MAX_BODY_BYTES", "MAX_RETRY_AFTER_S", "Budget", "Poll", "retry_after_s"]
 
@@ -68,12 +68,14 @@ class Poll:
         reserve: float = 0.0,
         budgets: Iterable[Budget] = (),
         max_wait_s: float = float("inf"),
+        answer_s: float = ANSWER_S,
         monotonic: Callable[[], float] | None = None,
         vitals: Vitals | None = None,
     ) -> None:
         """`tries` calls at most before the last error is raised; a 429 is none of them. `reserve` is the share of every
         budget that only urgent calls (those that reduce risk) may use. Where the venue asks for more than `max_wait_s`
-        seconds, RateLimited is raised instead. `clock` gives ns UTC, `monotonic` seconds, `sleep` is the door to wait.
+        seconds, RateLimited is raised instead; an answer may take `answer_s`. `clock` gives ns UTC, `monotonic`
+        seconds, `sleep` is the door to wait.
         """
         self.venue = venue
         self.calls = 0
@@ -82,7 +84,7 @@ class Poll:
         """Answers that asked us to slow down."""
         self._clock, self._sleep, self._rng = clock, sleep, rng
         self._monotonic = monotonic or (lambda: asyncio.get_running_loop().time())
-        self._tries, self._max_wait_s = tries, max_wait_s
+        self._tries, self._max_wait_s, self._answer_s = tries, max_wait_s, answer_s
         self._reserve = reserve
         self._budgets = tuple(budgets)
         self._vitals = vitals or Vitals()
@@ -188,7 +190,7 @@ class Poll:
         self, session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], params: Mapping[str, str]
     ) -> bytes:
         where = self.venue
-        patience = aiohttp.ClientTimeout(total=ANSWER_S)
+        patience = aiohttp.ClientTimeout(total=self._answer_s)
         # A redirect would carry the headers, and what is secret in them, to another host.
         onward = not headers
         try:
@@ -207,7 +209,7 @@ class Poll:
                         raise BadMessage(f"an answer of more than {MAX_BODY_BYTES} bytes", where=where)
                 return bytes(body)
         except TimeoutError as error:
-            raise VenueUnreachable(f"no answer in {ANSWER_S:.0f} s", where=where) from error
+            raise VenueUnreachable(f"no answer in {self._answer_s:g} s", where=where) from error
         except (aiohttp.ClientError, OSError) as error:
             raise VenueUnreachable(f"no answer: {error}", where=where) from error
 

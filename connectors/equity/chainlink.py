@@ -38,6 +38,8 @@ KEYS: Final = ("key", "secret")
 BASE: Final = "https://api.dataengine.chain.link"
 PATH: Final = "/api/v1/reports/latest"
 POLL_S: Final = 1.0
+ANSWER_S: Final = 5.0
+"""Two answers that do not come are found out in 11 s."""
 RETRY_S: Final = 300.0
 STALE_S: Final = 300.0
 """A share price that was last seen so long before its report is none, outside the overnight session."""
@@ -98,6 +100,7 @@ class ChainlinkFeed:
             per_period=10,
             period_s=1.0,
             tries=2,
+            answer_s=ANSWER_S,
             vitals=setup.vitals,
         )
         self._sink: Sink

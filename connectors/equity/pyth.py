@@ -50,7 +50,7 @@ LATEST: Final = "/v2/updates/price/latest"
 STREAM: Final = "/v2/updates/price/stream"
 RETRY_S: Final = 300.0
 MAX_EVENT_BYTES: Final = 1 << 20
-SILENT_S: Final = 60.0
+SILENT_S: Final = 12.0
 """Hermes sends every 400 ms; a stream that is silent for so long is dead."""
 
 _ID: Final = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
