@@ -41,7 +41,7 @@ GOODBYE_S: Final = 0.5
 
 _DATA: Final = (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY)
 
-__all__ = ["FrameTooLarge", "Hear", "Line", "Socket", "reason"]
+__all__ = ["FrameTooLarge", "Hear", "Line", "Socket"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,11 +251,6 @@ class _Idle:
             self._wait()
         else:
             self._patience.reschedule(asyncio.get_running_loop().time())
-
-
-def reason(error: ConnectorError) -> str:
-    """The word under which the end of a life is counted."""
-    return error.word
 
 
 def _ending(venue: str, message: aiohttp.WSMessage, ws: aiohttp.ClientWebSocketResponse) -> ConnectorError:

@@ -47,8 +47,8 @@ class CcxtFeed:
 
     def __init__(self, setup: FeedSetup) -> None:
         """`setup.exchange` is the id in ccxt."""
-        self.taps: list[Tap] = []
-        """One for each ccxt instance, once it runs; they hold the counts."""
+        self.taps: dict[int, Tap] = {}
+        """The newest of each class of instruments, once it runs, by its first number; they hold the counts."""
         self._setup = setup
         self._venue, self._exchange = setup.venue, setup.exchange or setup.venue
         self._quirk = QUIRKS.get(self._exchange, NONE)
@@ -67,7 +67,7 @@ class CcxtFeed:
 
     def count(self, name: str) -> int:
         """Sum over the instances of a count of Tap: frames, book_frames, states, emitted, rejected, broken, merged."""
-        return sum(int(getattr(tap, name)) for tap in self.taps)
+        return sum(int(getattr(tap, name)) for tap in self.taps.values())
 
     async def probe(self) -> tuple[Finding, ...]:
         """Asks the venue once about everything that it can say. Errors of the world become findings."""
@@ -146,22 +146,22 @@ class CcxtFeed:
             in_order=self._quirk.self_healing,
         )
         tap = Tap(self._venue, self._quirk, lane, sink, targets, states)
-        self.taps.append(tap)
+        self.taps[numbers[members[0].name]] = tap
         known = tuple(dict.fromkeys(perp_of(i.symbol) or i.symbol for i in members))
         exchange = build(
             self.rest.patient(tap.watch(getattr(module, self._exchange))), lane, self._quirk, known, setup.url,
             setup.key() if lane.needs_key else {},
         )  # fmt: skip
         rounds = Rounds(setup, self._quirk, lane, self.rest, module, exchange, tap, sink, members, numbers)
-        asked = asyncio.create_task(rounds.run())
         try:
-            return await self._lives(module, exchange, lane, tap, sink, tuple(targets))
+            # One group: a fault of whoever compares the books ends the feed, and no book is believed unwatched.
+            async with asyncio.TaskGroup() as group:
+                asked = group.create_task(rounds.run())
+                error = await self._lives(module, exchange, lane, tap, sink, tuple(targets))
+                asked.cancel()
+            return error
         finally:
-            asked.cancel()
-            try:
-                await asyncio.gather(asked, return_exceptions=True)
-            finally:
-                await close(exchange)
+            await close(exchange)
 
     async def _lives(
         self, module: Any, exchange: Any, lane: Lane, tap: Tap, sink: Sink, symbols: tuple[str, ...]

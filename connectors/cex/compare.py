@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 
@@ -35,3 +37,10 @@ class Window:
         return self.low_bid * (1.0 - slack) <= bid <= self.high_bid * (1.0 + slack) and self.low_ask * (
             1.0 - slack
         ) <= ask <= self.high_ask * (1.0 + slack)
+
+
+async def pause(seconds: float) -> None:
+    """Waits in the loop's own time: the door to wait through is for back-off."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.Event().wait()

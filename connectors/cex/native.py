@@ -67,14 +67,12 @@ class NativeFeed:
         wires = self._wires(setup, numbers, self._depth)
         watch = Watch(setup.venue, self._desk, setup.clock, setup.compare_s)
         self.listeners = tuple(Listener(setup, w.line, w.talk, w.streams, sink, watch.wake) for w in wires)
-        watching = asyncio.create_task(watch.run(sink, self.listeners))
-        try:
-            async with asyncio.TaskGroup() as group:
-                ends = [group.create_task(listener.run()) for listener in self.listeners]
-        finally:
+        # One group: a fault of whoever compares the books ends the feed, and no book is believed unwatched.
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(watch.run(sink, self.listeners))
+            ends = await asyncio.gather(*(listener.run() for listener in self.listeners))
             watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
-        raise ends[0].result()
+        raise ends[0]
 
     async def probe(self) -> tuple[Finding, ...]:
         """Asks the venue's REST side once about time, symbols, statuses, fees and the rate budget."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from connectors.backoff import REFUSED_S
 from connectors.cex.book import read_book
+from connectors.cex.compare import pause
 from connectors.cex.quirks import Lane, Quirk
 from connectors.cex.rest import Rest
 from connectors.cex.tap import Tap
@@ -101,13 +102,7 @@ class Rounds:
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 self._sink.reject(self._setup.venue, word, f"{type(error).__name__}: {error}")
             doubted = ask == self._compare and any(why is Why.DISAGREES for _, why in self._said)
-            await self._pause(min(period_s, AGAIN_S) if doubted else period_s)
-
-    async def _pause(self, seconds: float) -> None:
-        """Waits in the loop's own time: the door to wait through is for back-off."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await asyncio.Event().wait()
+            await pause(min(period_s, AGAIN_S) if doubted else period_s)
 
     async def _ask(self, method: str, *args: Any) -> Any:
         """One answer of the venue. Raises a ConnectorError."""
@@ -219,7 +214,7 @@ class Rounds:
                 return True
             bid, ask = snapshot[:2]
             if not window.holds(bid, ask, slack=SLACK):
-                await self._pause(min(SETTLE_S, self._setup.compare_s))
+                await pause(min(SETTLE_S, self._setup.compare_s))
             return window.holds(bid, ask, slack=SLACK)
         finally:
             states.close(number)

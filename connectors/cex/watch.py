@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import aiohttp
 
-from connectors.cex.compare import Window
+from connectors.cex.compare import Window, pause
 from connectors.cex.listener import Listener
 from connectors.cex.stream import Stream
 from connectors.errors import ConnectorError
@@ -117,7 +117,7 @@ class Watch:
             stream.window = window = Window.at(bid, ask)
             top = await self._desk.top(session, stream)
             if not window.holds(*top, slack=SLACK):
-                await _pause(SETTLE_S)
+                await pause(SETTLE_S)
             if stream.window is not window:
                 return  # another book by now
             stream.window = None
@@ -126,10 +126,3 @@ class Watch:
                 return
             detail = f"venue {top[0]:g} {top[1]:g}, stream {bid:g} {ask:g}"
         listener.disagrees(stream, detail)
-
-
-async def _pause(seconds: float) -> None:
-    """Waits in the loop's own time: the door to wait through is for back-off."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await asyncio.Event().wait()

@@ -13,7 +13,6 @@ from connectors.errors import BadMessage, ConnectorError, EntitlementLost, Venue
 from connectors.events import NS, Flag, Kind, Why
 from connectors.ports import Sink
 from connectors.provenance import Source
-from connectors.socket import reason
 
 _LOST: Final = frozenset({401, 402, 409})
 _FAILED: Final = {404: "auth_timeout", 406: "connection_limit", 407: "slow_client", 500: "internal_error"}
@@ -51,7 +50,7 @@ class Stream:
     def ended(self, error: ConnectorError) -> None:
         """A life is over: what it spoke about is down until somebody speaks again. Halts stay told."""
         if not isinstance(error, EntitlementLost):
-            self._ask.reject(reason(error), str(error))
+            self._ask.reject(error.word, str(error))
         self.down()
         self._bands.clear()
 

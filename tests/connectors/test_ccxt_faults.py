@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from connectors.backoff import REFUSED_S
+from connectors.cex.ccxt_feed import CcxtFeed
 from connectors.errors import EntitlementLost
 from connectors.events import Health, Kind, Why
 from connectors.vitals import Vitals
 from tests.connectors.ccxt_cases import CASES, Case, tops
-from tests.servers.heard import Heard
+from tests.servers.heard import Heard, setup_for
 from tests.servers.proxy import FaultProxy, duplicate, nth, swap
 from tests.servers.refusals import Limit, Request, calls, forbidden
 from tests.servers.venue import PATIENCE_S
@@ -201,7 +202,7 @@ async def test_row_12_a_class_of_instruments_that_lost_its_right_heals_while_the
         await spot.whole(server, *FIRST)
         await perps.whole(server, *FIRST)
         server.refusals = [forbidden(401, lambda request: calls(request) and "fapi" in request.path)]
-        async with spot.feeding(server, heard, perps.instrument, sleep=sleep, vitals=vitals, options=OFF):
+        async with spot.feeding(server, heard, perps.instrument, sleep=sleep, vitals=vitals, options=OFF) as feed:
             await begun(spot, server, heard)
             await heard.until(lambda: heard.standing.state(1) == (Health.DOWN, Why.ENTITLEMENT))
             server.refusals = []
@@ -209,6 +210,7 @@ async def test_row_12_a_class_of_instruments_that_lost_its_right_heals_while_the
             await perps.change(server, bids=[("400.20", "1")])
             await heard.until(lambda: heard.standing.state(1) == (Health.UP, Why.NOTHING))
             assert [Health.UP] == heard.health(0)
+            assert 2 == len(feed.taps)
     assert vitals.calls["rest"] > vitals.failures["entitlement_lost"] > 0
     assert vitals.used_ratio is not None
 
@@ -226,6 +228,24 @@ async def test_row_12_a_venue_that_refuses_the_list_of_markets_is_stopped(case: 
                 await feed.run(Heard(), {case.instrument.name: 0})
     assert [Why.ENTITLEMENT] == heard.why(0)
     assert [Health.DOWN] == heard.health(0)
+
+
+async def test_a_book_is_not_believed_when_nobody_can_compare_it() -> None:
+    """
+    Whoever asks beside the stream falls over a fault that nobody foresaw: the feed ends with it, instead of going on
+    unwatched.
+    """
+
+    def clock() -> int:
+        raise RuntimeError("a fault")
+
+    case, heard = CASES[0], Heard()
+    async with case.server() as server:
+        await case.whole(server, *FIRST)
+        feed = CcxtFeed(setup_for(server, case.instrument, clock=clock))
+        with pytest.raises(ExceptionGroup):
+            async with asyncio.timeout(10):
+                await feed.run(heard, {case.instrument.name: 0})
 
 
 async def test_row_20_a_halt_is_a_state_of_the_instrument(case: Case) -> None:

@@ -402,3 +402,22 @@ async def test_a_book_that_never_comes_is_asked_for_again() -> None:
             await server.book("NVDAXUSDT", bids=BIDS, asks=ASKS)
             await heard.until(lambda: bool(heard.quotes(1)))
             assert 1 == server.connections
+
+
+class Broken:
+    """A REST side with a fault that nobody foresaw."""
+
+    async def now(self, session: Any) -> int:
+        """The fault."""
+        raise RuntimeError("a fault")
+
+
+async def test_a_book_is_not_believed_when_nobody_can_compare_it() -> None:
+    """
+    Whoever compares the books falls over a fault of its own: the feed ends with it, instead of going on unwatched.
+    """
+    async with KrakenServer() as server:
+        feed = NativeFeed(setup_for(server, TSLA), Broken(), kraken.wires, 10)  # type: ignore[arg-type]
+        with pytest.raises(ExceptionGroup):
+            async with asyncio.timeout(10):
+                await feed.run(Heard(), {TSLA.name: 0})

@@ -26,7 +26,7 @@ from connectors.errors import (
 )
 from connectors.events import Health, Why
 from connectors.poll import Budget, Poll, retry_after_s
-from connectors.socket import Line, Socket, reason
+from connectors.socket import Line, Socket
 from connectors.vitals import Vitals
 from tests.servers.heard import Heard, no_wait
 from tests.servers.refusals import Limit, maintenance
@@ -105,7 +105,7 @@ async def test_a_dropped_line_is_made_again_and_says_hello_again() -> None:
         await lives.until_messages(2)
         assert ["hello", "hello"] == lives.messages
         assert 2 == socket.lives == lives.ups
-    assert "disconnected" == reason(lives.ends[0])
+    assert "disconnected" == lives.ends[0].word
 
 
 async def test_a_clean_close_neither_freezes_nor_ends_the_loop() -> None:
@@ -155,7 +155,7 @@ async def test_a_frame_over_the_limit_is_refused() -> None:
         await server.flood(2000)
         await lives.until_ends(1)
     assert isinstance(lives.ends[0], FrameTooLarge)
-    assert "frame_too_large" == reason(lives.ends[0])
+    assert "frame_too_large" == lives.ends[0].word
     assert set(lives.messages) == {"hello"}
 
 
@@ -166,7 +166,7 @@ async def test_a_reader_may_end_a_life() -> None:
         await lives.until_messages(1)
         await server.send("poison")
         await lives.until_messages(3)
-    assert "bad_message" == reason(lives.ends[0])
+    assert "bad_message" == lives.ends[0].word
 
 
 async def test_a_reader_may_answer() -> None:
