@@ -18,7 +18,7 @@ feeds:  ## install what talks to exchanges and quote sources (for `pegline run` 
 test:  ## everything that is tested; installs system packages where it may
 	@scripts/setup all
 	@scripts/system
-	@.venv/bin/python -m pytest -q $(PYTEST)
+	@.venv/bin/python -m pytest -q -n 4 --dist loadfile --benchmark-disable $(PYTEST)
 
 lint:  ## format, lint, types, import contracts
 	@scripts/setup all

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from bot.clock import monotonic_s
-from connectors.events import Health
+from connectors.events import Health, Kind
 from tests.conformance.stall import Stall, Top, stalls
 from tests.faults.market import PATIENCE_S, Market, book_of, open_market
 from tests.servers.proxy import Pick, corrupt, drop, duplicate, each, swap
@@ -120,7 +120,7 @@ async def test_row_2_a_line_that_is_open_and_silent_is_found() -> None:
 def crossed(market: Market, venue: str) -> int:
     """How often a venue's book was refused for being crossed or locked."""
     rejected = market.daemon.inbox.rejected
-    return rejected[venue, "crossed"] + rejected[venue, "locked"]
+    return sum(rejected[venue, word] for word in {"crossed", "locked", market.stalls[venue].crossed})
 
 
 @pytest.mark.timeout(240)
@@ -133,7 +133,9 @@ async def test_row_4_a_crossed_book_is_refused_and_never_traded() -> None:
         await market.agrees(patience_s=60)
         for step, (venue, stall) in enumerate(market.stalls.items(), 1):
             name = stall.instruments[0].name
-            for bid, ask in (("401", "400.5"), ("400.75", "400.75")):
+            # A source of one price and its error has no locked book: there bid = ask is a price without error.
+            locked = [("400.75", "400.75")] if stall.kind is Kind.QUOTE else []
+            for bid, ask in (("401", "400.5"), *locked):
                 before = crossed(market, venue)
                 await stall.show(market.servers[venue], stall.instruments[0], Top(bid, ask))
                 await market.until(lambda v=venue, n=before: crossed(market, v) > n)  # type: ignore[misc]
@@ -157,6 +159,8 @@ async def test_row_6_a_lost_message_is_no_lasting_error() -> None:
             lost = {}
             for venue, stall in market.stalls.items():
                 way = market.proxies[venue].down
+                if not way.messages:
+                    continue  # no websocket: what is asked again is no message that can be lost
                 lost[venue] = way.messages
                 way.edits.append(drop(price_of(stall, 1)))
             await market.show_all(1)

@@ -133,6 +133,9 @@ async def test_row_16_what_is_read_after_a_block_is_not_traded_until_the_line_is
             times["detected"] = await market.until(all_say(market, Why.LOOP_LAG))
             await market.until(lambda: not any(market.eligible(name) for name in market.shown))
             times["recovered"] = await market.agrees()
+            await market.until(
+                lambda: any(row.kind is Kind.HEALTH and row.bid == Health.UP for block in blocks for row in block)
+            )
         rows = [row for block in blocks for row in block]
         barred = next(at for at, row in enumerate(rows) if row.kind is Kind.HEALTH and row.ask == Why.LOOP_LAG)
         cleared = next(at for at, row in enumerate(rows) if row.kind is Kind.HEALTH and row.bid == Health.UP)
