@@ -107,7 +107,7 @@ class Judges:
     def before(self, group: int, now: int) -> list[Note]:
         """Looks at the prices of one underlying, before a strategy decides on it."""
         self.changed = False
-        return self._prices(group, now)
+        return self._prices(group, now) if self._suspect(group) else []
 
     def barred(self, number: int) -> bool:
         """Whether an instrument may not be traded: it is in doubt, or the source of its fair value is."""
@@ -123,17 +123,18 @@ class Judges:
 
     def _suspects(self) -> list[int]:
         """Underlyings with a price beyond its band, or with one that was."""
-        f, g, doubts, edges, bit = self.columns.f.item, self.columns.g.item, self.columns.doubts.item, self._edges, _FAR
-        found = []
-        for group, members in enumerate(self._members):
-            fair = g(group, K.FAIR)
-            for number in members:
-                low, high = edges[number]
-                price = f(number, K.MID_USD)
-                if price < low * fair or price > high * fair or doubts(number) & bit:
-                    found.append(group)
-                    break
-        return found
+        return [group for group in range(len(self._members)) if self._suspect(group)]
+
+    def _suspect(self, group: int) -> bool:
+        """Whether an underlying has a price beyond its band, or one that was: asked at each wake, so it is cheap."""
+        f, doubts, edges = self.columns.f.item, self.columns.doubts.item, self._edges
+        fair = self.columns.g.item(group, K.FAIR)
+        for number in self._members[group]:
+            low, high = edges[number]
+            price = f(number, K.MID_USD)
+            if price < low * fair or price > high * fair or doubts(number) & _FAR:
+                return True
+        return False
 
     def _prices(self, group: int, now: int) -> list[Note]:
         """Implausible prices of one underlying."""
