@@ -12,8 +12,9 @@ from bot.config_hints import plain
 from bot.config_shape import Fault
 from bot.terminal import nearest
 from bot.toml_lines import Path
-from bot.wiring import FEEDS
+from bot.wiring import FEEDS, feed_options
 from connectors.instruments import Token, UnitModel
+from connectors.ports import ANY_SYMBOL
 
 Data = Mapping[str, Any]
 Told = Collection[Path]
@@ -175,11 +176,37 @@ def _venues(data: Data, told: Told) -> Iterator[Fault]:
             hint = f"did you mean {meant}? " if meant else ""
             said = f"{plain(feed)} is not known"
             yield Fault((*path, "feed"), said, f"{hint}write one of {', '.join(map(plain, known))}, or leave it out")
+        if feed in FEEDS and table.get("options"):
+            symbols = {n.partition(":")[2] for n in data.get("instruments", {}) if n.partition(":")[0] == name}
+            yield from _options((*path, "options"), feed, table["options"], symbols)
         if feed == "ccxt" and not table.get("exchange"):
             yield Fault((*path, "exchange"), 'missing for feed "ccxt"', 'write exchange = "kraken" (its id in ccxt)')
         if "taker_fee_bps" in table and "latency_ms" not in table:
             said = "missing: a venue with a fee is traded on paper, and then its delay counts"
             yield Fault((*path, "latency_ms"), said, "write latency_ms = NUMBER, in milliseconds")
+
+
+def _options(path: Path, feed: str, options: Data, symbols: Collection[str]) -> Iterator[Fault]:
+    """Only what a feed understands, of the kind that it understands: an option that is passed over is a trap."""
+    known = feed_options(feed)
+    for key, value in options.items():
+        kind = known.get(key, known.get(ANY_SYMBOL) if key in symbols else None)
+        if kind is None:
+            meant = nearest(key, known)
+            hint = f"did you mean {meant}? " if meant else ""
+            said = f'{plain(key)} is no option of feed "{feed}"'
+            yield Fault((*path, key), said, f"{hint}it knows {', '.join(known) or 'none'}")
+        elif isinstance(kind, tuple):
+            if value not in kind:
+                yield Fault((*path, key), f"{plain(value)} is not known", f"write {' or '.join(map(plain, kind))}")
+        elif kind is bool:
+            if not isinstance(value, bool):
+                yield Fault((*path, key), f"{plain(value)} is no flag", "write true or false, without quotes")
+        elif kind is str:
+            if not isinstance(value, str):
+                yield Fault((*path, key), f"{plain(value)} is no text", "write a text in quotes")
+        elif isinstance(value, bool) or not isinstance(value, (int, float, Decimal)) or not value > 0:
+            yield Fault((*path, key), f"{plain(value)} is no number above zero", "write a number, without quotes")
 
 
 def _cross_venue(data: Data, told: Told) -> Iterator[Fault]:

@@ -13,7 +13,7 @@ from bot.clock import Clock, chance, monotonic_s, sleep, wall_ns
 from bot.keys import missing, reader
 from connectors.events import Rows
 from connectors.instruments import Role, Universe
-from connectors.ports import Feed, FeedSetup
+from connectors.ports import Feed, FeedSetup, Option
 from connectors.vitals import Vitals
 from strategies.market.session import SessionTable
 
@@ -36,6 +36,12 @@ FEEDS: Final[Mapping[str, str]] = {
     "chainlink": "connectors.equity.chainlink",
 }
 """What `[venues.NAME] feed` may name, and the module whose `feed(setup)` makes it. A new one is one line."""
+
+
+def feed_options(feed: str) -> Mapping[str, Option]:
+    """What the options of a feed may be called, and of what kind each is."""
+    options: Mapping[str, Option] = getattr(importlib.import_module(FEEDS[feed]), "OPTIONS", {})
+    return options
 
 
 def fetch_history(

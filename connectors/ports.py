@@ -81,6 +81,13 @@ class Sink(Protocol):
         """Takes one raw message as it came, for whoever keeps raw frames; costs nothing when nobody does."""
 
 
+Option = type[str] | type[float] | type[bool] | tuple[str, ...]
+"""Of what kind an option of a feed is: a text, a number above zero, a flag, or one of some words."""
+
+ANY_SYMBOL = "SYMBOL"
+"""In a feed's OPTIONS: the symbol of any of its instruments may stand as an option."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedSetup:
     """What every feed is given; a feed's module makes one of it with `feed(setup)`."""

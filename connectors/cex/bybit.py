@@ -22,7 +22,7 @@ from connectors.events import NS
 from connectors.instruments import Instrument, Role
 from connectors.offset import offset
 from connectors.poll import Budget, Poll
-from connectors.ports import Feed, FeedSetup, Finding
+from connectors.ports import Feed, FeedSetup, Finding, Option
 from connectors.socket import Line
 
 REST: Final = "https://api.bybit.com"
@@ -81,6 +81,10 @@ class ServerTime(msgspec.Struct):
     """The venue's time."""
 
     timeNano: int
+
+
+OPTIONS: Final[Mapping[str, Option]] = {"depth": float}
+"""What `[venues.NAME] options` may say to this feed, and of what kind it is."""
 
 
 def feed(setup: FeedSetup) -> Feed:

@@ -27,10 +27,14 @@ from connectors.errors import (
 )
 from connectors.events import Why
 from connectors.instruments import Instrument, Role
-from connectors.ports import Feed, FeedSetup, Finding, Sink
+from connectors.ports import Feed, FeedSetup, Finding, Option, Sink
 
 LOADS: Final = ("ccxt.pro",)
 """Imported before any feed runs: it takes 6 to 10 s of CPU, and even in a thread it would hold up the loop."""
+
+
+OPTIONS: Final[Mapping[str, Option]] = {"trades": bool, "funding_s": float, "status_s": float}
+"""What `[venues.NAME] options` may say to this feed, and of what kind it is."""
 
 
 def feed(setup: FeedSetup) -> Feed:

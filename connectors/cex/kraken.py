@@ -20,7 +20,7 @@ from connectors.events import NS
 from connectors.instruments import Instrument, Role
 from connectors.offset import offset
 from connectors.poll import Poll
-from connectors.ports import Feed, FeedSetup, Finding
+from connectors.ports import Feed, FeedSetup, Finding, Option
 from connectors.socket import Line
 
 REST: Final = "https://api.kraken.com"
@@ -70,6 +70,10 @@ class SystemStatus(msgspec.Struct):
     """online, maintenance, cancel_only or post_only."""
 
     status: str
+
+
+OPTIONS: Final[Mapping[str, Option]] = {"depth": float}
+"""What `[venues.NAME] options` may say to this feed, and of what kind it is."""
 
 
 def feed(setup: FeedSetup) -> Feed:

@@ -15,6 +15,7 @@ nobody else is touched, and the question is asked again.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -30,7 +31,7 @@ from connectors.errors import BadMessage, ConnectorError, EntitlementLost
 from connectors.events import NS, Why
 from connectors.instruments import Instrument
 from connectors.offset import measured
-from connectors.ports import Feed, FeedSetup, Finding, Sink
+from connectors.ports import Feed, FeedSetup, Finding, Option, Sink
 from connectors.provenance import Source
 from connectors.socket import Line, Socket
 
@@ -41,6 +42,17 @@ STREAM: Final = "wss://stream.data.alpaca.markets"
 RETRY_S: Final = 300.0
 CLOCK_S: Final = 30.0
 ACTIONS_S: Final = 6 * 3600.0
+
+
+OPTIONS: Final[Mapping[str, Option]] = {
+    "feed": str,
+    "encoding": ("json", "msgpack"),
+    "account": ("live", "paper"),
+    "retry_s": float,
+    "clock_s": float,
+    "actions_s": float,
+}
+"""What `[venues.NAME] options` may say to this feed, and of what kind it is."""
 
 
 def feed(setup: FeedSetup) -> Feed:

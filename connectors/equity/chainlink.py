@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping
 from typing import Final, assert_never
 
 import aiohttp
@@ -31,7 +32,7 @@ from connectors.errors import BadMessage, ConnectorError, EntitlementLost
 from connectors.events import NAN, NS, Flag, Kind, Why
 from connectors.instruments import Hours, Instrument, Role
 from connectors.poll import Poll
-from connectors.ports import Feed, FeedSetup, Finding, Sink
+from connectors.ports import ANY_SYMBOL, Feed, FeedSetup, Finding, Option, Sink
 from connectors.provenance import Source, pack
 
 KEYS: Final = ("key", "secret")
@@ -59,6 +60,10 @@ class _Report(msgspec.Struct, frozen=True):
 
 class _Answer(msgspec.Struct, frozen=True):
     report: _Report
+
+
+OPTIONS: Final[Mapping[str, Option]] = {"poll_s": float, "retry_s": float, ANY_SYMBOL: str}
+"""What `[venues.NAME] options` may say to this feed, and of what kind it is."""
 
 
 def feed(setup: FeedSetup) -> Feed:

@@ -40,7 +40,7 @@ from connectors.errors import (
 from connectors.events import NS, Flag, Kind, Why
 from connectors.instruments import Instrument, Role
 from connectors.poll import Poll
-from connectors.ports import Feed, FeedSetup, Finding, Sink
+from connectors.ports import ANY_SYMBOL, Feed, FeedSetup, Finding, Option, Sink
 from connectors.provenance import Source, pack
 from connectors.refusal import refused
 from connectors.registry import load_registry
@@ -82,6 +82,10 @@ class _Update(msgspec.Struct, frozen=True):
 
 class _Answer(msgspec.Struct, frozen=True):
     parsed: list[msgspec.Raw] | None = None
+
+
+OPTIONS: Final[Mapping[str, Option]] = {"poll_s": float, "retry_s": float, ANY_SYMBOL: str}
+"""What `[venues.NAME] options` may say to this feed, and of what kind it is."""
 
 
 def feed(setup: FeedSetup) -> Feed:

@@ -21,7 +21,7 @@ from connectors.errors import BadMessage, ConnectorError, EntitlementLost
 from connectors.events import NAN, Flag, Kind, Why
 from connectors.instruments import Instrument, Role
 from connectors.poll import Poll
-from connectors.ports import Feed, FeedSetup, Finding, Sink
+from connectors.ports import Feed, FeedSetup, Finding, Option, Sink
 from connectors.provenance import Source, pack
 from connectors.socket import Line, Socket
 
@@ -41,6 +41,10 @@ _KINDS: Final[Mapping[Role, Kind]] = {Role.SHARE: Kind.REFERENCE, Role.COIN: Kin
 POLL_S: Final = 30.0
 FIRST_MESSAGE_S: Final = 60.0
 """Outside the hours Yahoo may have nothing to say for long."""
+
+
+OPTIONS: Final[Mapping[str, Option]] = {"poll_s": float, "first_message_s": float}
+"""What `[venues.NAME] options` may say to this feed, and of what kind it is."""
 
 
 def feed(setup: FeedSetup) -> Feed:

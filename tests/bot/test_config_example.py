@@ -89,9 +89,11 @@ def test_options_of_a_feed_keep_their_kinds(tmp_path: Path) -> None:
     What only a feed understands may be a flag, a number or a text.
     """
     path = tmp_path / "config.toml"
-    table = '[venues.x]\nkind = "cex"\nfeed = "ccxt"\nexchange = "gate"\n'
-    path.write_text(table + 'options = { trades = true, funding_s = 2.5, n = 3, never = inf, name = "x" }\n')
-    expected = {"trades": True, "funding_s": 2.5, "n": 3.0, "never": float("inf"), "name": "x"}
+    table = '[venues.x]\nkind = "cex"\nfeed = "{}"\nexchange = "gate"\noptions = {{ {} }}\n'
+    path.write_text(table.format("alpaca", 'feed = "sip", retry_s = 3'))
+    assert {"feed": "sip", "retry_s": 3.0} == load(path).venues["x"].options
+    path.write_text(table.format("ccxt", "trades = true, funding_s = 2.5, status_s = inf"))
+    expected = {"trades": True, "funding_s": 2.5, "status_s": float("inf")}
     options = load(path).venues["x"].options
     assert expected == options
     assert {name: type(value) for name, value in expected.items()} == {n: type(v) for n, v in options.items()}

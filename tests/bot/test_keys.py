@@ -61,9 +61,10 @@ def test_a_feed_that_needs_a_key_says_so_before_it_starts(
 def test_options_are_texts_numbers_or_flags(tmp_path: Path) -> None:
     """What only one kind of feed understands may be any of the three; a list is refused."""
     config = tmp_path / "config.toml"
-    text = '[venues.a]\nkind = "oracle"\nfeed = "yahoo"\noptions = { poll_s = 30.5, n = 3, feed = "iex", x = true }\n'
+    text = '[venues.a]\nkind = "cex"\nfeed = "ccxt"\nexchange = "gate"\n'
+    text += "options = { funding_s = 30.5, status_s = 3, trades = true }\n"
     config.write_text(text)
-    assert {"poll_s": 30.5, "n": 3.0, "feed": "iex", "x": True} == load(config).venues["a"].options
+    assert {"funding_s": 30.5, "status_s": 3.0, "trades": True} == load(config).venues["a"].options
     config.write_text(text.replace("true", "[1]"))
-    with pytest.raises(ConfigError, match=r"options.x: .* write a text in quotes, a number, or true or false"):
+    with pytest.raises(ConfigError, match=r"options.trades: .* write a text in quotes, a number, or true or false"):
         load(config)

@@ -44,7 +44,7 @@ def alpaca(folder: Path, url: str, *, secret: str = SECRET, feeds: str = "sip,ie
     (folder / "alpaca.key").chmod(0o600)
     return (
         f'[venues.alpaca]\nkind = "broker"\nfeed = "alpaca"\nurl = "{url}"\nkey_file = "alpaca.key"\n'
-        f'options = {{ feeds = "{feeds}" }}\n[instruments."alpaca:TSLA"]\nrole = "share"\nunderlying = "TSLA"\n'
+        f'options = {{ feed = "{feeds}" }}\n[instruments."alpaca:TSLA"]\nrole = "share"\nunderlying = "TSLA"\n'
     )
 
 
