@@ -75,6 +75,8 @@ class Judges:
         """The basis before the multiplier changed."""
         self._prints = [0] * len(universe)
         self._accepted = self._looked = -1
+        self._led: tuple[bool, ...] = (False,) * len(columns.fair_source)
+        """By underlying: whether the source of its fair value was in doubt at the last tick."""
         for number in range(len(universe)):
             if self.units.open(number):
                 columns.doubt(number, Why.BASIS)
@@ -99,6 +101,10 @@ class Judges:
             return []
         self._accepted = accepted
         notes = self._references(now)
+        # The scan takes another source by itself; who may be traded follows from whether that one is in doubt.
+        led = tuple(source >= 0 and self.columns.doubted(source) for source in self.columns.fair_source.tolist())
+        self.changed = self.changed or led != self._led
+        self._led = led
         notes += self._bases(now)
         for group in self._suspects():
             notes += self._prices(group, now)

@@ -3,18 +3,22 @@ heals by itself."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from bot.clock import monotonic_s, sleep
 from connectors.events import Health, Why
-from tests.conformance.stall import Stall, stalls
+from connectors.instruments import Role
+from tests.conformance.stall import Stall, Top, stalls
 from tests.faults.market import Market, open_market
 from tests.faults.test_feeds import recovered, report
 from tests.servers.alpaca import AlpacaServer
 
 TOKEN = "kraken:TSLAx/USD"
 SHARE = "alpaca:TSLA"
+TRUE = Top("400", "400.5")
 
 
 def few() -> tuple[Stall, ...]:
@@ -102,3 +106,50 @@ async def test_row_19_a_market_in_another_session_than_ours_stops_the_token() ->
             alpaca(market).is_open, alpaca(market).days = None, None
             await market.show_all(1)
             times["recovered"] = await market.until(lambda: market.eligible(TOKEN))
+
+
+def doubted(market: Market, name: str) -> bool:
+    """Whether our own judgement speaks against a source."""
+    return market.daemon.parts.columns.doubted(market.daemon.universe.number(name))
+
+
+@pytest.mark.timeout(180)
+async def test_row_11_a_share_feed_of_the_wrong_symbol_moves_nothing() -> None:
+    """
+    11. One of three share sources begins to tell another share's price: it is outvoted, the fair value stays and the
+    token is traded on; right again, it is believed again.
+    """
+    witnesses = {stall.venue: stall for stall in stalls() if stall.venue in ("yahoo", "pyth")}
+    async with open_market((*few(), *witnesses.values())) as market:
+        await market.agrees(patience_s=60)
+        columns = market.daemon.parts.columns
+        wrong = witnesses["yahoo"].instruments[0]
+        group = columns.underlyings.index(wrong.underlying)
+        sizes: list[int] = []
+
+        async def tell(*, truth: bool) -> None:
+            """Every source speaks, with sizes that are news; Yahoo of another share, unless it is the truth."""
+            sizes.append(len(sizes) % 7)
+            right = TRUE._replace(bid_size=f"{1 + sizes[-1]}")
+            for stall in market.stalls.values():
+                for instrument in (i for i in stall.instruments if i.role is not Role.COIN):
+                    lies = instrument is wrong and not truth
+                    await stall.show(market.servers[stall.venue], instrument, Top("267", "267.5") if lies else right)
+
+        async def until(condition: Callable[[], bool], *, truth: bool = False) -> float:
+            begun = monotonic_s()
+            while not condition():
+                assert monotonic_s() - begun < 60, (columns.doubts, market.not_up())
+                await tell(truth=truth)
+                await sleep(0.2)
+            return monotonic_s() - begun
+
+        with report(11, "wrong symbol") as times:
+            times["detected"] = await until(lambda: doubted(market, wrong.name))
+            fair = columns.fair(group, market.daemon.engine.now)
+            assert fair is not None
+            assert abs(fair.price / 400.25 - 1) < 0.01
+            await until(lambda: market.eligible(TOKEN))
+            times["recovered"] = await until(
+                lambda: not doubted(market, wrong.name) and market.eligible(TOKEN), truth=True
+            )
