@@ -126,6 +126,8 @@ class Inbox:
         self._overtaken: list[int] = []
         self._last = 0
         self._awake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._silent_since = 0.0
         self._closed = False
         self._ahead_ns: list[int] = [0] * self._count
         self._depths = 0
@@ -330,13 +332,24 @@ class Inbox:
             if self._closed:
                 raise StopAsyncIteration
             self._awake.clear()
-            try:
-                async with asyncio.timeout(self._timer_s):
-                    await self._awake.wait()
-            except TimeoutError:
-                if not self._rows and self._count:
-                    self.ticks += 1
-                    self.put(Kind.TICK, 0)
+            loop = asyncio.get_running_loop()
+            self._silent_since = loop.time()
+            if self._timer is None:
+                self._timer = loop.call_later(self._timer_s, self._silence, loop)
+            await self._awake.wait()
+
+    def _silence(self, loop: asyncio.AbstractEventLoop) -> None:
+        """One timer for all waits: a row costs no timer of its own."""
+        if self._awake.is_set():  # nobody waits, and there is no silence
+            self._timer = None
+            return
+        wait_s = self._silent_since + self._timer_s - loop.time()
+        if wait_s <= 0.0:
+            wait_s = self._timer_s
+            if self._count:
+                self.ticks += 1
+                self.put(Kind.TICK, 0)
+        self._timer = loop.call_later(wait_s, self._silence, loop)
 
     def _hold(self, now: int) -> int:
         """The receive time of what is read while it may be old: the last moment at which it was surely not there."""
