@@ -80,6 +80,7 @@ max_quote_age_s = inf
 max_fx_age_s = inf
 [fair]
 max_error_bps = inf
+max_silence_days = inf
 [strategies.cross_venue]
 min_edge_bps = 20
 size_units = 0.01

@@ -181,6 +181,7 @@ def _beliefs(config: Config, judge: bool) -> Beliefs:
         confirm_ns=ns(gates.confirm_s),
         confirm_rows=gates.confirm_rows,
         max_error=fair.max_error_bps / 1e4,
+        max_silence_days=fair.max_silence_days,
         daily_vol={name: bps / 1e4 for name, bps in volatility.items()},
         default_daily_vol=fair.default_daily_vol_bps / 1e4,
         judge=judge,

@@ -149,6 +149,9 @@ class Fair(Table):
     source_error_bps: Bps = 3.0
     max_error_bps: Limit = 1000.0
     """A wider fair value is unknown."""
+    max_silence_days: Limit = 2.0
+    """Regular trading days of variance since the source spoke; after more the fair value is unknown. Why two:
+    strategies/market/fair.py."""
 
 
 class CrossVenue(Table):

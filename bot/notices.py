@@ -96,7 +96,9 @@ class Notices:
             if (fair is not None) != self._known[group]:
                 self._known[group] = fair is not None
                 detail: dict[str, float | str] = {}
-                if fair is not None:
+                if fair is None:
+                    detail = {"reason": self.columns.why_unknown(group, now)}
+                else:
                     detail = {"price": fair.price, "sigma_bps": fair.error_bps, "source": self._name(fair.source)}
                 notes.append(Note(kind="fair_known" if fair else "fair_unknown", underlying=name, detail=detail))
         return notes

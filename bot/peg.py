@@ -169,7 +169,7 @@ def statistics(
     *,
     gap_ns: int,
     band_bps: Mapping[str, float] | None = None,
-    unknown: Mapping[int, int] | None = None,
+    unknown: Mapping[int, Mapping[str, int]] | None = None,
 ) -> list[dict[str, Any]]:
     """One object for each token and session with samples, and `all` for every token; absent values are None.
 
@@ -188,9 +188,10 @@ def statistics(
                 named = {"token": universe[token].token or universe[token].symbol, "instrument": universe[token].name}
                 band = bands[codes[its]]
                 numbers = _statistics(samples.ts[its], samples.premium_bps[its], band, gap_ns)
-                missing = (unknown or {}).get(token, 0)
+                missing = (unknown or {}).get(token, {})
                 if missing and at == 0:
-                    word = f"{missing:,} prints are no samples: the fair value was unknown"
+                    whys = ", ".join(f"{why}: {count:,}" for why, count in missing.items())
+                    word = f"{sum(missing.values()):,} prints are no samples: the fair value was unknown ({whys})"
                     numbers["note"] = f"{numbers['note']}; {word}" if numbers["n"] and numbers["note"] else word
                 found.append({**named, "against": against, "session": session, **numbers})
     return found

@@ -40,8 +40,9 @@ class Looked:
     """Rows of each instrument that were not believed within the span, by reason."""
     sources: dict[int, dict[str, int]]
     """By token instrument: how many samples were judged by which source's word."""
-    unknown: dict[int, int]
-    """By token instrument: accepted prints of the span without a fair value, coin or multiplier, hence no samples."""
+    unknown: dict[int, dict[str, int]]
+    """By token instrument: accepted prints of the span without a fair value, coin or multiplier, hence no samples,
+    by what was missing."""
 
 
 def fair_samples(tape: Tape, config: Config, start_ns: int | None = None, end_ns: int | None = None) -> Samples:
@@ -63,7 +64,7 @@ def fair_look(tape: Tape, config: Config, start_ns: int | None = None, end_ns: i
     waiting: list[tuple[int, int, float]] = []
     found: list[tuple[int, int, float]] = []
     sources: defaultdict[int, Counter[str]] = defaultdict(Counter)
-    unknown: Counter[int] = Counter()
+    unknown: defaultdict[int, Counter[str]] = defaultdict(Counter)
     before = columns.refused.copy()
 
     def settle() -> None:
@@ -75,7 +76,8 @@ def fair_look(tape: Tape, config: Config, start_ns: int | None = None, end_ns: i
                 found.append((ts, number, usd / fair.price * 1e4 - 1e4))
                 sources[number][tape.universe[fair.source].name] += 1
             else:
-                unknown[number] += 1
+                why = columns.why_unknown(columns.group(number), ts)
+                unknown[number][why or "its coin or multiplier is not known"] += 1
         waiting.clear()
 
     for whole in tape.blocks(COLUMNS, None, end_ns):
@@ -110,7 +112,7 @@ def fair_look(tape: Tape, config: Config, start_ns: int | None = None, end_ns: i
         samples=Samples(moments, table[:, 1].astype(np.int32), premium),
         refused=refused_rows(columns, since=before),
         sources={number: dict(counts.most_common()) for number, counts in sources.items()},
-        unknown=dict(unknown),
+        unknown={number: dict(counts.most_common()) for number, counts in unknown.items()},
     )
 
 

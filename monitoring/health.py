@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from monitoring.snapshot import Snapshot
+from monitoring.snapshot import NO_FAIR, Snapshot
 from monitoring.words import because
 
 Status = Literal["ready", "degraded", "down"]
@@ -48,11 +48,15 @@ def health(picture: Snapshot, *, idle_s: float | None = None) -> Health:
         for feed in picture.feeds
         if not feed.up or feed.stands != "up"
     ]
-    degraded += [f"fair value of {share.underlying} is unknown" for share in picture.shares if share.fair_usd is None]
+    degraded += [
+        f"fair value of {share.underlying} is unknown: {share.unknown}"
+        for share in picture.shares
+        if share.fair_usd is None
+    ]
     degraded += [
         f"{line.instrument}: {line.reason}"
         for line in picture.tokens
-        if line.reason and line.reason != "fair value unknown" and not line.reason.startswith("feed ")
+        if line.reason and not line.reason.startswith(NO_FAIR) and not line.reason.startswith("feed ")
     ]
     if down:
         return Health(status="down", reasons=tuple(down + degraded))

@@ -250,7 +250,8 @@ class Narrator:
 
     def _fair_unknown(self, note: Note, ts: int) -> tuple[str, Tone]:
         self._unknown.add(note.underlying)
-        return f"fair value of {note.underlying} is unknown: no source is left to believe", "bad"
+        reason = note.detail.get("reason", "no source is left to believe")
+        return f"fair value of {note.underlying} is unknown: {reason}", "bad"
 
     def _fair_known(self, note: Note, ts: int) -> tuple[str, Tone]:
         if note.underlying not in self._unknown:

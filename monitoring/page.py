@@ -111,7 +111,7 @@ def _edges(picture: Snapshot) -> str:
                 share.underlying,
                 usd(share.fair_usd),
                 width(share.error_bps),
-                f"{share.source} ({share.origin})" if share.origin else share.source or "unknown",
+                f"{share.source} ({share.origin})" if share.origin else share.source or f"unknown: {share.unknown}",
                 age(share.age_s),
                 percent(share.edge_bps),
                 share.buy,

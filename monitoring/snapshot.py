@@ -26,6 +26,10 @@ DOUBTS: Final = {
 """What our judgement has against an instrument, as words; others are told by their own name."""
 
 
+NO_FAIR: Final = "fair value unknown"
+"""What the reason of a token's line begins with when its share has no fair value."""
+
+
 class TokenLine(msgspec.Struct, frozen=True, kw_only=True):
     """One token on one venue. None is unknown, and is shown as that."""
 
@@ -70,6 +74,8 @@ class ShareLine(msgspec.Struct, frozen=True, kw_only=True):
     sell: str
     origin: str = ""
     """Feed, session, exchanges and conditions of the source's last quote, where it says them."""
+    unknown: str = ""
+    """Why the fair value is unknown; empty where it is known."""
 
 
 class Money(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +197,7 @@ def _share(columns: Columns, group: int, name: str, streams: Mapping[str, Stream
         buy=universe[buy].name if buy >= 0 else "",
         sell=universe[sell].name if sell >= 0 else "",
         origin=source.origin if source else "",
+        unknown="" if fair else columns.why_unknown(group, now),
     )
 
 
@@ -216,7 +223,7 @@ def _token(
     if not why and at in tally.doubts:
         why = DOUBTS.get(tally.doubts[at][0], tally.doubts[at][0])
     if not why and share.fair_usd is None:
-        why = "fair value unknown"
+        why = f"{NO_FAIR}: {share.unknown}"
     if not why and units is None:
         why = "multiplier unknown"
     buy = number(columns.buy_premium_bps[at])

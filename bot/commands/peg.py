@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--from must be before --to", where="peg")
     config = None if args.config is None else load(args.config, credentials=False)
     tape = open_tape(args.tape)
-    unknown: dict[int, int] = {}
+    unknown: dict[int, dict[str, int]] = {}
     if args.against == FAIR:
         looked = _fair(tape, config, args)
         samples, unknown, tokens = looked.samples, looked.unknown, list(tape.universe.where(role=Role.TOKEN))
@@ -91,7 +91,9 @@ def _fair(tape: Tape, config: Config | None, args: argparse.Namespace) -> Looked
     for number in sorted({*looked.sources, *looked.unknown}):
         told = [f"{name} at {count:,} prints" for name, count in looked.sources.get(number, {}).items()]
         if looked.unknown.get(number):
-            told.append(f"unknown at {looked.unknown[number]:,} prints, which are no samples")
+            missing = looked.unknown[number]
+            whys = ", ".join(f"{why}: {count:,}" for why, count in missing.items())
+            told.append(f"unknown at {sum(missing.values()):,} prints, which are no samples ({whys})")
         print(f"fair value for {tape.universe[number].name}: {', '.join(told)}", file=sys.stderr)
     for name, streams in origins(tape, args.start, args.end).items():
         print(f"{name} came from {', '.join(streams)}", file=sys.stderr)

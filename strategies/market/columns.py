@@ -66,6 +66,8 @@ class Beliefs:
     """A refusal of the same instrument is told at most once in this time; it is always counted."""
     max_error: float = inf
     """One sigma, as a share of the price, above which a fair value is unknown."""
+    max_silence_days: float = inf
+    """Regular trading days of variance that may pass since its source spoke; after more it is unknown."""
     daily_vol: dict[str, float] | None = None
     default_daily_vol: float = 0.0
     judge: bool = True
@@ -212,6 +214,8 @@ class Columns:
         for group, name in enumerate(self.underlyings):
             self.g[group, K.VOL2] = volatility.get(name, beliefs.default_daily_vol) ** 2
             self.g[group, K.FAIR_KEY] = inf
+            silent = beliefs.max_silence_days
+            self.g[group, K.SILENT_VAR] = inf if silent == inf else silent * self.g[group, K.VOL2]
         p, q = self.p, self.q
         p[K.OUTLIER], p[K.MAX_SPREAD] = beliefs.outlier_bps / 1e4, beliefs.max_reference_spread
         p[K.STUB_MOVE], p[K.MAX_VAR] = beliefs.stub_move, -1.0
@@ -337,15 +341,35 @@ class Columns:
 
     def fair(self, group: int, now: int) -> FairValue | None:
         """Fair value of one share of an underlying at `now`, or None where it is unknown."""
-        price, variance = self.g.item(group, K.FAIR), self.variance(group, now)
-        if not (price > 0 and variance <= self.p.item(K.MAX_VAR)):
+        price, variance, source = self.g.item(group, K.FAIR), self.variance(group, now), self.h.item(group, K.SOURCE)
+        if not (price > 0 and variance <= self.p.item(K.MAX_VAR)) or self._silent(group, source, variance):
             return None
         return FairValue(
             price=price,
             error=price * sqrt(max(variance, 0.0)),
-            source=self.h.item(group, K.SOURCE),
+            source=source,
             as_of=self.h.item(group, K.AS_OF),
         )
+
+    def _silent(self, group: int, source: int, variance: float) -> bool:
+        """Whether the source of a fair value has been silent for too long, when the fair value's variance is this."""
+        return not variance - self.f.item(source, K.REF_VAR) <= self.g.item(group, K.SILENT_VAR)
+
+    def why_unknown(self, group: int, now: int) -> str:
+        """Why the fair value of an underlying is unknown at `now`, in words; empty where it is known."""
+        if self.fair(group, now) is not None:
+            return ""
+        source = self.h.item(group, K.SOURCE)
+        if self.session is Session.UNKNOWN:
+            return "no session is known"
+        if source < 0 or not self.g.item(group, K.FAIR) > 0:
+            return "no source is left to believe"
+        name = self.universe[source].name
+        if self._silent(group, source, self.variance(group, now)):
+            return f"{name} has been silent for too long"
+        if self.doubts.item(source):
+            return f"its only source, {name}, is in doubt"
+        return f"the error of {name} is above the limit"
 
     def best_pair(self, group: int, now: int) -> tuple[int, int, float]:
         """(buy at, sell at, edge in bps) of the best eligible pair at `now`; (-1, -1, nan) where there is none."""

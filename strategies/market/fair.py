@@ -35,6 +35,12 @@ One-sigma coverage on the second half (AAPL, AMZN, TSLA to May 2026; SPY to Marc
 
 The rows within a day use the volatility of the 252 days before them. They are wide for TSLA, whose spring of 2026 was
 calmer than the year before, and near 70 % for SPY.
+
+Silence. A source that does not speak any more makes no fair value once `max_silence_days` of W have passed, whatever
+the error is: a limit on the error alone lets a share with a daily volatility of 61 bps be silent for months. Two days,
+the default, are read off the same widths: the longest time between two regular sessions (an early close, a holiday and
+the weekend) has 0.55; from one close to the next there are 1.30, over a long weekend 1.53, so a tape of daily closes
+stays known. A source that stops at an open is out by the end of the next day; 12 calendar days have 10.5.
 """
 
 from __future__ import annotations
@@ -151,12 +157,14 @@ def fair_value(
     daily_vol_bps: float,
     source_error_bps: float,
     max_error_bps: float = inf,
+    max_silence_days: float = inf,
 ) -> FairValue | None:
     """The fair value that a source's last quote gives at `now` (ns UTC), or None where it is unknown.
 
     Unknown means: the quote is crossed, not positive or not finite, it lies in the future, the moment is outside the
-    session table, or one sigma is above `max_error_bps`. Which of several sources to take is the caller's choice: the
-    one with the smallest error. The formula is the error model in this file's docstring.
+    session table, one sigma is above `max_error_bps`, or more than `max_silence_days` of variance have passed. Which of
+    several sources to take is the caller's choice: the one with the smallest error. The formula is the error model in
+    this file's docstring.
     """
     if not (0 < bid <= ask < inf and as_of <= now):
         return None
@@ -164,6 +172,6 @@ def fair_value(
     half_spread_bps = (ask - bid) / 2 / mid * BPS
     days = clock.at(now) - clock.at(as_of)
     variance = source_error_bps**2 + (half_spread_bps / SPREAD_SIGMAS) ** 2 + daily_vol_bps**2 * days
-    if not variance <= max_error_bps**2 or variance == inf:
+    if not (variance <= max_error_bps**2 and days <= max_silence_days) or variance == inf:
         return None
     return FairValue(price=mid, error=mid * sqrt(variance) / BPS, source=source, as_of=as_of)

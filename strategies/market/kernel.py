@@ -31,7 +31,7 @@ QUOTE_COIN, FX_COIN, TOLD, EXPIRES, CALM, UNWRITTEN, SAYS = range(17, 24)
 K_COLUMNS: Final = 24
 
 # --- floats and integers of an underlying: g[underlying, column], h[underlying, column]
-FAIR, FAIR_SCALE, FAIR_KEY, VOL2, EDGE, LOW, HIGH, WAKE_EDGE, GAP, NOTHING = range(10)
+FAIR, FAIR_SCALE, FAIR_KEY, VOL2, EDGE, LOW, HIGH, WAKE_EDGE, GAP, NOTHING, SILENT_VAR = range(11)
 G_COLUMNS: Final = 12
 SOURCE, AS_OF, MEMBER_FROM, MEMBER_TO, REF_FROM, REF_TO, SLOT_FROM, SLOT_TO, TOUCHED, WAKE_FROM = range(10)
 H_COLUMNS: Final = 16
@@ -201,6 +201,9 @@ def _fires(u, now, last, members, slots, slot_f, f, k, g, h, p, q):  # type: ign
     """Marks the triggers of one underlying that fire now; True where any does. No fair value, no trigger."""
     var = g[u, FAIR_KEY] + g[u, VOL2] * (p[CLOCK] + p[CLOCK_RATE] * np.float64(now - q[CLOCK_TS]))
     edge = _edge(u, now, last, members, f, k, g, h)
+    known = h[u, SOURCE] >= 0 and var <= p[MAX_VAR]
+    if known:
+        known = var - f[np.uint64(h[u, SOURCE]), REF_VAR] <= g[u, SILENT_VAR]
     fired = False
     for s in range(np.uint64(h[u, SLOT_FROM]), np.uint64(h[u, SLOT_TO])):
         if slots[s, SLOT_KIND] == SLOT_EDGE:
@@ -211,7 +214,7 @@ def _fires(u, now, last, members, slots, slot_f, f, k, g, h, p, q):  # type: ign
                 hit = abs(premium) > slot_f[s]
             else:
                 hit = premium * premium > slot_f[s] * slot_f[s] * var * 1e8
-        if hit and var <= p[MAX_VAR] and now >= slots[s, SLOT_NOT_BEFORE]:
+        if hit and known and now >= slots[s, SLOT_NOT_BEFORE]:
             slots[s, SLOT_FIRED] = 1
             fired = True
     return fired

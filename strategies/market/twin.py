@@ -253,7 +253,10 @@ class Twin:
         """Marks every trigger of an underlying that is awake and over its level; an unknown fair value fires none."""
         c, g, h = self.c, self.c.g[group], self.c.h[group]
         variance = float(g[K.FAIR_KEY] + g[K.VOL2] * self._clock(now))
-        if not variance <= c.p[K.MAX_VAR]:
+        source = int(h[K.SOURCE])
+        if source < 0 or not variance <= c.p[K.MAX_VAR]:
+            return K.END
+        if not variance - float(c.f[source, K.REF_VAR]) <= g[K.SILENT_VAR]:
             return K.END
         why = K.END
         for at in range(int(h[K.SLOT_FROM]), int(h[K.SLOT_TO])):

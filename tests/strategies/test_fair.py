@@ -117,6 +117,7 @@ def test_a_premium_is_measured_in_sigmas():
         {"now": 49 * HOUR_NS},
         {"as_of": -1},
         {"now": 40 * HOUR_NS, "max_error_bps": 100.0},
+        {"now": 40 * HOUR_NS, "max_silence_days": 1.0},
         {"daily_vol_bps": nan},
         {"source_error_bps": nan},
         {"daily_vol_bps": inf, "now": 1},

@@ -9,6 +9,7 @@ from bot.paths import prepare_kernel
 
 prepare_kernel()
 
+from bot.config import Fair  # noqa: E402 - the kernel's cache must be chosen first
 from bot.sessions import load_sessions  # noqa: E402 - the kernel's cache must be chosen first
 from connectors.events import NEVER, NS, Flag, Kind, Row, Rows  # noqa: E402
 from connectors.instruments import Hours, Instrument, Role, UnitModel, Universe  # noqa: E402
@@ -70,7 +71,7 @@ FACTS = [
 ]
 BELIEFS = Beliefs(
     max_reference_spread=0.01, stub_move=0.2, frozen_ns=NS, frozen_rows=3, outlier_bps=300.0, confirm_ns=NS,
-    confirm_rows=3, note_gap_ns=2 * NS, max_error=0.004, default_daily_vol=0.03,
+    confirm_rows=3, note_gap_ns=2 * NS, max_error=0.004, max_silence_days=5e-5, default_daily_vol=0.03,
 )  # fmt: skip
 SLOTS = [
     Slot(K.SLOT_EDGE, 0, 5.0), Slot(K.SLOT_EDGE, 1, 20.0), Slot(K.SLOT_PREMIUM, 0, 60.0),
@@ -322,6 +323,54 @@ def test_the_error_grows_with_age() -> None:
     fair = made.fair(0, morning + 3600 * NS)
     assert fair is not None
     assert pytest.approx(300 / 6.5**0.5, rel=1e-3) == fair.error_bps
+
+
+FRIDAY_CLOSE = 1_788_552_000 * NS
+"""Friday 4 September 2026, 16:00 in New York; the Monday after it is Labor Day."""
+TUESDAY_OPEN = 1_788_874_200 * NS
+HOUR = 3600 * NS
+
+
+@pytest.mark.parametrize("vol", [0.0061, 0.03])
+def test_a_share_that_is_silent_for_twelve_days_has_no_fair_value_and_after_a_long_weekend_it_has(vol: float) -> None:
+    """
+    With the limits of a config that names none, calm share or wild: known when the market opens after the longest
+    weekend and all of that day, unknown 12 days later, with the silent source named. A fresh quote heals it.
+    """
+    gates = Fair()
+    limits = Beliefs(
+        max_error=gates.max_error_bps / 1e4, max_silence_days=gates.max_silence_days, default_daily_vol=vol
+    )
+    made = columns(limits, [], at=FRIDAY_CLOSE - 1)
+    made.scan(
+        Rows.of([Row(ts_recv=FRIDAY_CLOSE - 1, instrument=4, kind=Kind.REFERENCE, bid=99.9, ask=100.1)]), 0, NEVER
+    )
+    known = []
+    for at in (TUESDAY_OPEN, TUESDAY_OPEN + 6 * HOUR, FRIDAY_CLOSE + 12 * 24 * HOUR):
+        made.enter_session(at)
+        known.append(made.fair(0, at) is not None)
+    assert [True, True, False] == known
+    assert f"{UNIVERSE[4].name} has been silent for too long" == made.why_unknown(0, at)
+    made.scan(Rows.of([Row(ts_recv=at, instrument=4, kind=Kind.REFERENCE, bid=99.9, ask=100.1)]), 0, NEVER)
+    assert made.fair(0, at) is not None
+    assert "" == made.why_unknown(0, at)
+
+
+def test_no_trigger_fires_on_a_source_that_has_been_silent_for_too_long() -> None:
+    """
+    A token 200 bps away wakes nobody 12 days after the share's last quote, and does while that is young.
+    """
+    limits, wakes = Beliefs(max_silence_days=2.0, default_daily_vol=0.0061), []
+    for later in (HOUR, 12 * 24 * HOUR):
+        made, other = (columns(limits, [Slot(K.SLOT_PREMIUM, 0, 60.0)], at=FRIDAY_CLOSE - 1) for _ in range(2))
+        share = Rows.of([Row(ts_recv=FRIDAY_CLOSE - 1, instrument=4, kind=Kind.REFERENCE, bid=99.99, ask=100.01)])
+        print_ = Rows.of([Row(ts_recv=FRIDAY_CLOSE + later, instrument=0, kind=Kind.QUOTE, bid=101.9, ask=102.1)])
+        for side, scan in ((made, made.scan), (other, Twin(other).scan)):
+            scan(share, 0, NEVER)
+            side.enter_session(FRIDAY_CLOSE + later)
+            wakes.append(scan(print_, 0, NEVER)[1])
+        equal(made, other)
+    assert [K.TRIGGER, K.TRIGGER, K.END, K.END] == wakes
 
 
 def test_rubbish_changes_nothing_and_is_counted() -> None:

@@ -92,6 +92,7 @@ class World:
             confirm_rows=int(rng.integers(1, 4)),
             note_gap_ns=int(rng.choice([0, 2 * NS])),
             max_error=float(rng.choice([0.0005, 0.004, INF])),
+            max_silence_days=float(rng.choice([1e-6, 5e-5, INF])),
             default_daily_vol=float(rng.choice([0.0, 0.03, 3.0])),
             judge=bool(rng.random() < 0.8),
         )
