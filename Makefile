@@ -18,6 +18,7 @@ feeds:  ## install what talks to exchanges and quote sources (for `pegline run` 
 test:  ## everything that is tested; installs system packages where it may
 	@scripts/setup all
 	@scripts/system
+	@scripts/chain
 	@.venv/bin/python -m pytest -q -n 4 --dist loadfile --benchmark-disable $(PYTEST)
 
 lint:  ## format, lint, types, import contracts
@@ -26,6 +27,7 @@ lint:  ## format, lint, types, import contracts
 
 check:  ## lint and test, as before a commit
 	@scripts/setup all
+	@scripts/chain
 	@scripts/check
 
 bench:  ## how fast, against whom (minutes)
@@ -33,4 +35,4 @@ bench:  ## how fast, against whom (minutes)
 	@.venv/bin/python -m benchmarks.run
 
 clean:  ## remove what can be made again
-	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks dist
+	rm -rf .venv tests/chain/node_modules .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks dist

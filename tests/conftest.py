@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.chain.parts import Parts
+
 
 def absent(what: str, *, required: bool) -> None:
     """Skips the test because a real part is absent; where the part is required, that is a failure."""
@@ -36,3 +38,12 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         absent(f"the folder of market data ({folder})", required=os.environ.get("PEGLINE_REQUIRE_SHARED") == "1")
     return folder
+
+
+@pytest.fixture(scope="session")
+def chain() -> Parts:
+    """The real parts of the chain tests: an EVM node, the exchanges' contracts, our own Solidity."""
+    parts = Parts()
+    if parts.lacking:
+        absent(parts.lacking, required=os.environ.get("PEGLINE_REQUIRE_REAL") == "1")
+    return parts

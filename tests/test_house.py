@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -34,7 +35,7 @@ def test_what_a_paper_names_exists(paper: str) -> None:
     assert set(re.findall(r"(?:`|bin/)pegline (\w+)", said)) <= {*COMMANDS, "help"}
 
 
-@pytest.mark.parametrize("script", ["scripts/setup", "scripts/system", "scripts/check", ".ci/run"])
+@pytest.mark.parametrize("script", ["scripts/setup", "scripts/system", "scripts/chain", "scripts/check", ".ci/run"])
 def test_a_script_can_be_run(script: str) -> None:
     """
     It is executable, bash can read it, and it stops at what it does not expect.
@@ -102,6 +103,9 @@ def test_the_lock_names_public_places_only() -> None:
         for url in re.findall(r'(?:url|registry) = "([^"]+)"', text("uv.lock"))
     }
     assert {"pypi.org", "files.pythonhosted.org"} == places
+    packages = json.loads(text("tests/chain/package-lock.json"))["packages"]
+    resolved = [package["resolved"] for name, package in packages.items() if name]
+    assert {"https://registry.npmjs.org"} == {"/".join(url.split("/")[:3]) for url in resolved}
 
 
 def test_the_lock_knows_every_dependency() -> None:
