@@ -28,6 +28,9 @@ from strategies.market.plausible import Quoted, implausible
 LOOK_NS: Final = 5 * NS
 """How often share sources are held against each other."""
 
+_LEVEL: Final = (K.FROZEN, K.STUB)
+"""Refusals that speak against the level of a source, so that it must agree with the others when it comes back."""
+
 _FAR: Final = 1 << Why.IMPLAUSIBLE
 
 
@@ -248,7 +251,7 @@ class Judges:
         for group, sources in enumerate(self._sources):
             if len(self._names[group]) < 2 and self._alone[group]:
                 continue  # said once: there is nothing to hold it against
-            said = []
+            said, refused = [], []
             for number in sources:
                 price, ts = f(number, K.REF_MID), k(number, K.REF_TS)
                 if ts and price > 0 and k(number, K.REFUSAL) == K.OK:
@@ -257,6 +260,8 @@ class Judges:
                     witness = instrument.witness or instrument.venue
                     error = sqrt(max(variance, 0.0))
                     said.append(Said(number=number, witness=witness, ts=ts, price=price, error=error))
+                elif k(number, K.REFUSAL) in _LEVEL:
+                    refused.append(number)
             if not said:
                 continue
             alone = len({one.witness for one in said}) == 1
@@ -265,14 +270,17 @@ class Judges:
                 notes.append(Note(kind="one_witness", underlying=columns.underlyings[group], detail=detail))
             self._alone[group] = alone
             witnesses = self._witnesses[group]
-            witnesses.look(now, said)
-            for one in said:
-                late_s, outvoted = witnesses.late_s(one.number), witnesses.outvoted(one.number)
-                late = late_s > 0 or one.number in self._delayed
-                if late != columns.doubted(one.number, Why.DELAYED):
-                    notes.append(self._doubt(one.number, Why.DELAYED, late, {"late_s": float(late_s)}))
-                if outvoted != columns.doubted(one.number, Why.IMPLAUSIBLE):
-                    notes.append(self._doubt(one.number, Why.IMPLAUSIBLE, outvoted, {"price": one.price}))
+            witnesses.look(now, said, refused)
+            for number in (*(one.number for one in said), *refused):
+                late_s, outvoted = witnesses.late_s(number), witnesses.outvoted(number)
+                late = late_s > 0 or number in self._delayed
+                if late != columns.doubted(number, Why.DELAYED):
+                    notes.append(self._doubt(number, Why.DELAYED, late, {"late_s": float(late_s)}))
+                if outvoted != columns.doubted(number, Why.IMPLAUSIBLE):
+                    detail = {"price": f(number, K.REF_MID)}
+                    if number in refused:
+                        detail = {"reason": K.REFUSALS[k(number, K.REFUSAL)]}
+                    notes.append(self._doubt(number, Why.IMPLAUSIBLE, outvoted, detail))
         return notes
 
     # --- what they say

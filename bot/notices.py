@@ -146,6 +146,8 @@ class Notices:
         if reference:
             source = int(self.columns.fair_source[self.columns.group(number)])
             detail["now_used"] = self._name(source)
+            if code == K.OK and self.columns.doubted(number):
+                detail["doubted"] = 1.0
         kinds = ("reference_back", "reference_refused") if reference else ("accepted_again", "refused_row")
         return [Note(kind=kinds[code != K.OK], instrument=number, underlying=instrument.underlying, detail=detail)]
 

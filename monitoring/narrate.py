@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from connectors.events import NS
-from connectors.instruments import Universe
+from connectors.instruments import Role, Universe
 from connectors.orders import Fill, Outcome, Side
 from monitoring.decisions import Tally, Trade
 from monitoring.words import because
@@ -246,6 +246,8 @@ class Narrator:
     def _reference_back(self, note: Note, ts: int) -> tuple[str, Tone]:
         since = self._refused_since.pop(note.instrument, None)
         after = f" after {_span(ts - since)}" if since is not None else ""
+        if note.detail.get("doubted"):
+            return f"reference back: {self._where(note)} speaks again{after}; it must first agree with the others", "plain"
         return f"reference back: {self._where(note)} is believed again{after}", "good"
 
     def _fair_unknown(self, note: Note, ts: int) -> tuple[str, Tone]:
@@ -270,6 +272,8 @@ class Narrator:
             return f"source late: {where} follows the others by {late / 60:.0f} min, it is not believed", "bad"
         if why == "basis":
             return f"basis not known: {where} may quote units or shares, it is not traded until that is told", "plain"
+        if away is None and "reason" in note.detail:
+            return "", "plain"  # that it is refused is told
         if away is None:
             return f"source outvoted: {where} says {price or 0.0:.2f}, the others do not; it is not believed", "bad"
         says = f"{price or 0.0:.2f} a share against {fair or 0.0:.2f} ({away / 100:+.0f} %)"
@@ -279,6 +283,8 @@ class Narrator:
         why = str(note.detail.get("why", ""))
         if why == "basis":
             return "", "plain"  # the basis itself is told
+        if why == "implausible" and self._universe[note.instrument].role is Role.SHARE:
+            return f"source believed: {self._where(note)} says what the others say", "good"
         return f"{self._where(note)} is no longer {why.replace('_', ' ')}", "good"
 
     def _basis(self, note: Note, ts: int) -> tuple[str, Tone]:

@@ -368,7 +368,7 @@ class Columns:
         if self._silent(group, source, self.variance(group, now)):
             return f"{name} has been silent for too long"
         if self.doubts.item(source):
-            return f"its only source, {name}, is in doubt"
+            return "every source that is left is in doubt"
         return f"the error of {name} is above the limit"
 
     def best_pair(self, group: int, now: int) -> tuple[int, int, float]:

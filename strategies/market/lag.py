@@ -13,6 +13,9 @@ from the truth. Against another independent witness they can:
 - **Level.** The median of three or more witnesses in time, each by its surest source, is believed; a source further
   from it than 5 of their joint errors in most of its last cells is outvoted. Of two that disagree nobody can say
   which is right: both are doubted, and entries rest. With one witness nothing can be told, and that is said once.
+- **Coming back.** A source that was refused for its level (frozen, or a jump that had not stood) has no say: what was
+  voted against others with its help is void, and when it speaks again it is held against those that stood meanwhile,
+  never they against it, until it has agreed with them in EARNED cells in a row. With nobody there, it is believed.
 """
 
 from __future__ import annotations
@@ -50,6 +53,9 @@ before, at the third: a split or a resumed halt does not reach all of them in th
 
 GROSS_LOOKS: Final = 3
 
+EARNED: Final = 3
+"""Cells in a row in which a source that comes back must agree with the others before it is believed."""
+
 _LAGS: Final = MAX_LAG_S // STEP_S
 _STEP_NS: Final = STEP_S * NS
 
@@ -82,6 +88,13 @@ class _Track:
     """Whether it ever stood where the others do."""
     gross: int = 0
     """Looks in a row at which it was grossly away."""
+    owes: int = 0
+    """Cells in which it must still agree before its own word counts; it was refused."""
+
+    def acquit(self) -> None:
+        """Whatever was voted against it is void."""
+        self.votes.clear()
+        self.gross, self.outvoted = 0, False
 
 
 class Lag(NamedTuple):
@@ -136,8 +149,11 @@ class Witnesses:
         self.tracks: dict[int, _Track] = {}
         self._cell = 0
 
-    def look(self, now: int, said: Sequence[Said]) -> None:
-        """Takes what the sources said last, and judges: the level at every new cell, the delay at every tenth."""
+    def look(self, now: int, said: Sequence[Said], refused: Sequence[int] = ()) -> None:
+        """Takes what the sources said last, and judges: the level at every new cell, the delay at every tenth.
+
+        `refused` are the numbers of sources that are not believed now because of their level.
+        """
         if not isfinite(self.limit_s):
             return
         cell = now // _STEP_NS
@@ -148,6 +164,9 @@ class Witnesses:
                 track.cells[-1] = (at, point)
             elif not track.cells or track.cells[-1][0] < at:
                 track.cells.append((at, point))
+        for number in refused:
+            self._refused(self.tracks.setdefault(number, _Track()))
+        self._released(now, said)
         fresh = [one for one in said if now - one.ts <= _STEP_NS]
         self._levels(fresh, vote=cell != self._cell)
         if cell // 10 != self._cell // 10:
@@ -159,27 +178,54 @@ class Witnesses:
         return self.tracks[number].lag_s if number in self.tracks else 0
 
     def outvoted(self, number: int) -> bool:
-        """Whether the level of a source is not what the others see."""
-        return number in self.tracks and self.tracks[number].outvoted
+        """Whether the level of a source is not what the others see, or has yet to be, since it was refused."""
+        return number in self.tracks and (self.tracks[number].outvoted or self.earns(number))
+
+    def earns(self, number: int) -> bool:
+        """Whether a source was refused and has not agreed with the others for long enough since."""
+        return number in self.tracks and self.tracks[number].owes > 0
+
+    def _refused(self, track: _Track) -> None:
+        """A source is not believed: it has no say, and those that it quarrelled with are judged anew."""
+        if not track.owes:
+            quarrelled = track.outvoted
+            for other in self.tracks.values():
+                if quarrelled or not other.outvoted:
+                    other.acquit()
+        track.owes = EARNED
+
+    def _released(self, now: int, said: Sequence[Said]) -> None:
+        """A source that is back while no other one has spoken for long is believed: there is nobody to agree with."""
+        for one in said:
+            if self.tracks[one.number].owes and not any(
+                other.witness != one.witness
+                and now - other.ts <= VOTES * _STEP_NS
+                and not self.tracks[other.number].owes
+                and not self.late_s(other.number)
+                for other in said
+            ):
+                self.tracks[one.number].owes = 0
 
     def _levels(self, fresh: Sequence[Said], *, vote: bool) -> None:
         """Holds every source that just spoke against the surest ones of all witnesses."""
         surest: dict[str, Said] = {}
         fresh = [one for one in fresh if not self.late_s(one.number)]
         for one in sorted(fresh, key=lambda one: (one.error, one.number)):
-            surest.setdefault(one.witness, one)
-        if len(surest) < 2:
-            return
+            if not self.earns(one.number):
+                surest.setdefault(one.witness, one)
         for one in fresh:
             track = self.tracks[one.number]
             others = [other for witness, other in surest.items() if witness != one.witness]
-            if len(surest) == 2:
-                level, error = float(np.log(others[0].price)), others[0].error
-            else:
-                level = float(np.median([np.log(other.price) for other in surest.values()]))
-                error = float(np.median([other.error for other in surest.values()]))
+            if not others:
+                continue
+            judges = others if len(surest) <= 2 else list(surest.values())
+            level = float(np.median([np.log(other.price) for other in judges]))
+            error = float(np.median([other.error for other in judges]))
             away = abs(float(np.log(one.price)) - level)
             off = away > SIGMAS * hypot(one.error, error)
+            if track.owes:
+                track.owes = EARNED if off else track.owes - vote
+                continue
             track.agreed |= not off
             track.gross = track.gross + 1 if away > GROSS else 0
             if vote:
@@ -206,8 +252,7 @@ class Witnesses:
         if {one.number for one in said if self.tracks[one.number].lag_s} != before:
             # Who stands where was judged with another set of sources.
             for track in self.tracks.values():
-                track.votes.clear()
-                track.gross, track.outvoted = 0, False
+                track.acquit()
 
     def _row(self, number: int, cell: int) -> F8:
         """The ln prices of a source in the cells before `cell`, NaN where it did not speak."""

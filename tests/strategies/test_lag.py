@@ -107,6 +107,62 @@ def test_of_two_that_disagree_both_are_doubted() -> None:
     assert [True, True] == [witnesses.outvoted(number) for number in range(2)]
 
 
+def heard(witnesses: Witnesses, cells: range, *prices: float | None, refused: tuple[int, ...] = ()) -> list[list[bool]]:
+    """Each source says its price once a cell (None: nothing); who is outvoted after each."""
+    doubted = []
+    for cell in cells:
+        now = BEGIN + cell * STEP_S * NS
+        said = [
+            Said(number=number, witness="abc"[number], ts=now, price=price, error=5e-4)
+            for number, price in enumerate(prices)
+            if price is not None
+        ]
+        witnesses.look(now, said, refused)
+        doubted.append([witnesses.outvoted(number) for number in range(len(prices))])
+    return doubted
+
+
+def test_a_doubt_falls_when_the_one_that_raised_it_is_refused() -> None:
+    """
+    a stands still, b moves: both are doubted. When a is refused as frozen, b is believed at that look.
+    """
+    witnesses = Witnesses(120.0)
+    assert [True, True] == heard(witnesses, range(8), 100.0, 102.0)[-1]
+    assert [True, False] == heard(witnesses, range(8, 9), None, 102.0, refused=(0,))[-1]
+
+
+def test_a_source_that_comes_back_must_agree_before_it_has_a_say() -> None:
+    """
+    a was refused and comes back far away: it alone is doubted, for as long as that lasts, and b never is. When it says
+    what b says in three cells in a row it is believed, and has a say again.
+    """
+    witnesses = Witnesses(120.0)
+    heard(witnesses, range(8), 100.0, 100.0)
+    heard(witnesses, range(8, 12), None, 102.0, refused=(0,))
+    assert [[True, False]] * 8 == heard(witnesses, range(12, 20), 100.0, 102.0)
+    assert [[True, False], [True, False], [False, False]] == heard(witnesses, range(20, 23), 102.0, 102.0)
+    assert [True, True] == heard(witnesses, range(23, 31), 100.0, 102.0)[-1]
+
+
+def test_a_source_that_comes_back_alone_is_believed() -> None:
+    """
+    The other one fell silent meanwhile: there is nobody to agree with.
+    """
+    witnesses = Witnesses(120.0)
+    heard(witnesses, range(8), 100.0, 100.0)
+    heard(witnesses, range(8, 12), None, None, refused=(0,))
+    assert [False, False] == heard(witnesses, range(30, 31), 102.0, None)[-1]
+
+
+def test_whom_the_others_outvoted_stays_so_when_one_of_them_is_refused() -> None:
+    """
+    a and b outvoted c; b is refused: c has not become right by that.
+    """
+    witnesses = Witnesses(120.0)
+    assert [False, False, True] == heard(witnesses, range(8), 100.0, 100.0, 102.0)[-1]
+    assert [False, True, True] == heard(witnesses, range(8, 9), 100.0, None, 102.0, refused=(1,))[-1]
+
+
 def test_sources_that_feed_each_other_do_not_judge_each_other() -> None:
     """
     One witness name, however different the prices: nothing is told. The same with the comparison switched off.
