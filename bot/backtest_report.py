@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bot.backtest import Result
+from bot.exposure import words as naked
 from bot.match import Match
 from bot.told import Told
 from monitoring.narrate import utc
@@ -118,10 +119,6 @@ def _warnings(result: Result, matched: Match, told: Told, trades: bool) -> list[
 def words(answer: Mapping[str, Any]) -> str:
     """The result for a person."""
     bridge = answer["bridge_usd"]
-    naked = "; ".join(
-        f"{left['shares']:+,.4f} shares of {name}, {left['usd']:+,.2f} USD"
-        for name, left in answer["naked_at_end"].items()
-    )
     rows: Counter[str] = Counter()
     for reasons in answer["refused_rows"].values():
         rows.update(reasons)
@@ -141,7 +138,7 @@ def words(answer: Mapping[str, Any]) -> str:
         f"captured {float(answer['edge_captured_usd']):,.2f} USD after fees",
         f"worst naked      {answer['worst_naked_usd']:,.2f} USD, "
         f"worst spell {answer['worst_naked_usd_s']:,.0f} USD x s",
-        f"naked at the end {naked or 'nothing'}",
+        f"naked at the end {naked(answer['naked_at_end'])}",
         f"not traded       {_counted(answer['refused']) or 'nothing was refused'}",
         f"not believed     {_counted(rows) or 'every row was believed'}",
         f"journal hash     {answer['journal_hash']}",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from connectors.events import NS
 from strategies.base import Step
 from strategies.market import kernel as K
@@ -57,6 +60,14 @@ class Exposure:
             if self.shares[group]
         }
 
+    def numbers(self) -> dict[str, Any]:
+        """The same for JSON: what is left at the end, the most there was at once, and the worst spell."""
+        return {
+            "worst_naked_usd_s": self.worst_usd_s,
+            "worst_naked_usd": self.worst_usd,
+            "naked_at_end": {name: {"shares": shares, "usd": usd} for name, (shares, usd) in self.left().items()},
+        }
+
     def until(self, now: int) -> None:
         """Time passes without a fill."""
         for group in range(len(self.shares)):
@@ -81,3 +92,13 @@ class Exposure:
         self.spell[group] += abs(self.shares[group]) * self._price(group) * (now - self.since[group]) / NS
         self.since[group] = now
         self.worst_usd_s = max(self.worst_usd_s, self.spell[group])
+
+
+def words(naked_at_end: Mapping[str, Mapping[str, float]]) -> str:
+    """What is left without a hedge, as `numbers` says it, for a person."""
+    return (
+        "; ".join(
+            f"{left['shares']:+,.4f} shares of {name}, {left['usd']:+,.2f} USD" for name, left in naked_at_end.items()
+        )
+        or "nothing"
+    )

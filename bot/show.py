@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from bot.exposure import Exposure
+from bot.exposure import words as naked
 from monitoring.desk import Desk
 from monitoring.narrate import Line, utc
 from monitoring.snapshot import Snapshot, refusals
@@ -28,6 +30,7 @@ class Show:
         self._told: Counter[str] = Counter()
         self.lines: list[Line] = []
         self.fills: list[dict[str, Any]] = []
+        self.exposure = Exposure(desk.columns)
         self.first_premium_s: float | None = None
         """Seconds from the command's begin to the first premium, once there is one."""
 
@@ -35,6 +38,7 @@ class Show:
         """Counts, tells and shows one step."""
         lines = self.desk.on_step(step)
         self.lines += lines
+        self.exposure.hear(step)
         self._told.update(line.kind for line in lines)
         for report in step.reports:
             self.fills += [self._fill(report.intent_id, fill) for fill in report.fills]
@@ -53,6 +57,7 @@ class Show:
     def result(self, *, seed: int, rows: int, timing: Mapping[str, float], journal_hash: str = "") -> dict[str, Any]:
         """What happened, as JSON: stable, `schema` says which shape. Times are UTC, premia in bps, money in USD."""
         picture, tally, columns = self.desk.picture(), self.desk.tally, self.desk.columns
+        self.exposure.until(picture.now_ns)
         refused_rows: Counter[str] = Counter()
         for at in range(len(columns.universe)):
             refused_rows.update(refusals(columns, at))
@@ -73,6 +78,7 @@ class Show:
             "peg": {"now": {line.instrument: line.peg_state for line in picture.tokens}, "changes": peg},
             "fills": self.fills,
             "pnl": msgspec.to_builtins(picture.money),
+            **self.exposure.numbers(),
             "notes": dict(tally.notes),
             "told": dict(self._told),
             "story": [{"at": utc(line.ts), "kind": line.kind, "text": line.text} for line in self.lines],
@@ -110,6 +116,7 @@ def summary(result: Mapping[str, Any], *, url: str = "", pegline: str = "pegline
         f"Seed {result['seed']}: {result['rows']:,} rows of an invented market, to {result['until']}",
         f"  traded on paper  {pnl['trades']} trades, {pnl['fills']} fills: gains {usd(pnl['captured_usd'])}, losses "
         f"{usd(pnl['lost_usd'])} USD after {usd(pnl['fees_usd'])} of fees",
+        f"  naked at the end {naked(result['naked_at_end'])}; worst spell {result['worst_naked_usd_s']:,.0f} USD x s",
         f"  not believed     {counts or 'nothing'}",
         f"  not traded       {stops or 'nothing was stopped'}",
         f"  off the peg now  {', '.join(bad) or 'none'} ({told.get('peg_state', 0)} changes told)",

@@ -247,7 +247,10 @@ class Narrator:
         since = self._refused_since.pop(note.instrument, None)
         after = f" after {_span(ts - since)}" if since is not None else ""
         if note.detail.get("doubted"):
-            return f"reference back: {self._where(note)} speaks again{after}; it must first agree with the others", "plain"
+            return (
+                f"reference back: {self._where(note)} speaks again{after}; it must first agree with the others",
+                "plain",
+            )
         return f"reference back: {self._where(note)} is believed again{after}", "good"
 
     def _fair_unknown(self, note: Note, ts: int) -> tuple[str, Tone]:

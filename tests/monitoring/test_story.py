@@ -94,6 +94,27 @@ def test_the_result_is_json_and_the_summary_reads_from_it(full: Played):
     assert "\n  .venv/bin/pegline demo --seed 4 " in summary(result, pegline=".venv/bin/pegline")
 
 
+def test_the_summary_names_what_is_left_without_a_hedge(full: Played):
+    """A half trade of this story stays naked: the summary says of which share, how many and what they are worth, and
+    the worst of it over time; a story without a fill has nothing of the kind.
+    """
+    result = full.show.result(seed=3, rows=0, timing={})
+    columns, left = full.assembly.columns, dict[str, float]()
+    for number, units in full.desk.tally.positions.items():
+        share = columns.universe[number].underlying
+        left[share] = left.get(share, 0.0) + float(units) * float(columns.shares_per_unit[number])
+    wanted = {share: shares for share, shares in left.items() if abs(shares) > 1e-9}
+    assert wanted == {name: pytest.approx(part["shares"]) for name, part in result["naked_at_end"].items()}
+    assert any(abs(part["usd"]) > 100 for part in result["naked_at_end"].values())
+    words = summary(result)
+    for name, part in result["naked_at_end"].items():
+        assert f"{part['shares']:+,.4f} shares of {name}, {part['usd']:+,.2f} USD" in words
+    assert f"worst spell {result['worst_naked_usd_s']:,.0f} USD x s" in words and result["worst_naked_usd_s"] > 0
+    assert "naked at the end nothing; worst spell 0 USD x s" in summary(
+        play(rows=10).show.result(seed=3, rows=10, timing={})
+    )
+
+
 def test_the_first_premium_is_timed_once(full: Played):
     """The moment of the first premium is the first drawing that shows one."""
     run = play(rows=1)
