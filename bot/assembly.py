@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from math import isfinite, nan
 
 from bot.config import Config, InstrumentTable, VenueTable
@@ -13,6 +12,7 @@ from bot.errors import UsageError
 from bot.judges import Rules
 from bot.units import needs_basis
 from connectors.events import I8, NS
+from connectors.exact import exact
 from connectors.instruments import Instrument, Role, Universe
 from connectors.ports import Executor, Levels
 from strategies.base import EdgeAbove, Every, PremiumBeyond, SignificanceBeyond, Step, Strategy
@@ -234,7 +234,7 @@ def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], Peg
                 size_units=cross.size_units,
                 max_short_units=cross.max_short_units,
                 max_long_units=cross.max_long_units,
-                slippage_bps=None if cross.slippage_bps is None else Decimal(repr(cross.slippage_bps)),
+                slippage_bps=None if cross.slippage_bps is None else exact(cross.slippage_bps),
                 latency_ns=round(max(latencies, default=0.0) * 1e6),
                 cooldown_ns=ns(cross.cooldown_s),
                 refusal_backoff_ns=ns(cross.refusal_backoff_s),

@@ -18,6 +18,7 @@ from bot.sessions import load_sessions
 from bot.told import Told, fills_of
 from bot.wiring import paper
 from connectors.events import NEVER, Rows
+from connectors.exact import exact
 from connectors.instruments import Role, Universe
 from connectors.orders import Fill
 from connectors.ports import Levels
@@ -157,13 +158,13 @@ def bridge_of(parts: Assembly) -> Bridge:
 
     def mark(number: int) -> Decimal | None:
         usd = columns.mark_usd(number)
-        return Decimal(repr(usd)) if usd == usd else None
+        return exact(usd) if usd == usd else None
 
     def fx(coin: str) -> Decimal | None:
         if coin == "USD":
             return Decimal(1)
         usd = float(columns.fx[columns.coins.index(coin)])
-        return Decimal(repr(usd)) if usd == usd else None
+        return exact(usd) if usd == usd else None
 
     return parts.ledger.bridge(mark, fx)
 

@@ -16,16 +16,16 @@ class ColumnBooks:
         self.now = 0
 
     def _live(self, instrument: int) -> bool:
-        k = self.columns.k.item
-        return k(instrument, K.REFUSAL) == K.OK and self.now <= k(instrument, K.EXPIRES)
+        k = self.columns.k_rows[instrument]
+        return k[K.REFUSAL] == K.OK and self.now <= k[K.EXPIRES]
 
     def bid(self, instrument: int) -> float:
         """Best bid now; NaN where it is refused, halted or too old."""
-        return self.columns.f.item(instrument, K.BID) if self._live(instrument) else NAN
+        return self.columns.f_rows[instrument][K.BID] if self._live(instrument) else NAN
 
     def ask(self, instrument: int) -> float:
         """Best ask now; NaN where it is refused, halted or too old."""
-        return self.columns.f.item(instrument, K.ASK) if self._live(instrument) else NAN
+        return self.columns.f_rows[instrument][K.ASK] if self._live(instrument) else NAN
 
     def bid_size(self, instrument: int) -> float:
         """Units left at the best bid; NaN where unknown."""
@@ -41,7 +41,7 @@ class ColumnBooks:
 
     def prints(self, instrument: int) -> int:
         """Accepted quotes so far."""
-        return self.columns.k.item(instrument, K.PRINTS)
+        return self.columns.k_rows[instrument][K.PRINTS]
 
     def fx(self, instrument: int) -> float:
         """USD per quote currency; NaN where unknown."""

@@ -21,6 +21,7 @@ from bot.judges import Judges, Rules, everything_believed
 from bot.notices import Notices
 from bot.restore import Restored, restore
 from connectors.events import NEVER, Kind, Rows
+from connectors.exact import exact
 from connectors.orders import Approved, Intent, Reason, Refused, Report
 from connectors.ports import Executor, Levels
 from strategies.base import Note, Step, Strategy, View
@@ -100,6 +101,8 @@ class Engine:
         self.depths = Depths(columns, self.notices.up, {} if levels is None else levels)
         self.intents: dict[str, tuple[Intent, set[int]]] = {}
         self.counts = Counts()
+        self._open = [False] * len(self.universe)
+        """Whether an instrument may be traded at all, whatever room there is."""
         self._owner = {place: number for number, place in columns.slot_of.items()}
         self.now = 0
         self._dues: list[tuple[int, int, int, int]] = []
@@ -323,7 +326,7 @@ class Engine:
         for fill in report.fills:
             if self.ledger.fill(fill, seen=intent.legs[report.leg].seen):
                 self.columns.take(fill.instrument, float(fill.quantity), bid=fill.side == "sell")
-                self._permit(fill.instrument)
+                self._room(fill.instrument)
 
     def _closed(self, intent: Intent, now: int, notes: list[Note]) -> None:
         """Every leg has its final answer."""
@@ -341,7 +344,10 @@ class Engine:
         for number, units in self.ledger.positions.items():
             if units and self.universe[number].underlying == underlying:
                 worth = self.judges.units.shares(number)
-                total += units * Decimal(repr(worth)) if isfinite(worth) else Decimal(0)
+                if worth == 1.0:
+                    total += units
+                elif isfinite(worth):
+                    total += units * exact(worth)
         return total
 
     # --- who may wake Python
@@ -353,8 +359,7 @@ class Engine:
 
     def _hold(self, strategy: Strategy) -> None:
         """While a strategy has as many intents under way as it may, none of its triggers can lead to a trade."""
-        under_way = sum(1 for name in self.memory.open_intents.values() if name == strategy.name)
-        if under_way >= strategy.max_open:
+        if list(self.memory.open_intents.values()).count(strategy.name) >= strategy.max_open:
             for number, trigger in enumerate(self.triggers):
                 if trigger.strategy is strategy:
                     self.columns.slots[self.columns.slot_of[number], K.SLOT_NOT_BEFORE] = NEVER
@@ -367,9 +372,8 @@ class Engine:
     def _permit(self, number: int) -> None:
         """Eligible means: a fee is known, the session is allowed, the venue is up, nothing is in doubt, and some
         strategy has room."""
-        buy = sell = False
         facts = self.columns.facts[number]
-        if (
+        self._open[number] = (
             self.limits is not None
             and self.executor is not None
             and facts.traded
@@ -377,7 +381,13 @@ class Engine:
             and self.columns.session in self.limits.sessions
             and not self.notices.barred(number)
             and not self.judges.barred(number)
-        ):
+        )
+        self._room(number)
+
+    def _room(self, number: int) -> None:
+        """The same after a fill, which changes only what strategies have room for."""
+        buy = sell = False
+        if self._open[number]:
             view = View(self.columns, self.ledger, self.now)
             for strategy in self.strategies:
                 may_buy, may_sell = strategy.may(view, number)

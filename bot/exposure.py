@@ -32,11 +32,13 @@ class Exposure:
 
     def hear(self, step: Step) -> None:
         """Takes the fills of one decision record, and the multipliers that it says have changed."""
+        if not (step.reports or step.notes):
+            return
         touched: set[int] = set()
         for report in step.reports:
             for fill in report.fills:
                 group = self.columns.group(fill.instrument)
-                worth = self.columns.f.item(fill.instrument, K.SHARES_PER_UNIT)
+                worth = self.columns.f_rows[fill.instrument][K.SHARES_PER_UNIT]
                 self.last[group] = self.last[group] or float(fill.price * fill.fx) / worth
                 units = float(fill.quantity) if fill.side == "buy" else -float(fill.quantity)
                 self.units[fill.instrument] = self.units.get(fill.instrument, 0.0) + units
@@ -75,10 +77,10 @@ class Exposure:
 
     def _net(self, group: int) -> float:
         """Net shares of an underlying at today's multipliers; what is left of rounding is none."""
-        worth, total = self.columns.f.item, 0.0
+        rows, total = self.columns.f_rows, 0.0
         for number, units in self.units.items():
             if units and self.columns.group(number) == group:
-                total += units * worth(number, K.SHARES_PER_UNIT)
+                total += units * rows[number][K.SHARES_PER_UNIT]
         return total if abs(total) >= 1e-9 else 0.0
 
     def _price(self, group: int) -> float:

@@ -136,11 +136,11 @@ class Judges:
 
     def _suspect(self, group: int) -> bool:
         """Whether an underlying has a price beyond its band, or one that was: asked at each wake, so it is cheap."""
-        f, doubts, edges = self.columns.f.item, self.columns.doubts.item, self._edges
+        f, doubts, edges = self.columns.f_rows, self.columns.doubts.item, self._edges
         fair = self.columns.g.item(group, K.FAIR)
         for number in self._members[group]:
             low, high = edges[number]
-            price = f(number, K.MID_USD)
+            price = f[number][K.MID_USD]
             if price < low * fair or price > high * fair or doubts(number) & _FAR:
                 return True
         return False

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from bot.clock import Clock, chance, monotonic_s, sleep, wall_ns
 from bot.keys import missing, reader
 from connectors.events import Rows
+from connectors.exact import exact
 from connectors.instruments import Role, Universe
 from connectors.ports import Feed, FeedSetup, Option
 from connectors.vitals import Vitals
@@ -175,11 +176,11 @@ def paper(config: Config, universe: Universe, seed: int) -> PaperExecutor:
         spread = table.assumed_half_spread_bps if instrument.one_price else None
         terms[number] = PaperTerms(
             latency_ns=round(venue.latency_ms * 1e6),
-            fee=Decimal(repr(venue.taker_fee_bps)) / BPS,
+            fee=exact(venue.taker_fee_bps) / BPS,
             lot=table.lot,
             fixed_usd=venue.fixed_cost_usd,
             reject_share=venue.reject_share,
             fill_share=venue.fill_share,
-            assumed_half_spread=None if spread is None else Decimal(repr(spread)) / BPS,
+            assumed_half_spread=None if spread is None else exact(spread) / BPS,
         )
     return PaperExecutor(terms, seed)

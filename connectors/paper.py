@@ -8,10 +8,11 @@ one price is filled only where the config assumes a spread and a size for it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import Decimal
 from hashlib import blake2b
 from math import isfinite
 
+from connectors.exact import exact
 from connectors.orders import Approved, Fill, Intent, Outcome, Report, Side
 from connectors.ports import Books
 
@@ -80,21 +81,22 @@ class PaperExecutor:
             return _refused(intent, number, "no quote in force")
         if not (isfinite(size_seen) and size_seen > 0):
             return _refused(intent, number, "no size left of what was seen")
-        price = Decimal(repr(price_seen))
+        price = exact(price_seen)
         if terms.assumed_half_spread is not None:
             price *= 1 + terms.assumed_half_spread if buying else 1 - terms.assumed_half_spread
         if (price > leg.limit) if buying else (price < leg.limit):
             return _refused(intent, number, f"price beyond the limit: {price}, allowed {leg.limit}")
         # What we took of this print before counts against our share of it, not against the rest.
         before = books.taken(leg.instrument, bid=not buying)
-        share = Decimal(repr((size_seen + before) * terms.fill_share)) - Decimal(repr(before))
-        left = share - taken.get((leg.instrument, leg.side), ZERO)
+        share = exact((size_seen + before) * terms.fill_share) - exact(before)
+        side = leg.instrument, leg.side
+        left = share - taken.get(side, ZERO)
         quantity = leg.quantity
         if left < quantity or quantity % terms.lot:
-            quantity = (min(quantity, left) / terms.lot).to_integral_value(rounding=ROUND_DOWN) * terms.lot
+            quantity = min(quantity, left) // terms.lot * terms.lot
         if not quantity > 0:
             return _refused(intent, number, "no size left of what was seen")
-        taken[leg.instrument, leg.side] = taken.get((leg.instrument, leg.side), ZERO) + quantity
+        taken[side] = taken.get(side, ZERO) + quantity
         fill = Fill(
             id=f"{client_id}.1",
             client_id=client_id,
@@ -103,7 +105,7 @@ class PaperExecutor:
             quantity=quantity,
             price=price,
             fee=quantity * price * terms.fee,
-            fx=Decimal(repr(fx)),
+            fx=exact(fx),
             ts=due,
             gas_usd=terms.fixed_usd,
         )

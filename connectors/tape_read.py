@@ -61,6 +61,9 @@ class Located:
     rows: Rows
 
 
+_GOES_BACK = "time goes back here: ts_recv is smaller than in the row before"
+
+
 class Tape:
     """A tape that was opened: what it holds, and its rows."""
 
@@ -105,12 +108,11 @@ class Tape:
         time that goes back, an unknown instrument or kind, an infinity, and a price that is absent or not positive.
         """
         last_ns = np.iinfo(np.int64).min
-        for located in self.located(columns, start_ns, end_ns, busy_caller=busy_caller):
+        for located in self.located(columns, start_ns, end_ns, ordered=True, busy_caller=busy_caller):
             rows = located.rows
             ts = rows.ts_recv
-            if ts[0] < last_ns or (ts[1:] < ts[:-1]).any():
-                at = located.row + (0 if ts[0] < last_ns else int(np.argmax(ts[1:] < ts[:-1])) + 1)
-                raise self._error(located.part, at, "time goes back here: ts_recv is smaller than in the row before")
+            if ts[0] < last_ns:
+                raise self._error(located.part, located.row, _GOES_BACK)
             last_ns = int(ts[-1])
             lo = 0 if start_ns is None else int(np.searchsorted(ts, start_ns, side="left"))
             hi = len(ts) if end_ns is None else int(np.searchsorted(ts, end_ns, side="left"))
@@ -124,12 +126,14 @@ class Tape:
         end_ns: int | None = None,
         *,
         checked: bool = True,
+        ordered: bool = False,
         busy_caller: bool = False,
     ) -> Iterator[Located]:
-        """Whole row groups with their places, and the order of time unchecked; `verify` reads with checked=False.
+        """Whole row groups with their places; `verify` reads with checked=False.
 
         Groups that lie wholly outside [start_ns, end_ns) by their footers are left out. The next group is decoded
-        while the caller works on this one. Raises as `blocks`, order excepted.
+        while the caller works on this one. Raises as `blocks`; for time that goes back only inside a group that is
+        `ordered`.
         """
         asked = self._columns(columns)
         work = [
@@ -139,12 +143,12 @@ class Tape:
             if _overlaps(_span(part, group), start_ns, end_ns)
         ]
         with ThreadPoolExecutor(1, thread_name_prefix="tape") as ahead:
-            following = ahead.submit(self._read, *work[0], asked, checked, not busy_caller) if work else None
+            following = ahead.submit(self._read, *work[0], asked, checked, ordered, not busy_caller) if work else None
             for at in range(len(work)):
                 assert following is not None
                 block = following.result()
                 if at + 1 < len(work):
-                    following = ahead.submit(self._read, *work[at + 1], asked, checked, not busy_caller)
+                    following = ahead.submit(self._read, *work[at + 1], asked, checked, ordered, not busy_caller)
                 yield block
 
     def side(self, name: str) -> list[Any]:
@@ -172,7 +176,9 @@ class Tape:
                 raise TapeError(f"no column {name!r}", where=str(self.path), hint="columns: " + ", ".join(FIELDS))
         return [name for name in FIELDS if name in columns or name == "ts_recv"]
 
-    def _read(self, part: Part, group: int, first: int, asked: list[str], checked: bool, threads: bool) -> Located:
+    def _read(
+        self, part: Part, group: int, first: int, asked: list[str], checked: bool, ordered: bool, threads: bool
+    ) -> Located:
         """Decodes one row group."""
         count = part.footer.row_group(group).num_rows
         try:
@@ -196,6 +202,9 @@ class Tape:
         block = Located(part.name, first, Rows(**arrays))
         if checked:
             self._check(part, group, block, asked)
+        ts = block.rows.ts_recv
+        if ordered and (back := ts[1:] < ts[:-1]).any():
+            raise self._error(part.name, first + int(np.argmax(back)) + 1, _GOES_BACK)
         return block
 
     def _check(self, part: Part, group: int, block: Located, asked: list[str]) -> None:

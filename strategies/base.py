@@ -79,8 +79,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reports: tuple[Report, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """What a strategy may read at one moment; it must not write to any of it."""
 
     columns: Columns

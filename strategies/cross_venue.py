@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
-from math import isfinite
+from decimal import Decimal
+from math import inf
 
+from connectors.exact import exact
 from connectors.instruments import Universe
 from connectors.orders import Intent, Leg, Side
 from strategies.base import Decision, EdgeAbove, Note, View, Wake
 from strategies.market import kernel as K
 
 _BPS = Decimal(10_000)
-_ONE = Decimal(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class CrossVenue:
         buy, sell, edge = columns.best_pair(group, now)
         if not edge > self.min_edge_bps:
             return "edge_gone"
-        ask, bid = columns.f.item(buy, K.ASK), columns.f.item(sell, K.BID)
+        ask, bid = columns.f_rows[buy][K.ASK], columns.f_rows[sell][K.BID]
         if columns.universe[buy].one_price:
             ask *= 1 + (columns.facts[buy].assumed_half_spread or 0.0)
         if columns.universe[sell].one_price:
@@ -84,9 +84,9 @@ class CrossVenue:
         if isinstance(quantities, str):
             return quantities
         bought, sold = quantities
-        seen_ask, seen_bid = Decimal(repr(ask)), Decimal(repr(bid))
-        usd_ask = seen_ask * _exact(columns.known_fx(buy))
-        usd_bid = seen_bid * _exact(columns.known_fx(sell))
+        seen_ask, seen_bid = exact(ask), exact(bid)
+        usd_ask = seen_ask * exact(columns.known_fx(buy))
+        usd_bid = seen_bid * exact(columns.known_fx(sell))
         legs = (self._leg(buy, Side.BUY, bought, seen_ask), self._leg(sell, Side.SELL, sold, seen_bid))
         return Intent(
             id=f"{self.name}-{now}-{view.seq}-{group}",
@@ -112,37 +112,35 @@ class CrossVenue:
         """Units to buy and to sell that are worth the same number of shares, in whole lots; or why there are none."""
         columns = view.columns
         size_buy, size_sell = columns.left(buy, bid=False), columns.left(sell, bid=True)
-        if not (isfinite(size_buy) and isfinite(size_sell) and size_buy > 0 and size_sell > 0):
+        if not (0.0 < size_buy < inf and 0.0 < size_sell < inf):
             return "no_size"
-        shares_buy = _exact(columns.f.item(buy, K.SHARES_PER_UNIT))
-        shares_sell = _exact(columns.f.item(sell, K.SHARES_PER_UNIT))
+        shares_buy = exact(columns.f_rows[buy][K.SHARES_PER_UNIT])
+        shares_sell = exact(columns.f_rows[sell][K.SHARES_PER_UNIT])
         if self.size_units is not None:
-            wanted = self.size_units * shares_buy
+            bought = self.size_units
         elif self.size_usd is not None:
-            wanted = self.size_usd / (Decimal(repr(ask)) * _exact(columns.known_fx(buy))) * shares_buy
+            bought = self.size_usd / (exact(ask) * exact(columns.known_fx(buy)))
         else:
             return "no_size"
         room_buy = self.max_long_units - view.ledger.position(buy) - view.ledger.reserved(buy, Side.BUY)
         room_sell = self.max_short_units + view.ledger.position(sell) - view.ledger.reserved(sell, Side.SELL)
-        shares = min(
-            wanted,
-            min(Decimal(repr(size_buy)), room_buy) * shares_buy,
-            min(Decimal(repr(size_sell)), room_sell) * shares_sell,
-        )
-        bought = _whole_lots(shares / shares_buy, self.terms[buy].lot)
-        sold = _whole_lots(bought * shares_buy / shares_sell, self.terms[sell].lot)
+        lot_buy, lot_sell = self.terms[buy].lot, self.terms[sell].lot
+        bought = _whole_lots(_least(bought, room_buy, size_buy), lot_buy)
+        sold = _whole_lots(_least(bought * shares_buy / shares_sell, room_sell, size_sell), lot_sell)
         # The coarser lot decides: what it cannot sell is not bought either.
-        bought = _whole_lots(sold * shares_sell / shares_buy, self.terms[buy].lot)
+        bought = _whole_lots(sold * shares_sell / shares_buy, lot_buy)
         if not (bought > 0 and sold > 0):
             return "no_size"
         return bought, sold
 
 
+def _least(wanted: Decimal, room: Decimal, seen: float) -> Decimal:
+    """The smallest of what is wanted, what there is room for, and what was seen."""
+    least = wanted if wanted < room else room
+    # Comparing a Decimal with a float takes longer than all else here; rounding keeps their order.
+    return least if float(least) < seen else min(least, exact(seen))
+
+
 def _whole_lots(quantity: Decimal, lot: Decimal) -> Decimal:
     """The largest number of whole lots not above a quantity."""
-    return (quantity / lot).to_integral_value(rounding=ROUND_DOWN) * lot
-
-
-def _exact(value: float) -> Decimal:
-    """The decimal that prints like a float; most units and coins are worth exactly one."""
-    return _ONE if value == 1.0 else Decimal(repr(value))
+    return quantity // lot * lot

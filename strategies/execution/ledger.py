@@ -17,7 +17,7 @@ where, over all fills with sign s = +1 for a sale and -1 for a purchase,
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Context, Decimal, localcontext
+from decimal import Context, Decimal, getcontext, localcontext, setcontext
 
 import msgspec
 
@@ -56,6 +56,8 @@ class Ledger:
         """An empty ledger."""
         self.universe = universe
         self.positions: dict[int, Decimal] = {}
+        self.held: dict[int, float] = {}
+        """The same as floats, for judgements that are made again and again."""
         self.cash: dict[str, Decimal] = {}
         self.cash_usd_at_fill: dict[str, Decimal] = {}
         self.gross_edge = self.slippage = self.fees = self.gas = ZERO
@@ -79,12 +81,13 @@ class Ledger:
 
     def reserve(self, leg: Leg, *, release: bool = False) -> None:
         """An order for a leg is under way, or (`release`) has its final answer."""
-        units = -leg.quantity if release else leg.quantity
-        total = self.reserved(leg.instrument, leg.side) + units
+        key = leg.instrument, leg.side
+        before = self._reserved.get(key, ZERO)
+        total = before - leg.quantity if release else before + leg.quantity
         if total:
-            self._reserved[leg.instrument, leg.side] = total
+            self._reserved[key] = total
         else:
-            self._reserved.pop((leg.instrument, leg.side), None)
+            self._reserved.pop(key, None)
 
     def fill(self, fill: Fill, *, seen: Decimal) -> bool:
         """Takes one fill; `seen` is the price that the decision was made on. A fill counts once: False if known.
@@ -96,23 +99,30 @@ class Ledger:
         self._known[fill.id] = None
         if len(self._known) > REMEMBERED:
             del self._known[next(iter(self._known))]
-        with localcontext(EXACT):
+        before = getcontext()
+        setcontext(EXACT)
+        try:
             self._book(fill, seen)
+        finally:
+            setcontext(before)
         return True
 
     def _book(self, fill: Fill, seen: Decimal) -> None:
         """Adds one fill to positions, cash and the parts of the bridge."""
-        sign = 1 if fill.side is Side.SELL else -1
-        coin = self.universe[fill.instrument].quote
-        flow = sign * fill.quantity * fill.price - fill.fee
-        self.positions[fill.instrument] = self.position(fill.instrument) - sign * fill.quantity
+        bought = fill.side is Side.BUY
+        coin, fx, quantity = self.universe[fill.instrument].quote, fill.fx, fill.quantity
+        paid, seen_value = quantity * fill.price, quantity * seen
+        position = self.position(fill.instrument)
+        position = position + quantity if bought else position - quantity
+        self.positions[fill.instrument], self.held[fill.instrument] = position, float(position)
+        flow = -paid - fill.fee if bought else paid - fill.fee
         self.cash[coin] = self.cash.get(coin, ZERO) + flow
-        flow_usd = flow * fill.fx
+        flow_usd = flow * fx
         self.flow_usd += flow_usd
         self.cash_usd_at_fill[coin] = self.cash_usd_at_fill.get(coin, ZERO) + flow_usd
-        self.gross_edge += sign * fill.quantity * seen * fill.fx
-        self.slippage += sign * fill.quantity * (fill.price - seen) * fill.fx
-        self.fees += fill.fee * fill.fx
+        self.gross_edge += (-seen_value if bought else seen_value) * fx
+        self.slippage += (seen_value - paid if bought else paid - seen_value) * fx
+        self.fees += fill.fee * fx
         if fill.gas_usd:
             gas_usd = fill.gas_usd
             self.gas += gas_usd

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, isnan, nan, sqrt
+from math import inf, isfinite, nan, sqrt
 
 import numpy as np
 
@@ -110,6 +110,9 @@ class Columns:
         count, groups = len(universe), max(1, len(self.underlyings))
         self.f: F8 = np.full((max(1, count), K.F_COLUMNS), nan)
         self.k: I8 = np.zeros((max(1, count), K.K_COLUMNS), np.int64)
+        self.f_rows: tuple[Sequence[float], ...] = tuple(memoryview(row) for row in self.f)
+        self.k_rows: tuple[Sequence[int], ...] = tuple(memoryview(row) for row in self.k)
+        """Their rows, of which Python reads a single number in half the time."""
         self.g: F8 = np.full((groups, K.G_COLUMNS), nan)
         self.h: I8 = np.zeros((groups, K.H_COLUMNS), np.int64)
         self.fx: F8 = np.full(max(1, len(self.coins)), nan)
@@ -374,17 +377,18 @@ class Columns:
     def best_pair(self, group: int, now: int) -> tuple[int, int, float]:
         """(buy at, sell at, edge in bps) of the best eligible pair at `now`; (-1, -1, nan) where there is none."""
         cheapest, dearest, buy, sell = inf, -inf, -1, -1
-        f, k = self.f.item, self.k.item
+        f_rows, k_rows = self.f_rows, self.k_rows
         for number in self.members_of[group]:
-            if now <= k(number, K.EXPIRES):
-                ask, bid = f(number, K.NET_ASK), f(number, K.NET_BID)
-                if ask < cheapest and now >= k(number, K.BUY_FROM):
+            f, k = f_rows[number], k_rows[number]
+            if now <= k[K.EXPIRES]:
+                ask, bid = f[K.NET_ASK], f[K.NET_BID]
+                if ask < cheapest and now >= k[K.BUY_FROM]:
                     cheapest, buy = ask, number
-                if bid > dearest and now >= k(number, K.SELL_FROM):
+                if bid > dearest and now >= k[K.SELL_FROM]:
                     dearest, sell = bid, number
         if buy < 0 or sell < 0 or buy == sell:
             return -1, -1, nan
-        return buy, sell, (dearest - cheapest) * float(self.g[group, K.FAIR_SCALE])
+        return buy, sell, (dearest - cheapest) * self.g.item(group, K.FAIR_SCALE)
 
     def group(self, number: int) -> int:
         """The underlying's number of an instrument."""
@@ -395,18 +399,20 @@ class Columns:
         if self.universe[number].one_price:
             seen = self.facts[number].assumed_size
         else:
-            seen = self.f.item(number, K.BID_SIZE if bid else K.ASK_SIZE)
-        return seen if isnan(seen) else max(0.0, seen - self.taken(number, bid=bid))
+            seen = self.f_rows[number][K.BID_SIZE if bid else K.ASK_SIZE]
+        if self.taken_prints[number] == self.k_rows[number][K.PRINTS]:
+            seen -= (self.taken_bid if bid else self.taken_ask)[number]
+        return 0.0 if seen < 0.0 else seen
 
     def taken(self, number: int, *, bid: bool) -> float:
         """Units that we took at the best bid or ask since the venue printed it."""
-        if self.taken_prints[number] != self.k.item(number, K.PRINTS):
+        if self.taken_prints[number] != self.k_rows[number][K.PRINTS]:
             return 0.0
         return (self.taken_bid if bid else self.taken_ask)[number]
 
     def take(self, number: int, units: float, *, bid: bool) -> None:
         """We consumed units at the best bid or ask; they stay consumed until the venue prints again."""
-        prints = self.k.item(number, K.PRINTS)
+        prints = self.k_rows[number][K.PRINTS]
         if self.taken_prints[number] != prints:
             self.taken_prints[number] = prints
             self.taken_bid[number] = self.taken_ask[number] = 0.0
@@ -415,20 +421,20 @@ class Columns:
 
     def mark_usd(self, number: int) -> float:
         """USD per unit at the last mid; nan where unknown."""
-        f = self.f.item
-        return 0.5 * (f(number, K.BID) + f(number, K.ASK)) * f(number, K.USD_PER_UNIT)
+        f = self.f_rows[number]
+        return 0.5 * (f[K.BID] + f[K.ASK]) * f[K.USD_PER_UNIT]
 
     def known_fx(self, number: int) -> float:
         """USD per quote currency of an instrument; nan where unknown."""
-        usd = self.f.item(number, K.USD_PER_UNIT)
+        usd = self.f_rows[number][K.USD_PER_UNIT]
         return usd if isfinite(usd) else nan
 
     def fx_is_fresh(self, number: int, now: int) -> bool:
         """Whether the quote currency of an instrument is USD, or a believed price of that coin is young enough."""
         coin = self.universe[number].quote
-        k = self.k.item
+        k = self.k_rows
         return coin == USD or any(
-            now <= k(at, K.EXPIRES) and k(at, K.REFUSAL) == K.OK for at in self._prices_of.get(coin, ())
+            now <= k[at][K.EXPIRES] and k[at][K.REFUSAL] == K.OK for at in self._prices_of.get(coin, ())
         )
 
     # Names for people, metrics and tests; views, not copies.

@@ -74,6 +74,7 @@ def test_positions_are_the_fills(events: list[tuple[Fill, Decimal]]) -> None:
             (f.quantity * (1 if f.side is Side.BUY else -1) for f, _ in events if f.instrument == at), Decimal(0)
         )
         assert held == ledger.position(at)
+        assert float(held) == ledger.held.get(at, 0.0)
 
 
 @given(events=fills())

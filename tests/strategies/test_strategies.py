@@ -7,6 +7,8 @@ from decimal import Decimal
 from types import MappingProxyType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 
 from bot.paths import prepare_kernel
@@ -110,6 +112,31 @@ def test_the_size_is_what_both_sides_show(rows: tuple[Row, ...], units: str) -> 
     intent = wish(seen(*rows))
     assert isinstance(intent, Intent)
     assert Decimal(units) == intent.legs[0].quantity
+
+
+@given(
+    size_a=st.floats(0.001, 50.0),
+    size_b=st.floats(0.001, 50.0),
+    lot_a=st.sampled_from(("0.01", "0.03", "1")),
+    lot_b=st.sampled_from(("0.01", "0.005", "0.7")),
+)
+def test_no_leg_is_larger_than_what_was_seen(size_a: float, size_b: float, lot_a: str, lot_b: str) -> None:
+    """
+    Whole lots on both sides, never more than the venue shows, nor more than 200 USD; and never more shares sold than
+    bought by a lot.
+    """
+    lots = Decimal(lot_a), Decimal(lot_b)
+    strategy = cross(terms=tuple(Terms(lot=lot) for lot in (*lots, *lots)))
+    intent = wish(seen(quote(A, 99.9, 100.0, size_a), quote(B, 203.0, 203.4, size_b)), strategy)
+    if not isinstance(intent, Intent):
+        assert intent == "no_size"
+        assert min(size_a, 2.0) < lots[0] or min(size_b, size_a / 2, 1.0) < lots[1] or lots[0] > 2 * lots[1]
+        return
+    bought, sold = (leg.quantity for leg in intent.legs)
+    assert 0 < bought <= min(Decimal(repr(size_a)), 2)
+    assert 0 < sold <= Decimal(repr(size_b))
+    assert (0, 0) == (bought % lots[0], sold % lots[1])
+    assert 0 <= 2 * sold - bought < max(lots[0], 2 * lots[1])
 
 
 def test_what_was_consumed_is_not_wished_again_until_the_venue_prints() -> None:
