@@ -5,6 +5,11 @@ PeglineError
 │   ├── TapeError        a tape cannot be read or written
 │   └── ImportFailed     a file given to `tape import` or its map is not usable
 ├── RegistryError        the token registry or a universe contradicts itself      STOP_ALL
+├── PoolError            a pool cannot be quoted or traded as asked               STOP_VENUE
+│   ├── SwapRefused      the contract would refuse a swap like this
+│   ├── NotQuotable      only the chain knows the answer: a hook or a dynamic fee
+│   ├── ForkUnverified   maths not checked against the deployed contract: not tradable
+│   └── PoolStateError   kept state or log is impossible: read the pool again     RETRY
 └── ConnectorError       the world outside did not do what it should
     ├── VenueUnreachable no connection, a time-out                                RETRY
     │   ├── Silent       connected, but nothing comes in the time in which it must
@@ -61,6 +66,30 @@ class ImportFailed(DataError):
 
 class RegistryError(PeglineError):
     """The token registry or a universe contradicts itself."""
+
+
+class PoolError(PeglineError):
+    """A pool cannot be quoted or traded as asked."""
+
+    action = Action.STOP_VENUE
+
+
+class SwapRefused(PoolError):
+    """The contract would refuse a swap like this: an amount, a price limit or a size that it does not take."""
+
+
+class NotQuotable(PoolError):
+    """Only the chain knows what a swap would do: a hook or a dynamic fee has a say."""
+
+
+class ForkUnverified(PoolError):
+    """The maths of this fork was not checked against its deployed contract, so it is not traded."""
+
+
+class PoolStateError(PoolError):
+    """A pool's kept state, or a log on top of it, is impossible: read the pool again."""
+
+    action = Action.RETRY
 
 
 class ConnectorError(PeglineError):
