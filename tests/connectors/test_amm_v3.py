@@ -223,13 +223,12 @@ def test_a_quote_is_what_a_plain_walk_gives(pool, bits, zero_for_one, exact_in, 
 @given(pools(), st.integers(1, 1 << 100), st.booleans())
 def test_nobody_gains_from_going_there_and_back(pool, amount, zero_for_one):
     """
-    What came out of a swap brings back no more than what was paid, and buying it costs no more than that.
+    What came out of a swap brings back no more than what was paid, however much or little that was.
     """
     quote = pool.exact_in(amount, zero_for_one=zero_for_one)
     assume(quote.amount_out)
     back = pool.swapped(quote).exact_in(quote.amount_out, zero_for_one=not zero_for_one)
     assert back.amount_out <= quote.amount_in <= amount
-    assert pool.exact_out(quote.amount_out, zero_for_one=zero_for_one).amount_in <= quote.amount_in
 
 
 SIMPLE = v3.after_mint(v3.initialized(1 << 96, 0, fee_pips=3000, spacing=60), -600, 600, 10**18)
