@@ -143,7 +143,8 @@ class Tape:
             if _overlaps(_span(part, group), start_ns, end_ns)
         ]
         with ThreadPoolExecutor(1, thread_name_prefix="tape") as ahead:
-            following = ahead.submit(self._read, *work[0], asked, checked, ordered, not busy_caller) if work else None
+            # Nobody computes yet while the first group is decoded.
+            following = ahead.submit(self._read, *work[0], asked, checked, ordered, True) if work else None
             for at in range(len(work)):
                 assert following is not None
                 block = following.result()
