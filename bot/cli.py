@@ -24,7 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "tape": "import, fetch, look at and verify recorded data",
     "venues": "the venues of a config: list, show, and test whether they are well",
     "doctor": "machine, config, state and feeds: what is well, what is not, what to do",
-    "tokens": "the registry of tokenized shares: list and show",
+    "tokens": "the registry of tokenized shares: list, show, and verify on chain",
     "check": "validate a config file: every mistake with its line and a hint",
     "version": "version of pegline and of what it stands on",
 }

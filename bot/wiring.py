@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,14 +13,16 @@ from bot.clock import Clock, chance, monotonic_s, sleep, wall_ns
 from bot.keys import missing, reader
 from connectors.events import Rows
 from connectors.exact import exact
-from connectors.instruments import Role, Universe
+from connectors.instruments import Role, Token, Universe
 from connectors.ports import Feed, FeedSetup, Option
 from connectors.vitals import Vitals
 from strategies.market.session import SessionTable
 
 if TYPE_CHECKING:
     from bot.config import Config
+    from connectors.evm.tokens_verify import Verified as Verified
     from connectors.paper import PaperExecutor
+    from connectors.registry import Registry
     from connectors.simulated.feed import SimulatedFeed
     from connectors.simulated.world import World
 
@@ -35,6 +37,7 @@ FEEDS: Final[Mapping[str, str]] = {
     "alpaca": "connectors.equity.alpaca",
     "pyth": "connectors.equity.pyth",
     "chainlink": "connectors.equity.chainlink",
+    "onchain": "connectors.evm.onchain",
 }
 """What `[venues.NAME] feed` may name, and the module whose `feed(setup)` makes it. A new one is one line."""
 
@@ -129,6 +132,27 @@ def live_feed(
         raise missing(name, needed, key_file=venue.key_file)
     made: Feed = module.feed(setup)
     return made
+
+
+async def verify_tokens(
+    chain: str,
+    tokens: Sequence[Token],
+    registry: Registry,
+    *,
+    url: str,
+    key: Callable[[], Mapping[str, str]],
+    options: Mapping[str, str],
+) -> tuple[int, tuple[Verified, ...]]:
+    """Asks a node of a chain about its tokens; gives the block that it was asked at. Raises ConnectorError where the
+    node does not answer."""
+    from connectors.evm.tokens_verify import verify
+
+    setup = FeedSetup(
+        venue=chain, instruments=(), clock=wall_ns, monotonic=monotonic_s, sleep=sleep, rng=chance(0), url=url,
+        key=key, options=options,
+    )  # fmt: skip
+    head, found = await verify(setup, tokens, registry)
+    return head.number, found
 
 
 def exchanges() -> dict[str, tuple[str, ...]]:

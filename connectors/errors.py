@@ -16,7 +16,8 @@ PeglineError
     │   └── Maintenance  the venue says that it is not there now (503, a page)
     ├── RateLimited      429, with the seconds to wait where the venue says so    RETRY
     ├── BadMessage       a message that cannot be read as what it should be       RETRY
-    │   └── FrameTooLarge  a frame longer than allowed; it was not read
+    │   ├── FrameTooLarge  a frame longer than allowed; it was not read
+    │   └── Reverted     a contract refused a call
     ├── EntitlementLost  401 or 403: this account may not have this               STOP_VENUE
     └── SymbolUnknown    the venue does not know the symbol                       STOP_VENUE
 """
@@ -137,6 +138,17 @@ class FrameTooLarge(BadMessage):
     """A frame was longer than the line allows; it was not read."""
 
     word = "frame_too_large"
+
+
+class Reverted(BadMessage):
+    """A contract refused a call; `data` is the reason as it gave it, ABI-encoded, or empty."""
+
+    word = "reverted"
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "", data: bytes = b"") -> None:
+        """As PeglineError, with the contract's reason."""
+        super().__init__(what, where=where, hint=hint)
+        self.data = data
 
 
 class EntitlementLost(ConnectorError):

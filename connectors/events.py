@@ -14,7 +14,8 @@ SESSION     session code       -                    -           -             - 
 MULTIPLIER  shares per unit    activation, unix s   -           -             index of the exact record
 FUNDING     rate per period    period in seconds    open interest mark price  next payment, unix s (units, quote)
 REWARD      USD per day        end, unix s          -           -             -
-SUPPLY      tokens             backing shares       -           -             -
+SUPPLY      tokens             backing shares       minted      burnt         -            (both since the last
+                                                                               such row, units)
 FILL        price              fee in quote         -           quantity      index of the exact fill
 CONVERSION  state code         -                    -           quantity      index of the exact record
 HEALTH      code of Health     code of Why          -           -             -
@@ -109,6 +110,8 @@ class Why(IntEnum):
     """This process was held up; what was read meanwhile is old."""
     DELAYED = 15
     """A share source that follows the others with a delay."""
+    IDENTITY = 16
+    """The contract is not, or no longer, what the registry means."""
 
 
 STANDING: Final[dict[Why, Health]] = {
@@ -128,6 +131,7 @@ STANDING: Final[dict[Why, Health]] = {
     Why.IMPLAUSIBLE: Health.DEGRADED,
     Why.LOOP_LAG: Health.DEGRADED,
     Why.DELAYED: Health.DEGRADED,
+    Why.IDENTITY: Health.DOWN,
 }
 """The state that each reason makes; of several reasons the worst counts: DOWN, then CLOSED, then DEGRADED."""
 

@@ -79,6 +79,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     """None where nobody said: such a token can be listed, but not priced."""
     trust: Trust
     decimals: int | None = None
+    code_hash: str = ""
+    """keccak-256 of the code that runs (behind a proxy: the implementation's), as 0x and hex; empty is not pinned."""
     source: str = ""
     note: str = ""
 

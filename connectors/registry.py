@@ -18,6 +18,7 @@ from connectors.instruments import Issuer, Token, Trust, UnitModel
 SHIPPED: Final = Path(__file__).parent / "data" / "tokens.toml"
 SOLANA: Final = "solana"
 _EVM_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
+_HASH: Final = re.compile(r"0x[0-9a-fA-F]{64}")
 _BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _UNKNOWN: Final = "unknown"
 V = TypeVar("V", str, int)
@@ -103,6 +104,8 @@ class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     trust: str | dict[str, str]
     source: list[str]
     decimals: int | dict[str, int] | None = None
+    code_hashes: dict[str, str] = {}
+    """By chain: see Token.code_hash."""
     note: str = ""
 
 
@@ -196,6 +199,9 @@ def _tokens(entry: _Entry, where: str) -> list[Token]:
         decimals = _of_family(entry.decimals, family)
         if decimals is not None and not 0 <= decimals <= 36:
             raise RegistryError(f"{entry.symbol} cannot have {decimals} decimals", where=where)
+        code_hash = entry.code_hashes.get(chain, "")
+        if code_hash and _HASH.fullmatch(code_hash) is None:
+            raise RegistryError(f"{entry.symbol}: {code_hash!r} is not 0x and 64 hex digits", where=where)
         made.append(
             Token(
                 symbol=entry.symbol,
@@ -206,6 +212,7 @@ def _tokens(entry: _Entry, where: str) -> list[Token]:
                 unit_model=unit_model,
                 trust=level,
                 decimals=decimals,
+                code_hash=code_hash,
                 source="; ".join(entry.source),
                 note=entry.note,
             )

@@ -55,6 +55,7 @@ WHYS: Final = {
     "implausible": "the price cannot be that of this token",
     "loop_lag": "this process was held up",
     "delayed": "the source is delayed",
+    "identity": "the contract is not what the registry means",
 }
 """What speaks against a stream, as words."""
 

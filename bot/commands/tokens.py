@@ -1,4 +1,4 @@
-"""`pegline tokens`: the registry of tokenized shares, as a list or one token in full."""
+"""`pegline tokens`: the registry of tokenized shares, as a list or one token in full, and asked on chain."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from itertools import groupby
 
+from bot.commands import tokens_verify
 from bot.tables import print_table
 from connectors.errors import RegistryError
 from connectors.instruments import Token, Trust, UnitModel
@@ -30,14 +31,15 @@ WARNING = "No address was checked on chain. Compare each with the issuer's own l
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds `list` (the default) and `show`, with their filters."""
+    """Adds `list` (the default), `show` and `verify`."""
     _filters(parser)
-    commands = parser.add_subparsers(dest="action", metavar="{list,show}")
+    commands = parser.add_subparsers(dest="action", metavar="{list,show,verify}")
     listing = commands.add_parser("list", help="every token, one line for each symbol and unit model")
     _filters(listing, default=argparse.SUPPRESS)
     show = commands.add_parser("show", help="one token: chains, contracts, unit model, trust, sources")
     show.add_argument("symbol", help="display name, e.g. TSLAx")
     show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
+    tokens_verify.arguments(commands.add_parser("verify", help="ask a node: chain, code, decimals, symbol, multiplier"))
 
 
 def _filters(parser: argparse.ArgumentParser, default: str = "") -> None:
@@ -51,6 +53,8 @@ def _filters(parser: argparse.ArgumentParser, default: str = "") -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints what was asked. Raises RegistryError for a token, issuer or chain that the registry does not hold."""
+    if args.action == "verify":
+        return tokens_verify.run(args)
     registry = load_registry()
     if args.action == "show":
         tokens = registry.named(args.symbol)

@@ -129,6 +129,11 @@ class Anvil:
         receipt = await self.send(None, artifact.creation(*args), sender=sender)
         return Deployed(self, artifact, receipt["contractAddress"])
 
+    async def put(self, address: str, artifact: Artifact) -> None:
+        """Puts a contract's code at an address that it has on real chains; its constructor's storage stays behind."""
+        made = await self.deploy(artifact)
+        await self.rpc("anvil_setCode", address, await self.rpc("eth_getCode", made.address, "latest"))
+
     async def block(self) -> int:
         """Number of the newest block."""
         return int(await self.rpc("eth_blockNumber"), 16)

@@ -11,7 +11,7 @@ contract Coin is ERC20 {
         places = decimals_;
     }
 
-    function decimals() public view override returns (uint8) {
+    function decimals() public view virtual override returns (uint8) {
         return places;
     }
 

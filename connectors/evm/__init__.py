@@ -1,0 +1,1 @@
+"""EVM chains: how they are asked, and what their contracts say."""

@@ -1,0 +1,54 @@
+"""Asks one node whether contracts are the tokens that the registry means, and what each is worth in shares now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aiohttp
+
+from connectors.errors import BadMessage
+from connectors.evm.rpc import Head, Rpc, node
+from connectors.evm.tokens import Reading, Standard, standard_of
+from connectors.evm.tokens_identity import Expected, Identity, identify, reader_for, shares_oracle
+from connectors.instruments import Token
+from connectors.ports import FeedSetup
+from connectors.registry import Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What was found at one contract."""
+
+    token: Token
+    identity: Identity
+    problems: tuple[str, ...]
+    """What is not as it must be; empty where all is."""
+    reading: Reading | None = None
+    """What it says it is worth; None where it is not the token, or nobody knows how it speaks."""
+
+
+async def verify(setup: FeedSetup, tokens: Sequence[Token], registry: Registry) -> tuple[Head, tuple[Verified, ...]]:
+    """Looks at tokens of one chain at the newest block. Raises as Rpc.ask where the node does not answer."""
+    async with aiohttp.ClientSession() as session:
+        rpc = node(setup, session)
+        chain_id, head = await rpc.chain_id(), await rpc.head()
+        found = [await _one(rpc, head, chain_id, token, registry, setup) for token in tokens]
+    return head, tuple(found)
+
+
+async def _one(rpc: Rpc, head: Head, chain_id: int, token: Token, registry: Registry, setup: FeedSetup) -> Verified:
+    identity = await identify(rpc, token.contract, head, chain_id)
+    problems = tuple(identity.problems(Expected.of(token, registry)))
+    standard = standard_of(token.issuer, token.unit_model)
+    if problems or standard is None:
+        return Verified(token=token, identity=identity, problems=problems)
+    oracle = shares_oracle(registry, token.issuer, token.chain, setup)
+    if standard is Standard.SVALUE and not oracle:
+        return Verified(token=token, identity=identity, problems=())
+    try:
+        reader = await reader_for(rpc, head, token.contract, standard, oracle, identity.decimals)
+        reading = reader.read(await rpc.calls(reader.calls(), head), head.timestamp_s)
+    except BadMessage as error:
+        return Verified(token=token, identity=identity, problems=(f"it does not say what it is worth: {error}",))
+    return Verified(token=token, identity=identity, problems=(), reading=reading)

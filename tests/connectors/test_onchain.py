@@ -1,0 +1,340 @@
+"""The feed of contracts on a real node: every unit model, identity, oracles, one block for all, a node that errs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from connectors.events import NS, Flag, Health, Kind, Row, Why
+from connectors.evm.onchain import OnchainFeed
+from connectors.evm.rpc import MULTICALL3
+from connectors.instruments import Hours, Instrument, Role, UnitModel
+from connectors.ports import FeedSetup
+from tests.chain.models import MODELS, ONE, Stock, coinbase, robinhood, xstock
+from tests.chain.parts import Parts
+from tests.servers.anvil import Anvil, Deployed
+from tests.servers.doors import Doors
+from tests.servers.heard import Heard, setup_for
+from tests.servers.proxy import FaultProxy
+
+POLL_S = 12.0
+
+
+@pytest.fixture
+async def node(chain: Parts) -> AsyncIterator[Anvil]:
+    """A chain with Multicall3 at its usual address."""
+    async with Anvil(chain.anvil) as node:
+        await node.put(MULTICALL3, chain.artifact("Multicall3"))
+        yield node
+
+
+class Looks:
+    """A feed that looks when it is told to."""
+
+    def __init__(self, *instruments: Instrument, url: str, **options: object) -> None:
+        """Nothing was looked at."""
+        self.heard, self.doors = Heard(), Doors(POLL_S)
+        self.instruments = instruments
+        given = {"poll_s": POLL_S, "verify_s": 1e-9, "max_block_age_s": 1e9, **options}
+        server = type("At", (), {"url": url})()
+        self.ahead_s = 0.0
+        """How far our clock is ahead of the machine's."""
+        self.setup: FeedSetup = setup_for(
+            server, *instruments, sleep=self.doors.sleep, options=given,
+            clock=lambda: time.time_ns() + round(self.ahead_s * NS),
+        )  # fmt: skip
+        self.told = 0
+
+    async def look(self) -> list[Row]:
+        """One look more; gives the rows that it told."""
+        before = len(self.doors.waits)
+        if before:
+            self.doors.let(POLL_S)
+        await self.doors.until(lambda waits: POLL_S in waits[before:])
+        rows, self.told = self.heard.rows[self.told :], len(self.heard.rows)
+        return rows
+
+    @property
+    def state(self) -> tuple[Health, Why] | None:
+        """How the first instrument stands."""
+        return self.heard.standing.state(0)
+
+
+@asynccontextmanager
+async def looking(*instruments: Instrument, url: str, **options: object) -> AsyncIterator[Looks]:
+    """The feed, running."""
+    looks = Looks(*instruments, url=url, **options)
+    numbers = {instrument.name: at for at, instrument in enumerate(instruments)}
+    looks.heard.against(numbers.values(), Why.NOT_HEARD)
+    running = asyncio.create_task(OnchainFeed(looks.setup).run(looks.heard, numbers))
+    try:
+        yield looks
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def options_of(stock: Stock) -> dict[str, object]:
+    """What a config would say about a token."""
+    return {"shares_oracle": stock.helper.address} if stock.issuer == "ondo" else {}
+
+
+def said(rows: list[Row], kind: Kind) -> list[tuple[float, float]]:
+    """Bid and ask of the rows of a kind; absent is -1."""
+    return [(row.bid, -1.0 if row.ask != row.ask else row.ask) for row in rows if row.kind is kind]
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_every_unit_model_tells_its_multiplier_ahead_and_at_its_moment(
+    model: str, chain: Parts, node: Anvil
+) -> None:
+    """
+    One share per unit at first; a split is told with its moment (by those who announce), and holds from then on. What
+    the holder has agrees: balances move where the token is rebasing, and stand still where it is not.
+    """
+    stock = await MODELS[model](chain, node)
+    at = await node.now() + 3600
+    async with looking(stock.instrument(), url=node.url, **options_of(stock)) as looks:
+        rows = await looks.look()
+        assert [(1.0, -1.0)] == said(rows, Kind.MULTIPLIER)
+        assert [(100.0, -1.0)] == said(rows, Kind.SUPPLY)
+        assert (Health.UP, Why.NOTHING) == looks.state
+        assert [] == [row for row in await looks.look() if row.kind is not Kind.HEALTH]
+        await stock.change(10.0, at)
+        assert ([(10.0, float(at))] if stock.announces else [(10.0, -1.0)]) == said(await looks.look(), Kind.MULTIPLIER)
+        await node.at(at)
+        rows = await looks.look()
+        if stock.needs_end:
+            assert (Health.CLOSED, Why.MAINTENANCE) == looks.state
+            await stock.end()
+            rows = await looks.look()
+        assert ([(10.0, -1.0)] if stock.announces else []) == said(rows, Kind.MULTIPLIER)
+        assert (Health.UP, Why.NOTHING) == looks.state
+        assert (1000.0 if stock.rebasing else 100.0) == await stock.balance()
+        assert at * NS <= max(row.ts_venue for row in rows) if rows else not stock.announces
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_a_paused_token_is_closed_until_it_is_not(model: str, chain: Parts, node: Anvil) -> None:
+    """
+    While the issuer has stopped a token its instrument is closed for maintenance; then it is up again.
+    """
+    stock = await MODELS[model](chain, node)
+    states = []
+    async with looking(stock.instrument(), url=node.url, **options_of(stock)) as looks:
+        for paused in (False, True, True, False):
+            await stock.pause(paused)
+            await looks.look()
+            states.append(looks.state)
+    up, closed = (Health.UP, Why.NOTHING), (Health.CLOSED, Why.MAINTENANCE)
+    assert [up, closed, closed, up] == states
+
+
+async def test_a_change_that_is_put_off_or_called_off_is_taken_back(chain: Parts, node: Anvil) -> None:
+    """
+    Another moment: at the old one nothing will change, at the new one it will. Called off: the same, without a new one.
+    """
+    stock = await robinhood(chain, node)
+    at = await node.now() + 3600
+    async with looking(stock.instrument(), url=node.url) as looks:
+        await stock.change(2.0, at)
+        assert [(1.0, -1.0), (2.0, float(at))] == said(await looks.look(), Kind.MULTIPLIER)
+        await stock.change(2.0, at + 600)
+        assert [(1.0, float(at)), (2.0, float(at + 600))] == said(await looks.look(), Kind.MULTIPLIER)
+        await stock.change(3.0, at + 600)
+        assert [(3.0, float(at + 600))] == said(await looks.look(), Kind.MULTIPLIER)
+        await stock.change(1.0, 0)
+        assert [(1.0, float(at + 600))] == said(await looks.look(), Kind.MULTIPLIER)
+        await node.at(at + 700)
+        assert [] == said(await looks.look(), Kind.MULTIPLIER)
+
+
+async def test_mints_and_burns_are_told_with_the_supply(chain: Parts, node: Anvil) -> None:
+    """
+    Between two looks 5 units were minted and 2 burnt: the supply is 103, and both are told; nothing, and nothing is.
+    """
+    stock = await coinbase(chain, node)
+    async with looking(stock.instrument(), url=node.url) as looks:
+        await looks.look()
+        await stock.token.write("mint", node.accounts[1], 5 * 10**8)
+        await stock.token.write("burn", node.accounts[1], 2 * 10**8)
+        await stock.token.write("transfer", node.accounts[1], 10**8)
+        (row,) = [row for row in await looks.look() if row.kind is Kind.SUPPLY]
+        assert (103.0, 5.0, 2.0) == (row.bid, row.bid_size, row.ask_size)
+        await node.mine()
+        assert [] == said(await looks.look(), Kind.SUPPLY)
+
+
+def eight056(address: str, name: str = "TSLA") -> Instrument:
+    """An instrument of an ERC-8056 token."""
+    return Instrument(
+        venue="chain", symbol=address, role=Role.TOKEN, underlying="TSLA", token=name, issuer="robinhood",
+        chain="test", contract=address, unit_model=UnitModel.TOTAL_RETURN,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("symbol", "decimals"), [("TSLA", 18), ("TSLAx", 6)])
+async def test_a_token_that_is_mapped_anew_is_refused(chain: Parts, node: Anvil, symbol: str, decimals: int) -> None:
+    """
+    14. Decimals go from 6 to 18, or the symbol becomes another one, while the feed runs: the instrument is down for its
+    identity and tells nothing; when it is again what it was, it is believed again.
+    """
+    token = await node.deploy(chain.artifact("HostileStock"), "Tesla", "TSLA", 6)
+    async with looking(eight056(token.address), url=node.url) as looks:
+        assert [(1.0, -1.0)] == said(await looks.look(), Kind.MULTIPLIER)
+        await token.write("remap", symbol, decimals)
+        rows = await looks.look()
+        assert ((Health.DOWN, Why.IDENTITY), []) == (looks.state, [row for row in rows if row.kind is not Kind.HEALTH])
+        await token.write("remap", "TSLA", 6)
+        assert [(1.0, -1.0)] == said(await looks.look(), Kind.MULTIPLIER)
+        assert (Health.UP, Why.NOTHING) == looks.state
+
+
+async def test_between_two_looks_at_the_code_a_changed_token_is_seen_all_the_same(chain: Parts, node: Anvil) -> None:
+    """
+    14. Decimals and symbol come with every look, even where the code is looked at once an hour.
+    """
+    token = await node.deploy(chain.artifact("HostileStock"), "Tesla", "TSLA", 6)
+    async with looking(eight056(token.address), url=node.url, verify_s=3600.0) as looks:
+        await looks.look()
+        await token.write("remap", "TSLA", 18)
+        assert [] == [row for row in await looks.look() if row.kind is not Kind.HEALTH]
+        assert (Health.DOWN, Why.IDENTITY) == looks.state
+
+
+async def test_code_that_is_exchanged_behind_a_proxy_is_refused(chain: Parts, node: Anvil) -> None:
+    """
+    51. The implementation behind the token's address becomes another one: refused, by the hash of the code that runs.
+    """
+    made = [await node.deploy(chain.artifact(name), "Tesla", "", 6) for name in ("ScaledStock", "HostileStock")]
+    proxy = await node.deploy(chain.artifact("UpgradeableProxy"), made[0].address)
+    token = Deployed(node, chain.artifact("ScaledStock"), proxy.address)
+    await token.write("schedule", ONE, 0)
+    async with looking(eight056(proxy.address, ""), url=node.url) as looks:
+        assert [(1.0, -1.0)] == said(await looks.look(), Kind.MULTIPLIER)
+        await proxy.write("upgrade", made[1].address)
+        assert [] == [row for row in await looks.look() if row.kind is not Kind.HEALTH]
+        assert (Health.DOWN, Why.IDENTITY) == looks.state
+        assert "code hash" in looks.heard.details["chain", "identity"]
+        await proxy.write("upgrade", made[0].address)
+        await looks.look()
+        assert (Health.UP, Why.NOTHING) == looks.state
+
+
+async def test_a_look_alike_and_an_empty_address_are_refused(chain: Parts, node: Anvil) -> None:
+    """
+    51. A contract with another symbol than the token's, one without the issuer's functions, and no contract at all:
+    none of them tells anything, and the token beside them does.
+    """
+    other = await node.deploy(chain.artifact("ScaledStock"), "Tesla", "TSLAQ", 18)
+    plain = await node.deploy(chain.artifact("Coin"), "Tesla", "TSLA", 18)
+    right = await node.deploy(chain.artifact("ScaledStock"), "Tesla", "TSLA", 18)
+    four = [eight056(address) for address in (other.address, plain.address, "0x" + "5a" * 20, right.address)]
+    async with looking(*four, url=node.url) as looks:
+        rows = await looks.look()
+        assert {3} == {row.instrument for row in rows if row.kind is not Kind.HEALTH}
+        assert 3 * [(Health.DOWN, Why.IDENTITY)] == [looks.heard.standing.state(at) for at in range(3)]
+
+
+async def test_everything_is_read_at_one_block(chain: Parts, node: Anvil) -> None:
+    """
+    All rows of one look carry the time of one block, and a node that answers from another block than it named tells
+    nothing until it agrees with itself.
+    """
+    stock = await xstock(chain, node)
+    other = await robinhood(chain, node)
+    async with looking(stock.instrument(), other.instrument(), url=node.url) as looks:
+        rows = [row for row in await looks.look() if row.kind is not Kind.HEALTH]
+        assert {await node.now() * NS} == {row.ts_venue for row in rows}
+        assert {0, 1} == {row.instrument for row in rows}
+
+
+async def test_an_oracle_is_fresh_for_its_heartbeat_and_repeats_nothing(chain: Parts, node: Anvil) -> None:
+    """
+    13. A new round is one row at the time of its update; the same round again is none; past the heartbeat the source is
+    late, whatever it answers; a price of 0 is no price.
+    """
+    feed = await node.deploy(chain.artifact("Aggregator"), 8, "TSLA / USD")
+    share = Instrument(venue="chain", symbol=feed.address, role=Role.SHARE, underlying="TSLA", hours=Hours.WEEKDAYS)
+    now = await node.now()
+    await feed.write("set", 43_380_934_000, now)
+    async with looking(share, url=node.url, heartbeat_s=3600.0) as looks:
+        (row,) = [row for row in await looks.look() if row.kind is Kind.REFERENCE]
+        assert (433.80934, 433.80934, now * NS, Flag.ONE_PRICE) == (row.bid, row.ask, row.ts_venue, row.flags)
+        await node.at(now + 3000)
+        assert [] == await looks.look()
+        await node.at(now + 4000)
+        await looks.look()
+        assert (Health.DEGRADED, Why.LAGS) == looks.state
+        await feed.write("set", 43_000_000_000, now + 3990)
+        assert [430.0] == [row.bid for row in await looks.look() if row.kind is Kind.REFERENCE]
+        assert (Health.UP, Why.NOTHING) == looks.state
+        await feed.write("set", 0, now + 4000)
+        assert [] == [row for row in await looks.look() if row.kind is Kind.REFERENCE]
+        assert (Health.DOWN, Why.NOT_HEARD) == looks.state
+
+
+async def test_pyth_on_chain_tells_price_and_confidence_by_its_publish_time(chain: Parts, node: Anvil) -> None:
+    """
+    The interval around the price is bid and ask; a minute after it was published it is late.
+    """
+    prices = await node.deploy(chain.artifact("PythPrices"))
+    feed_id, now = "0x" + "7a" * 32, await node.now()
+    share = Instrument(venue="chain", symbol=feed_id, role=Role.SHARE, underlying="TSLA")
+    await prices.write("set", bytes.fromhex(feed_id[2:]), 43_380_934, 2_000, -5, now)
+    async with looking(share, url=node.url, pyth=prices.address) as looks:
+        (row,) = [row for row in await looks.look() if row.kind is Kind.REFERENCE]
+        assert (pytest.approx(433.78934), pytest.approx(433.82934), now * NS) == (row.bid, row.ask, row.ts_venue)
+        await node.at(now + 120)
+        await looks.look()
+        assert (Health.DEGRADED, Why.LAGS) == looks.state
+
+
+async def test_a_node_whose_newest_block_is_old_is_late(chain: Parts, node: Anvil) -> None:
+    """
+    45. Callable is not fresh: the chain stands still while our clock goes on, and its instruments are late.
+    """
+    stock = await robinhood(chain, node)
+    async with looking(stock.instrument(), url=node.url, max_block_age_s=120.0) as looks:
+        await looks.look()
+        assert (Health.UP, Why.NOTHING) == looks.state
+        looks.ahead_s = 300.0
+        await looks.look()
+        assert (Health.DEGRADED, Why.LAGS) == looks.state
+        await node.at(await node.now() + 300)
+        await looks.look()
+        assert (Health.UP, Why.NOTHING) == looks.state
+
+
+async def test_a_node_that_goes_and_comes_back_is_down_between(chain: Parts, node: Anvil) -> None:
+    """
+    Without a node the instruments are down; when one answers again they are up, and what has not changed is not
+    told again.
+    """
+    stock = await robinhood(chain, node)
+    async with FaultProxy(node.url) as proxy, looking(stock.instrument(), url=proxy.url) as looks:
+        await looks.look()
+        proxy.refusing = True
+        proxy.reset()
+        looks.doors.let(POLL_S)
+        await looks.heard.until(lambda: looks.state == (Health.DOWN, Why.DISCONNECTED))
+        proxy.refusing = False
+        await looks.heard.until(lambda: looks.state == (Health.UP, Why.NOTHING))
+    assert [] == said(looks.heard.rows[looks.told :], Kind.MULTIPLIER)
+
+
+async def test_a_probe_names_what_is_wrong(chain: Parts, node: Anvil) -> None:
+    """
+    The node's chain and block, and by token whether it is what it must be, in words.
+    """
+    stock = await robinhood(chain, node)
+    looks = Looks(stock.instrument(), eight056("0x" + "5a" * 20), url=node.url)
+    found = await OnchainFeed(looks.setup).probe()
+    assert [True, True, True, False] == [one.ok for one in found]
+    assert "no code at this address" == found[-1].detail
+    away = await OnchainFeed(Looks(stock.instrument(), url="http://127.0.0.1:1").setup).probe()
+    assert [("reachable", False)] == [(one.what, one.ok) for one in away]
