@@ -101,8 +101,8 @@ class Engine:
         self.depths = Depths(columns, self.notices.up, {} if levels is None else levels)
         self.intents: dict[str, tuple[Intent, set[int]]] = {}
         self.counts = Counts()
-        self._open = [False] * len(self.universe)
-        """Whether an instrument may be traded at all, whatever room there is."""
+        self._bars = ["no row yet"] * len(self.universe)
+        """Why an instrument may not be traded, whatever room there is; empty where it may."""
         self._owner = {place: number for number, place in columns.slot_of.items()}
         self.now = 0
         self._dues: list[tuple[int, int, int, int]] = []
@@ -372,27 +372,33 @@ class Engine:
     def _permit(self, number: int) -> None:
         """Eligible means: a fee is known, the session is allowed, the venue is up, nothing is in doubt, and some
         strategy has room."""
-        facts = self.columns.facts[number]
-        self._open[number] = (
-            self.limits is not None
-            and self.executor is not None
-            and facts.traded
-            and facts.cost is not None
-            and self.columns.session in self.limits.sessions
-            and not self.notices.barred(number)
-            and not self.judges.barred(number)
-        )
+        self._bars[number] = self._why_barred(number)
         self._room(number)
 
     def _room(self, number: int) -> None:
         """The same after a fill, which changes only what strategies have room for."""
         buy = sell = False
-        if self._open[number]:
+        why = self._bars[number]
+        if not why:
+            why = "no room: position limit"
             view = View(self.columns, self.ledger, self.now)
             for strategy in self.strategies:
                 may_buy, may_sell = strategy.may(view, number)
                 buy, sell = buy or may_buy, sell or may_sell
-        self.columns.permit(number, buy_from=0 if buy else NEVER, sell_from=0 if sell else NEVER)
+        self.columns.permit(number, buy_from=0 if buy else NEVER, sell_from=0 if sell else NEVER, why=why)
+
+    def _why_barred(self, number: int) -> str:
+        """Why an instrument may neither be bought nor sold, whatever is held of it; empty where it may."""
+        facts = self.columns.facts[number]
+        if self.limits is None or self.executor is None:
+            return "nothing is traded in this run"
+        if not facts.traded or facts.cost is None:
+            return "no fee is known"
+        if self.columns.session not in self.limits.sessions:
+            return f"not in the {self.columns.session.label} session"
+        if self.notices.barred(number):
+            return "its stream, its unit or its share bars it"
+        return "in doubt" if self.judges.barred(number) else ""
 
     # --- records
 

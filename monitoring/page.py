@@ -8,7 +8,7 @@ from typing import Final
 
 from monitoring.health import Health
 from monitoring.narrate import moment, utc
-from monitoring.snapshot import Snapshot, TokenLine
+from monitoring.snapshot import NO_FAIR, Snapshot, TokenLine
 from monitoring.words import age, ahead, because, best_edge, percent, resting, share, usd, width
 
 REFRESH_S: Final = 2
@@ -19,12 +19,13 @@ _STYLE: Final = """
 @media(prefers-color-scheme:dark){:root{--fg:#e6edf3;--bg:#0d1117;--dim:#9198a1;--line:#30363d;
 --good:#56d364;--bad:#ff7b72;--warn:#e3b341}}
 body{font:15px/1.45 system-ui,sans-serif;color:var(--fg);background:var(--bg);
-margin:0 auto;max-width:76rem;padding:1rem}
+margin:0 auto;max-width:84rem;padding:1rem}
 h1{font-size:1.25rem;margin:0}h2{font-size:1rem;margin:1.4rem 0 .3rem}
 p{margin:.2rem 0}.dim{color:var(--dim)}.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-th{color:var(--dim);font-weight:600}th:first-child,td:first-child,.left{text-align:left}
+th{color:var(--dim);font-weight:600}th:first-child,td:first-child,.left,.warn{text-align:left}
+td.warn{white-space:normal;min-width:14rem}
 ol{margin:.2rem 0;padding-left:0;list-style:none}li{border-bottom:1px solid var(--line);padding:.2rem 0}
 """
 
@@ -103,19 +104,24 @@ def _row(line: TokenLine) -> str:
 
 
 def _edges(picture: Snapshot) -> str:
-    heads = ("share", "fair value, USD", "error", "source", "age", "best edge", "buy on", "sell on")
+    heads = ("share", "fair value, USD", "error", "source", "age", "best edge", "buy on", "sell on", "note")
     rows = (
         "".join(
-            f"<td>{escape(text)}</td>"
-            for text in (
-                share.underlying,
-                usd(share.fair_usd),
-                width(share.error_bps),
-                f"{share.source} ({share.origin})" if share.origin else share.source or f"unknown: {share.unknown}",
-                age(share.age_s),
-                percent(share.edge_bps),
-                share.buy,
-                share.sell,
+            f'<td class="{tone}">{escape(text)}</td>'
+            for text, tone in (
+                (share.underlying, ""),
+                (usd(share.fair_usd), ""),
+                (width(share.error_bps), ""),
+                (f"{share.source} ({share.origin})" if share.origin else share.source, ""),
+                (age(share.age_s), ""),
+                (percent(share.edge_bps), ""),
+                (share.buy, ""),
+                (share.sell, ""),
+                (
+                    (share.unknown and f"{NO_FAIR}: {share.unknown}")
+                    or (share.not_tradable and f"not tradable: {share.not_tradable}"),
+                    "warn",
+                ),
             )
         )
         for share in picture.shares

@@ -74,6 +74,8 @@ class ShareLine(msgspec.Struct, frozen=True, kw_only=True):
     sell: str
     origin: str = ""
     """Feed, session, exchanges and conditions of the source's last quote, where it says them."""
+    not_tradable: str = ""
+    """Why the pair may not be traded, or why there is none; empty where it may."""
     unknown: str = ""
     """Why the fair value is unknown; empty where it is known."""
 
@@ -187,6 +189,9 @@ def _share(columns: Columns, group: int, name: str, streams: Mapping[str, Stream
     fair = columns.fair(group, now)
     source = streams.get(universe[fair.source].name) if fair else None
     buy, sell, edge = columns.best_pair(group, now)
+    barred = ""
+    if buy < 0:
+        buy, sell, edge, barred = columns.seen_pair(group, now)
     return ShareLine(
         underlying=name,
         fair_usd=fair.price if fair else None,
@@ -197,6 +202,7 @@ def _share(columns: Columns, group: int, name: str, streams: Mapping[str, Stream
         buy=universe[buy].name if buy >= 0 else "",
         sell=universe[sell].name if sell >= 0 else "",
         origin=source.origin if source else "",
+        not_tradable=barred if fair else "",
         unknown="" if fair else columns.why_unknown(group, now),
     )
 

@@ -121,6 +121,8 @@ class Columns:
         self.q: I8 = np.zeros(K.Q_SCALARS, np.int64)
         self.doubts: I8 = np.zeros(max(1, count), np.int64)
         """What our own judgement has against each instrument: a bit (1 << Why) for each reason."""
+        self.why_barred: list[str] = [""] * count
+        """Why each instrument may not be bought or sold, on the side on which it may not, in words."""
         self.taken_bid: list[float] = [0.0] * count
         self.taken_ask: list[float] = [0.0] * count
         self.taken_prints: list[int] = [-1] * count
@@ -318,9 +320,10 @@ class Columns:
         self.g[group, K.EDGE] = nan
         K.premia(np.uint64(group), self.members, self.f, self.g, self.h)
 
-    def permit(self, number: int, *, buy_from: int, sell_from: int) -> None:
-        """From when an instrument may be bought and sold (ns UTC); NEVER means it may not."""
+    def permit(self, number: int, *, buy_from: int, sell_from: int, why: str = "") -> None:
+        """From when an instrument may be bought and sold (ns UTC); NEVER means it may not, for the reason `why`."""
         self.k[number, K.BUY_FROM], self.k[number, K.SELL_FROM] = buy_from, sell_from
+        self.why_barred[number] = why
 
     # --- readings
 
@@ -389,6 +392,24 @@ class Columns:
         if buy < 0 or sell < 0 or buy == sell:
             return -1, -1, nan
         return buy, sell, (dearest - cheapest) * self.g.item(group, K.FAIR_SCALE)
+
+    def seen_pair(self, group: int, now: int) -> tuple[int, int, float, str]:
+        """As `best_pair`, of any two different instruments, and in words what bars that pair; empty where nothing does.
+
+        For people: where this one may not be traded another may, and then `best_pair` knows it.
+        """
+        f, k = self.f.item, self.k.item
+        fresh = [number for number in self.members_of[group] if now <= k(number, K.EXPIRES)]
+        gaps = [(f(sell, K.NET_BID) - f(buy, K.NET_ASK), buy, sell) for buy in fresh for sell in fresh if buy != sell]
+        widest = max((gap for gap in gaps if gap[0] == gap[0]), key=lambda gap: gap[0], default=None)
+        if widest is None:
+            return -1, -1, nan, "no two of its tokens have a fresh quote"
+        gap, buy, sell = widest
+        sides = ((buy, "buying", K.BUY_FROM), (sell, "selling", K.SELL_FROM))
+        bars = {side: self.why_barred[number] for number, side, column in sides if now < k(number, column)}
+        same = len(bars) == 2 and len(set(bars.values())) == 1
+        said = bars["buying"] if same else "; ".join(f"{side}: {why}" for side, why in bars.items())
+        return buy, sell, gap * float(self.g[group, K.FAIR_SCALE]), said
 
     def group(self, number: int) -> int:
         """The underlying's number of an instrument."""
