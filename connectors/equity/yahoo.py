@@ -10,7 +10,7 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from connectors.equity.corporate import put as put_action
@@ -29,6 +29,8 @@ LOADS: Final = ("yfinance", "curl_cffi.requests")
 """Imported before any feed runs: they take seconds of CPU, and even in a thread they would hold up the loop."""
 
 STREAM: Final = "wss://streamer.finance.yahoo.com/?version=2"
+_STREAM, _POLL = "stream", "poll"
+
 FIRST_POLL_S: Final = 5.0
 """How long the stream has to say something before the first poll."""
 
@@ -85,7 +87,8 @@ class YahooFeed:
         self._numbers: dict[str, tuple[int, Kind]] = {}
         self._seen: dict[str, int] = {}
         self._spoke: set[str] = set()
-        self._up: set[int] = set()
+        self._fed: dict[int, str] = {}
+        """By instrument that is up: what its last price came by, the stream or a poll."""
 
     @property
     def venue(self) -> str:
@@ -130,10 +133,21 @@ class YahooFeed:
         await self.socket.live(self._hear, self._ended, lambda: None)
 
     def _ended(self, error: ConnectorError) -> None:
-        """A life of the stream is over: what it spoke about is down until somebody speaks again, be it a poll."""
+        """A life of the stream is over: what it fed is down until somebody speaks again, be it a poll."""
         self._sink.reject(self._venue, error.word, str(error))
-        self._sink.against(sorted(self._up), Why.NOT_HEARD)
-        self._up.clear()
+        self._down(sorted(number for number, way in self._fed.items() if way == _STREAM))
+
+    def _down(self, numbers: Sequence[int]) -> None:
+        """What fed these does not any more."""
+        self._sink.against(numbers, Why.NOT_HEARD)
+        for number in numbers:
+            self._fed.pop(number, None)
+
+    def _alive(self, number: int, way: str) -> None:
+        """An instrument was heard of; it stands by what feeds it from now on."""
+        if number not in self._fed:
+            self._sink.cleared([number], Why.NOT_HEARD)
+        self._fed[number] = way
 
     def _hear(self, text: str | bytes) -> None:
         """One message of the stream: a row, or a counted reason."""
@@ -159,14 +173,12 @@ class YahooFeed:
         self._spoke.add(pricing.id)
         ts = pricing.time_ms * 1_000_000
         self._seen[pricing.id] = max(ts, self._seen.get(pricing.id, 0))
-        self._put(pricing, ts)
+        self._put(pricing, ts, _STREAM)
 
-    def _put(self, pricing: Pricing, ts: int) -> None:
+    def _put(self, pricing: Pricing, ts: int, way: str) -> None:
         """Bid and ask where Yahoo gives both, else the one price. Its sizes have no stated unit and stay out."""
         number, kind = self._numbers[pricing.id]
-        if number not in self._up:
-            self._up.add(number)
-            self._sink.cleared([number], Why.NOT_HEARD)
+        self._alive(number, way)
         extra = pack(Source.YAHOO, MARKET_HOURS.get(pricing.market_hours, "")) if kind is Kind.REFERENCE else NAN
         if _present(pricing.bid) and _present(pricing.ask):
             self._sink.put(kind, number, ts_venue=ts, bid=pricing.bid, ask=pricing.ask, extra=extra)
@@ -202,21 +214,26 @@ class YahooFeed:
         self._sink.reject(self._venue, word, str(error))
 
     async def _ask(self, symbol: str) -> None:
+        number = self._numbers[symbol][0]
         try:
             bar = await self.poll.call(lambda: asyncio.to_thread(last_bar, symbol, self._url))
         except ConnectorError as error:
             self._poll_failed(error)
+            if self._fed.get(number, _POLL) == _POLL:
+                self._down([number])
             return
         if bar is None:
             self._sink.reject(self._venue, "no_quote", symbol)
             return
         for action in bar.actions:
-            put_action(self._sink, self._venue, self._numbers[symbol][0], action)
+            put_action(self._sink, self._venue, number, action)
         # A bar that we have seen is no news: repeating it would make an old price look fresh.
         if bar.ts > self._seen.get(symbol, 0):
             self._seen[symbol] = bar.ts
             self.polled += 1
-            self._put(Pricing(id=symbol, price=bar.price, market_hours=-1), bar.ts)
+            self._put(Pricing(id=symbol, price=bar.price, market_hours=-1), bar.ts, _POLL)
+        elif number not in self._fed:
+            self._alive(number, _POLL)
 
 
 def _present(price: float) -> bool:

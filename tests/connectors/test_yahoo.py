@@ -175,6 +175,36 @@ async def test_a_symbol_that_the_stream_speaks_of_is_not_polled() -> None:
     assert ["/v8/finance/chart/NVDA"] == sorted(set(charts))
 
 
+async def test_what_is_only_polled_stands_by_its_polls() -> None:
+    """The stream speaks of TSLA, polls bring NVDA. A lost stream takes down TSLA alone; polls that fail take down NVDA
+    alone, while the stream lives; an answered poll brings it back, even where its bar is no news.
+    """
+    heard, doors = Heard(), Doors()
+    async with YahooServer() as server, listening(server, heard, doors.sleep):
+        await server.until(lambda: bool(server.subscribed))
+        server.bars = {"NVDA": [(int(time.time()) // 60 * 60 - 60, 180.0)]}
+        await server.price("TSLA", 433.0)
+        await heard.until(lambda: bool(heard.quotes(0)))
+        doors.poll.set()
+        await heard.until(lambda: bool(heard.quotes(1)))
+        server.subscribed.clear()
+        server.drop()
+        await server.until(lambda: server.connections == 2 and bool(server.subscribed))
+        await server.price("TSLA", 434.0)
+        await heard.until(lambda: len(heard.quotes(0)) == 2)
+        assert ([Health.UP, Health.DOWN, Health.UP], [Health.UP]) == (heard.health(0), heard.health(1))
+        server.broken = True
+        await server.price("TSLA", 435.0)
+        doors.poll.set()
+        await heard.until(lambda: Health.DOWN in heard.health(1))
+        server.broken = False
+        doors.poll.set()
+        await heard.until(lambda: heard.health(1)[-1] is Health.UP)
+    assert [Health.UP, Health.DOWN, Health.UP] == heard.health(1)
+    assert [Health.UP, Health.DOWN, Health.UP] == heard.health(0)
+    assert 1 == len(heard.quotes(1))
+
+
 async def test_an_unknown_symbol_has_no_quote() -> None:
     """A symbol that Yahoo does not know is None from a poll, not a price and not an error."""
     async with YahooServer() as server:

@@ -34,6 +34,8 @@ class YahooServer(VenueServer):
         """Symbols that the list of quotes knows; those that were spoken of, or have bars or a delay, are among them."""
         self.limited = False
         """Whether charts are answered with 429."""
+        self.broken = False
+        """Whether charts are answered with 403."""
 
     def routes(self, app: web.Application) -> None:
         """The stream at /, or the cookie page; charts and crumbs under their paths."""
@@ -83,6 +85,8 @@ class YahooServer(VenueServer):
         symbol = request.match_info["symbol"]
         if self.limited:
             return web.Response(status=429, text="Too Many Requests")
+        if self.broken:
+            return web.Response(status=403, text="Forbidden")
         if symbol not in self.bars:
             error = {"code": "Not Found", "description": "No data found, symbol may be delisted"}
             return web.json_response({"chart": {"result": None, "error": error}}, status=404)
