@@ -197,7 +197,7 @@ def _options(path: Path, feed: str, options: Data, symbols: Collection[str]) -> 
             said = f'{plain(key)} is no option of feed "{feed}"'
             yield Fault((*path, key), said, f"{hint}it knows {', '.join(known) or 'none'}")
         elif isinstance(kind, tuple):
-            if value not in kind:
+            if isinstance(value, bool) or value not in kind:
                 yield Fault((*path, key), f"{plain(value)} is not known", f"write {' or '.join(map(plain, kind))}")
         elif kind is bool:
             if not isinstance(value, bool):

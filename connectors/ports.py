@@ -81,8 +81,8 @@ class Sink(Protocol):
         """Takes one raw message as it came, for whoever keeps raw frames; costs nothing when nobody does."""
 
 
-Option = type[str] | type[float] | type[bool] | tuple[str, ...]
-"""Of what kind an option of a feed is: a text, a number above zero, a flag, or one of some words."""
+Option = type[str] | type[float] | type[bool] | tuple[str, ...] | tuple[int, ...]
+"""Of what kind an option of a feed is: a text, a number above zero, a flag, or one of some words or numbers."""
 
 ANY_SYMBOL = "SYMBOL"
 """In a feed's OPTIONS: the symbol of any of its instruments may stand as an option."""

@@ -83,7 +83,7 @@ class ServerTime(msgspec.Struct):
     timeNano: int
 
 
-OPTIONS: Final[Mapping[str, Option]] = {"depth": float}
+OPTIONS: Final[Mapping[str, Option]] = {"depth": DEPTHS}
 """What `[venues.NAME] options` may say to this feed, and of what kind it is."""
 
 

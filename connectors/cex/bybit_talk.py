@@ -99,6 +99,8 @@ class BybitTalk:
         number = part.u
         whole = message.type == "snapshot" or number == 1
         again = number == stream.update
+        # A book that is told anew as a whole is true when it is sent, however long ago the engine last changed it.
+        anew = whole and (again or number == 1 or not stream.synced)
         late = stream.synced and 1 < number <= stream.update and stamp <= stream.stamp
         if late and not (whole and again):
             told.refuse("duplicate" if again else "out_of_order", f"{message.topic} u {number} after {stream.update}")
@@ -118,10 +120,9 @@ class BybitTalk:
             told.lost(stream, trouble)
             return
         book.cut(self._depth)
-        if whole and again:
-            # Said again unchanged: what the engine made long ago is true at the time of sending.
+        stream.update, stream.stamp = number, stamp
+        if anew:
             stamp = max(stamp, message.ts)
-        stream.update, stream.stamp = number, message.cts or message.ts
         told.book(stream, stamp * _MS)
 
     def _reply(self, data: str | bytes, error: Exception, told: Told) -> None:

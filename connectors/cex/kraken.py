@@ -72,7 +72,7 @@ class SystemStatus(msgspec.Struct):
     status: str
 
 
-OPTIONS: Final[Mapping[str, Option]] = {"depth": float}
+OPTIONS: Final[Mapping[str, Option]] = {"depth": DEPTHS}
 """What `[venues.NAME] options` may say to this feed, and of what kind it is."""
 
 

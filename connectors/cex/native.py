@@ -94,10 +94,11 @@ def addressed(address: str, base: str) -> str:
 
 
 def depth_of(setup: FeedSetup, offered: Sequence[int]) -> int:
-    """Levels to subscribe to: the fewest on offer that hold `options.depth`, or else the DEPTH rows that are wanted.
+    """Levels to subscribe to: `options.depth`, or else the fewest on offer that hold the DEPTH rows that are wanted.
 
-    Raises ValueError where `options.depth` is no number.
+    Raises ValueError where `options.depth` is not on offer.
     """
+    if (said := setup.options.get("depth")) is not None:
+        return offered[offered.index(int(said))]
     wanted = setup.depth_levels if setup.depth_every_s < float("inf") else 1
-    wanted = int(setup.options.get("depth", wanted))
     return next((depth for depth in offered if depth >= wanted), offered[-1])

@@ -26,7 +26,10 @@ WRONG = (
     ("yahoo", "poll_s = true", "number above zero"),
     ("pyth", 'NVDA = "0xab"', 'no option of feed "pyth"'),
     ("pyth", "TSLA = 5", "text in quotes"),
-    ("kraken", 'depth = "deep"', "number above zero"),
+    ("kraken", 'depth = "deep"', "write 10 or 25 or 100 or 500 or 1000"),
+    ("kraken", "depth = 50", "write 10 or 25 or 100 or 500 or 1000"),
+    ("bybit", "depth = 10", "write 1 or 50 or 200"),
+    ("bybit", "depth = true", "write 1 or 50 or 200"),
 )
 
 
@@ -52,6 +55,7 @@ def test_an_option_that_a_feed_would_pass_over_is_a_mistake(
         ("yahoo", "poll_s = 30.0"),
         ("pyth", 'TSLA = "0xab", poll_s = 2'),
         ("kraken", "depth = 25"),
+        ("bybit", "depth = 200.0"),
     ],
 )
 def test_what_a_feed_understands_is_taken(feed: str, options: str, tmp_path: Path) -> None:

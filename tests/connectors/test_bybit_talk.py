@@ -60,15 +60,17 @@ def read(speaker: BybitTalk, *texts: str | bytes) -> Remembering:
 
 
 def test_a_snapshot_changes_and_a_restart_of_the_service() -> None:
-    """Each message is one state with the engine's time; number 1 is a whole book, from which it is counted on."""
+    """Each message is one state: a change with the engine's time, a whole book with that of its sending. Number 1 is a
+    whole book, from which it is counted on.
+    """
     speaker, _ = talk()
     told = read(speaker, *FRAMES)
     assert [
-        ("TSLAXUSDT", 10_000_000_000, (400.1, 3.0), (400.3, 2.0)),
+        ("TSLAXUSDT", 10_005_000_000, (400.1, 3.0), (400.3, 2.0)),
         ("TSLAXUSDT", 11_000_000_000, (400.2, 1.5), (400.3, 2.0)),
         ("TSLAXUSDT", 12_000_000_000, (400.1, 3.0), (400.25, 4.0)),
         ("TSLAXUSDT", 13_000_000_000, (400.1, 3.0), (400.25, 4.0)),
-        ("TSLAXUSDT", 14_000_000_000, (401.0, 3.0), (402.0, 2.0)),
+        ("TSLAXUSDT", 14_005_000_000, (401.0, 3.0), (402.0, 2.0)),
         ("TSLAXUSDT", 15_000_000_000, (401.0, 4.0), (402.0, 2.0)),
     ] == told.books
     assert {} == dict(told.refused)
@@ -106,7 +108,24 @@ def test_level_one_said_again_is_true_at_the_time_of_sending() -> None:
     speaker, _ = talk(1)
     again = book("snapshot", 10, [["400.1", "3"]], [["400.3", "2"]], depth=1)
     told = read(speaker, again, again.replace('"ts": 10005', '"ts": 13005'))
-    assert [10_000_000_000, 13_005_000_000] == [ns for _, ns, _, _ in told.books]
+    assert [10_005_000_000, 13_005_000_000] == [ns for _, ns, _, _ in told.books]
+
+
+@pytest.mark.parametrize("depth", [1, 50, 200])
+def test_the_first_book_of_a_quiet_market_is_true_when_it_is_sent(depth: int) -> None:
+    """The engine last changed it an hour ago: it is not an hour old, while a change has the engine's time. So is a book
+    after a gap, and one after a restart of the service.
+    """
+    hour = 3_600_000
+    speaker, _ = talk(depth)
+    levels = [["400.1", "3"]], [["400.3", "2"]]
+    first = book("snapshot", 10, *levels, ts=1_000, depth=depth).replace('"ts": 1005', f'"ts": {hour}')
+    change = book("snapshot" if depth == 1 else "delta", 11, *levels, ts=hour + 1_000, depth=depth)
+    restart = book("snapshot", 1, *levels, ts=hour + 1_000, depth=depth)
+    restart = restart.replace(f'"ts": {hour + 1_005}', f'"ts": {2 * hour}')
+    told = read(speaker, first, change, restart)
+    assert [hour, hour + 1_000, 2 * hour] == [ns // 1_000_000 for _, ns, _, _ in told.books]
+    assert {} == dict(told.refused)
 
 
 def test_a_message_without_the_engines_time_has_that_of_sending() -> None:
