@@ -19,6 +19,7 @@ import numpy as np
 from connectors.events import NAN, NEVER, NS, ROW, Flag, Kind, Rows, Why
 from connectors.instruments import Universe
 from connectors.ports import Book, Level, Levels
+from connectors.provenance import late_s
 from connectors.standing import Standing, State
 
 FUTURE_NS: Final = 5 * NS
@@ -29,7 +30,8 @@ ANCIENT_NS: Final = 60 * NS
 
 REFERENCE_ANCIENT_NS: Final = 900 * NS
 """A share's price that is older than this by its source's own time, as a poll gives it before the open, is no news: it
-would count as fresh, since errors grow from the time of receipt. Sources that are a quarter of an hour late exist."""
+would count as fresh, since errors grow from the time of receipt. A source that says that it is late may be later by
+that (connectors/provenance.py)."""
 
 CAPACITY: Final = 65_536
 """Unread rows kept at most, about 20 MB; a second of the fastest feed that we know is a tenth of it."""
@@ -165,8 +167,10 @@ class Inbox:
                 bid, ask, extra = _real(bid), _real(ask), _real(extra)
                 bid_size, ask_size = _real(bid_size), _real(ask_size)
             if ts_venue and not now - _AGES[kind] <= ts_venue - self._ahead_ns[instrument] <= now + FUTURE_NS:
-                self._refuse(instrument, "future" if ts_venue > now else "ancient", ts_venue)
-                return
+                late_ns = round(late_s(extra) * NS) if kind == _REFERENCE and ts_venue <= now else 0
+                if not (late_ns and now - _AGES[kind] - late_ns <= ts_venue - self._ahead_ns[instrument]):
+                    self._refuse(instrument, "future" if ts_venue > now else "ancient", ts_venue)
+                    return
             if rule == _BOOK:
                 if not (0.0 < bid < ask < _INF or (flags & _ONE_PRICE and 0.0 < bid == ask < _INF)):
                     self._refuse(instrument, _implausible(bid, ask), (bid, ask))

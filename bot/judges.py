@@ -44,11 +44,13 @@ class Rules:
     """By instrument: what the config says of its price; UNKNOWN is to be calibrated, None needs none."""
     max_lag_s: float = inf
     """A share source that is later than this is not believed; inf holds no source against another."""
+    own_word: bool = True
+    """Whether a share source whose own feed says that it is late is in doubt."""
 
 
 def everything_believed(count: int) -> Rules:
     """Rules for `count` instruments under which nothing is ever in doubt."""
-    return Rules(bands=(inf,) * count, basis=(None,) * count)
+    return Rules(bands=(inf,) * count, basis=(None,) * count, own_word=False)
 
 
 class Judges:
@@ -288,7 +290,7 @@ class Judges:
     def admitted(self, number: int, state: float, reason: float) -> list[Note]:
         """A stream stands differently. A share source whose own feed says that it is late is doubted like one that was
         found out; a stream that is down or closed has not taken that back."""
-        if self.columns.universe[number].role is not Role.SHARE or self.rules.max_lag_s == inf:
+        if self.columns.universe[number].role is not Role.SHARE or not self.rules.own_word:
             return []
         if state == Health.DEGRADED and reason == Why.DELAYED:
             self._delayed.add(number)

@@ -33,6 +33,17 @@ class Source(IntEnum):
     CHAINLINK = 9
 
 
+LATE_S: Final = {Source.DELAYED_SIP: 900.0}
+"""How late a source is by its own word: so much older may its prices be. Their feed says DELAYED of them, so none of
+them is fresh to anybody: in doubt, its error is 100 % larger."""
+
+
+def late_s(extra: float) -> float:
+    """By how many seconds the source of a row says that it is late; 0 where it is in time or says nothing."""
+    origin = unpack(extra)
+    return 0.0 if origin is None else LATE_S.get(origin.source, 0.0)
+
+
 SESSIONS: Final = ("", "pre", "regular", "post", "overnight", "closed", "halted")
 """What a source may say about its market at that moment; empty is nothing."""
 

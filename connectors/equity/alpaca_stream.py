@@ -12,7 +12,7 @@ from connectors.equity.alpaca_ask import Ask
 from connectors.errors import BadMessage, ConnectorError, EntitlementLost, VenueUnreachable
 from connectors.events import NS, Flag, Kind, Why
 from connectors.ports import Sink
-from connectors.provenance import Source
+from connectors.provenance import LATE_S, Source
 
 _LOST: Final = frozenset({401, 402, 409})
 _FAILED: Final = {404: "auth_timeout", 406: "connection_limit", 407: "slow_client", 500: "internal_error"}
@@ -184,7 +184,8 @@ class Stream:
         )
 
     def _trade(self, message: wire.Message) -> None:
-        """A trade; a later life's first one after a halt shows that its end was missed."""
+        """A trade, which is no row where it is told late; a later life's first one after a halt shows that its end was
+        missed."""
         number = self._number(message)
         if number is None:
             return
@@ -192,7 +193,8 @@ class Stream:
         told = self._halts.get(number, {}).get("status")
         if told is not None and self._life > told[1] and message.ts > told[0] + _CLEAR_NS:
             self._resume(number, "status")
-        self._sink.put(Kind.TRADE, number, ts_venue=message.ts, bid=message.p, ask=message.p, ask_size=message.s)
+        if self.source not in LATE_S:
+            self._sink.put(Kind.TRADE, number, ts_venue=message.ts, bid=message.p, ask=message.p, ask_size=message.s)
 
     def _status(self, message: wire.Message) -> None:
         """A halt or pause begins or ends; other statuses (imbalances, indications, short sale rules) are no news."""

@@ -16,6 +16,7 @@ from bot.clock import cpu_s, wall_ns
 from bot.inbox import Inbox
 from connectors.events import NAN, NS, Flag, Kind, Row, Rows
 from connectors.instruments import Instrument, Role, Universe
+from connectors.provenance import Source, pack, unpack
 from tests.servers.heard import no_wait
 
 UNIVERSE = Universe(
@@ -136,6 +137,17 @@ def test_what_is_old_by_its_venues_time_is_no_news() -> None:
     quote(inbox, 2, kind=Kind.REFERENCE, ts_venue=NOW - 60 * HOUR)
     assert [Kind.REFERENCE] == [row.kind for row in taken(inbox)]
     assert 2 == sum(count for (_, reason), count in inbox.rejected.items() if reason == "ancient")
+
+
+def test_a_source_that_says_how_late_it_is_may_be_so_much_older() -> None:
+    """The delayed tape is a quarter of an hour late: a price of 25 minutes ago passes, one of 31 does not, and from a
+    source that says nothing of the kind neither does.
+    """
+    inbox, _ = door()
+    for minutes, source in ((25, Source.DELAYED_SIP), (31, Source.DELAYED_SIP), (25, Source.SIP), (14, Source.SIP)):
+        quote(inbox, 2, kind=Kind.REFERENCE, ts_venue=NOW - minutes * 60 * NS, extra=pack(source, "regular"))
+    assert [Source.DELAYED_SIP, Source.SIP] == [unpack(row.extra).source for row in taken(inbox)]  # type: ignore[union-attr]
+    assert {("yahoo", "ancient"): 2} == dict(inbox.rejected)
 
 
 def test_numbers_of_other_libraries_are_numbers() -> None:

@@ -411,10 +411,12 @@ def test_with_only_a_late_source_left_nothing_is_entered() -> None:
     assert [] == [at for at, _ in ran.fills() if at > 2420]
 
 
-def test_a_source_that_says_itself_that_it_is_late_is_not_the_fair_value() -> None:
+@pytest.mark.parametrize("max_source_lag_s", [120.0, float("inf")])
+def test_a_source_that_says_itself_that_it_is_late_is_not_the_fair_value(max_source_lag_s: float) -> None:
     """
-    The feed of r says that its exchange's prices are delayed: s is the fair value although its error is larger, until
-    r's feed takes it back; that r is down for a moment takes nothing back.
+    The feed of r says that its exchange's prices are delayed, whether or not sources are held against each other: s is
+    the fair value although its error is larger, until r's feed takes it back; that r is down for a moment takes nothing
+    back.
     """
 
     def stands(s: float, state: Health, why: Why) -> Row:
@@ -427,8 +429,11 @@ def test_a_source_that_says_itself_that_it_is_late_is_not_the_fair_value() -> No
         stands(29.95, Health.UP, Why.NOTHING),
     ]
     rows.sort(key=lambda row: row.ts_recv)
+    base = config(**UNIT)
+    gates = base.gates.model_copy(update={"max_source_lag_s": max_source_lag_s})
+    made = base.model_copy(update={"gates": gates})
     sources = [
-        int(Ran(config(**UNIT), [row for row in rows if row.ts_recv < BEGIN + s * NS]).columns.fair_source[0])
+        int(Ran(made, [row for row in rows if row.ts_recv < BEGIN + s * NS]).columns.fair_source[0])
         for s in (9, 12, 25, 39)
     ]
     assert [R, S, S, R] == sources
@@ -441,6 +446,18 @@ def test_one_witness_is_said() -> None:
     one = Ran(config(**UNIT), market(30, r=always(1), a=always(2.0)))
     assert ["r:S"] == [note.detail["source"] for note in one.notes("one_witness")]
     assert [] == Ran(config(**UNIT), market(30, s=always(1), r=always(1), a=always(2.0))).notes("one_witness")[1:]
+
+
+def test_a_basis_that_was_known_is_not_forgotten_over_one_that_cannot_be_told() -> None:
+    """
+    b was told to quote shares, then a split made that impossible, then the process restarts under a multiplier so near
+    to one that prices cannot tell: it is still shares. Without that memory it is ambiguous.
+    """
+    earlier = Ran(config(), split(always(1.0))).steps
+    rows = market(60, r=always(1), s=always(1), a=always(1.0), b=always(1.0))
+    made = config(multiplier=1.0015)
+    assert "share" == Ran(made, rows, earlier=earlier).notes("basis", B)[-1].detail["basis"]
+    assert "ambiguous" == Ran(made, rows).notes("basis", B)[-1].detail["basis"]
 
 
 @pytest.mark.parametrize("block", [1, 7, 1000])

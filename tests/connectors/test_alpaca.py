@@ -17,7 +17,7 @@ from connectors.equity import alpaca_rest as rest
 from connectors.equity.alpaca import AlpacaFeed
 from connectors.events import NS, Flag, Health, Kind, Row, Why
 from connectors.instruments import Instrument, Role
-from connectors.provenance import Source, unpack
+from connectors.provenance import Source, late_s, unpack
 from strategies.market.session import Session
 from tests.servers.alpaca import KEY, SECRET, AlpacaServer, latest, stamp, trading_days
 from tests.servers.doors import Doors
@@ -357,12 +357,19 @@ async def test_a_quote_at_its_price_band_is_no_evidence() -> None:
 
 
 async def test_a_delayed_feed_is_told_to_be_one() -> None:
-    """The tape with a quarter of an hour's delay is shown, and never UP."""
+    """The tape with a quarter of an hour's delay is shown, and never UP. Its trades are no rows: they would be news of
+    then.
+    """
     heard = Heard()
     async with AlpacaServer() as server, listening(server, heard, feed="delayed_sip"):
         await ready(server)
         await server.quote("TSLA", 433.8, 433.9)
         await heard.until(lambda: heard.standing.state(0) == (Health.DEGRADED, Why.DELAYED))
+        await server.trade("TSLA", 433.85)
+        await server.quote("TSLA", 433.9, 434.0)
+        await heard.until(lambda: 433.9 in [row.bid for row in references(heard)])
+    assert [] == [row for row in heard.rows if row.kind is Kind.TRADE]
+    assert {900.0} == {late_s(row.extra) for row in references(heard)}
 
 
 async def test_the_second_connection_is_refused_and_tried_again() -> None:
