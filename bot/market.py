@@ -2,6 +2,7 @@
 
 Both fail closed: while a source says that a share is halted, or that the market is in another session than our table
 has, no token of it and not the share itself is traded. Perps on the share may be: they are what a hedge is made of.
+Another session is held against nobody any more when the source that told it has been silent for its own maximum age.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class MarketWatch:
         """Whether the last call changed who may be traded."""
         self._halted: dict[int, set[int]] = {}
         """By underlying: the sources that say so."""
-        self._differs: dict[str, set[int]] = {}
-        """By venue: underlyings of which it says another session."""
+        self._differs: dict[str, dict[int, tuple[int, int]]] = {}
+        """By venue: underlyings of which it says another session, with the instrument that it said it of, and when."""
 
     def barred(self, number: int) -> bool:
         """Whether an instrument may not be traded for what is said about its share's market."""
@@ -68,14 +69,31 @@ class MarketWatch:
             return []
         theirs = Session(int(code)) if code in Session.__members__.values() else Session.UNKNOWN
         alike = theirs is ours or {theirs, ours} <= _SHUT
-        groups = self._differs.setdefault(instrument.venue, set())
+        groups = self._differs.setdefault(instrument.venue, {})
         before, group = bool(groups), columns.group(number)
         self.changed = (group in groups) is alike
         if alike:
-            groups.discard(group)
+            groups.pop(group, None)
         else:
-            groups.add(group)
+            groups[group] = (number, ts)
         if bool(groups) is before:
             return []
         detail: dict[str, float | str] = {"venue": instrument.venue, "ours": ours.label, "theirs": theirs.label}
         return [Note(kind="session_differs" if groups else "session_agrees", instrument=number, detail=detail)]
+
+    def of_time(self, now: int) -> list[Note]:
+        """What was said about the session by sources that have been silent for too long since is no longer held."""
+        self.changed, notes, columns = False, list[Note](), self.columns
+        for venue, groups in self._differs.items():
+            silent = [
+                group
+                for group, (number, ts) in groups.items()
+                if now - max(ts, int(columns.ts[number])) > columns.facts[number].max_age_ns
+            ]
+            for group in silent:
+                number, _ = groups.pop(group)
+                self.changed = True
+                if not groups:
+                    detail: dict[str, float | str] = {"venue": venue, "why": "silent"}
+                    notes.append(Note(kind="session_agrees", instrument=number, detail=detail))
+        return notes

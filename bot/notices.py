@@ -89,8 +89,8 @@ class Notices:
 
     def of_time(self, now: int) -> list[Note]:
         """Notes about what became known or unknown by the passing of time: events that have shown, fair values."""
-        notes = self.corporate.of_time(now)
-        self.changed_eligibility = self.corporate.changed
+        notes = [*self.corporate.of_time(now), *self.market.of_time(now)]
+        self.changed_eligibility = self.corporate.changed or self.market.changed
         for group, name in enumerate(self.columns.underlyings):
             fair = self.columns.fair(group, now)
             if (fair is not None) != self._known[group]:

@@ -28,7 +28,8 @@ class Restored:
     multipliers: dict[int, float] = field(default_factory=dict)
     """Multipliers that were in force, by today's number of the instrument."""
     basis: dict[int, tuple[Basis, float]] = field(default_factory=dict)
-    """The basis that was told last, and the multiplier that it was told under."""
+    """The basis that was known last, and the multiplier that it was told under. Ambiguous and impossible are none: they
+    say that it is not known now, not that it was never."""
     announced: dict[int, tuple[float, float]] = field(default_factory=dict)
     """The latest announced (shares per unit, activation in unix seconds) of an instrument."""
 
@@ -62,7 +63,8 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
                 if note.kind == "multiplier":
                     multipliers[number] = float(note.detail["new"])
                 elif note.kind == "basis":
-                    basis[number] = Basis(str(note.detail["basis"])), float(note.detail.get("multiplier", nan))
+                    if (told := Basis(str(note.detail["basis"]))).known:
+                        basis[number] = told, float(note.detail.get("multiplier", nan))
                 else:
                     announced[number] = float(note.detail["value"]), float(note.detail["activates"])
         approved = set(step.approved)

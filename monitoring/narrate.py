@@ -196,6 +196,11 @@ class Narrator:
 
     def _session_differs(self, note: Note, ts: int) -> tuple[str, Tone]:
         venue, theirs, ours = (str(note.detail.get(key, "?")) for key in ("venue", "theirs", "ours"))
+        if note.detail.get("why") == "silent":
+            return (
+                f"{venue} has been silent since it said another session than our calendar: that counts no more",
+                "plain",
+            )
         if note.kind == "session_agrees":
             return f"{venue} and our calendar agree again: {ours}", "good"
         return f"{venue} says that the market is in {theirs}, our calendar says {ours}; nothing is traded", "bad"

@@ -316,6 +316,27 @@ def test_an_unscheduled_close_stops_the_tokens() -> None:
     assert 1 == len(ran.notes("session_agrees"))
 
 
+def test_another_session_is_forgotten_when_its_source_has_been_silent_for_its_maximum_age() -> None:
+    """
+    The broker says that the market is shut, goes on quoting for ten hours, and is never heard again: it counts until
+    its last word is older than 24 hours, its own limit, and no longer. Said again before, it goes on counting.
+    """
+    hours = 3600.0
+    ran = Ran().say(*(said(NOON + at, at, 400.0) for at in (R, LATE, A, B)), session(NOON + 40, Session.HOLIDAY))
+    ran.say(said(NOON + 10 * hours, R, 400.0), said(NOON + 33 * hours, A, 400.0), said(NOON + 33 * hours + 5, A, 400.0))
+    assert (False, []) == (ran.may(A), ran.notes("session_agrees"))
+    ran.say(said(NOON + 35 * hours, A, 400.0), said(NOON + 35 * hours + 5, A, 400.0))
+    assert ran.may(A)
+    assert ["silent"] == [note.detail["why"] for note in ran.notes("session_agrees")]
+    told = Ran().say(*(said(NOON + at, at, 400.0) for at in (R, LATE, A, B)), session(NOON + 40, Session.HOLIDAY))
+    told.say(
+        session(NOON + 20 * hours, Session.HOLIDAY),
+        said(NOON + 30 * hours, A, 400.0),
+        said(NOON + 30 * hours + 5, A, 400.0),
+    )
+    assert not told.may(A)
+
+
 def test_clocks_that_differ_by_seconds_at_the_bell_are_no_disagreement() -> None:
     """
     At 15:59:40 a broker that is half a minute ahead says POST: that near to the change nothing follows from it.
