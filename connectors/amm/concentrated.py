@@ -8,7 +8,7 @@ from typing import Self
 from connectors.amm.path import Path
 from connectors.amm.quote import Quote
 from connectors.amm.tickmap import TickMap
-from connectors.amm.ticks import MAX_SQRT_PRICE, MIN_SQRT_PRICE, sqrt_at
+from connectors.amm.ticks import MAX_SQRT_PRICE, MAX_TICK, MIN_SQRT_PRICE, MIN_TICK, sqrt_at
 from connectors.errors import PoolStateError
 
 
@@ -32,8 +32,9 @@ class RangePool:
         if not MIN_SQRT_PRICE <= self.sqrt_price < MAX_SQRT_PRICE:
             raise PoolStateError(f"sqrt price {self.sqrt_price} is out of range: is the pool initialised?")
         # A falling price that ends on a stop leaves the tick below it.
-        upper = sqrt_at(self.tick + 1)
-        if not sqrt_at(max(self.tick, -887272)) <= self.sqrt_price <= upper:
+        if not MIN_TICK <= self.tick < MAX_TICK or not (
+            sqrt_at(self.tick) <= self.sqrt_price <= sqrt_at(self.tick + 1)
+        ):
             raise PoolStateError(f"tick {self.tick} is not that of sqrt price {self.sqrt_price}")
         if not 0 <= self.liquidity < 1 << 128:
             raise PoolStateError(f"a liquidity of {self.liquidity} is not possible")

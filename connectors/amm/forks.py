@@ -44,7 +44,7 @@ class Fork(msgspec.Struct, frozen=True, kw_only=True):
     slot0: tuple[str, ...] = ()
     """v3: the types that `slot0()` returns; the first two are sqrt price and tick."""
     swap_log: str = ""
-    """The signature of its Swap log; the values after the last one that we know are not needed."""
+    """v3, v4: the signature of its Swap log. Its data begins with both amounts, sqrt price, liquidity and tick."""
     source: str = ""
 
     def tradable(self) -> None:

@@ -139,12 +139,13 @@ class Path:
         return not self._inside(self.end)
 
     def _check(self, amount: int, limit: int | None) -> None:
-        if not 0 < amount <= MOST:
+        # A number of fixed width would wrap around in the products, a float would round: only Python's own will do.
+        if not isinstance(amount, int) or not 0 < amount <= MOST:
             raise SwapRefused(f"an amount of {amount} cannot be swapped")
         if limit is None:
             if self.stuck:
                 raise SwapRefused("the price cannot move further in this direction")
-        elif not self._inside(limit):
+        elif not isinstance(limit, int) or not self._inside(limit):
             raise SwapRefused(f"a price limit of {limit} is not between the price and its end")
 
     def _inside(self, limit: int) -> bool:

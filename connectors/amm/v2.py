@@ -27,7 +27,7 @@ def amount_out(amount_in: int, reserve_in: int, reserve_out: int, fork: Fork = F
 
     Raises SwapRefused without an input or reserves.
     """
-    if amount_in <= 0 or reserve_in <= 0 or reserve_out <= 0:
+    if not isinstance(amount_in, int) or amount_in <= 0 or reserve_in <= 0 or reserve_out <= 0:
         raise SwapRefused(f"{amount_in} cannot be swapped against reserves of {reserve_in} and {reserve_out}")
     kept = amount_in * fork.keep
     return kept * reserve_out // (reserve_in * fork.of + kept)
@@ -38,7 +38,7 @@ def amount_in(amount_out: int, reserve_in: int, reserve_out: int, fork: Fork = F
 
     Raises SwapRefused without an output or reserves, and where the pool does not hold so much.
     """
-    if amount_out <= 0 or reserve_in <= 0:
+    if not isinstance(amount_out, int) or amount_out <= 0 or reserve_in <= 0:
         raise SwapRefused(f"{amount_out} cannot be swapped against reserves of {reserve_in} and {reserve_out}")
     if amount_out >= reserve_out:
         raise SwapRefused(f"{amount_out} is wanted, but the pool holds {reserve_out}")

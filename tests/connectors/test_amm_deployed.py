@@ -6,15 +6,17 @@ from collections import Counter
 from random import Random
 
 import pytest
+from eth_utils.abi import abi_to_signature, get_abi_output_types
 
 from connectors.amm.concentrated import RangePool
+from connectors.amm.forks import FORKS, Family
 from connectors.amm.tickmap import ticks_of_word
 from connectors.amm.tickmap import words as words_of_bitmap
 from connectors.amm.ticks import MAX_SQRT_PRICE, MIN_SQRT_PRICE
 from connectors.amm.v2 import MOST_RESERVE, V2Pool, amount_out
 from connectors.errors import SwapRefused
 from tests.chain.parts import Parts
-from tests.chain.revm import Refused
+from tests.chain.revm import OWNER, Refused, Revm
 from tests.connectors.amm_deployed import (
     Told,
     V2World,
@@ -105,6 +107,35 @@ def test_swaps_equal_those_of_the_deployed_contract(chain: Parts, family: str, p
     assert all(
         seen[kind] >= pools / 2 for kind in ("beyond limit or liquidity", "crossed several ticks", "crossed one")
     )
+
+
+@pytest.mark.parametrize(
+    ("fork", "contract"),
+    [("uniswap_v3", "UniswapV3Pool"), ("pancakeswap_v3", "PancakeV3Pool"), ("uniswap_v4", "PoolManager")],
+)
+def test_the_table_of_forks_says_what_the_deployed_contract_says(chain: Parts, fork: str, contract: str) -> None:
+    """
+    The signature of the Swap log and the types of slot0 are those of the package's ABI.
+    """
+    abi = chain.artifact(contract)
+    swap = next(entry for entry in abi.abi if entry["type"] == "event" and entry["name"] == "Swap")
+    assert abi_to_signature(swap) == FORKS[fork].swap_log
+    if FORKS[fork].family is Family.V3:
+        assert tuple(get_abi_output_types(abi.function("slot0"))) == FORKS[fork].slot0
+
+
+@pytest.mark.parametrize(
+    ("fork", "factory"), [("uniswap_v3", "UniswapV3Factory"), ("pancakeswap_v3", "PancakeV3Factory")]
+)
+def test_the_table_of_forks_has_the_factory_s_spacings(chain: Parts, fork: str, factory: str) -> None:
+    """
+    Every fee that a new factory knows is in the table with its spacing; what an owner added later is beside them.
+    """
+    revm = Revm(chain)
+    made = revm.deploy(factory, *([OWNER] if fork == "pancakeswap_v3" else []))
+    has = {fee: revm.send(factory, made, "feeAmountTickSpacing", fee) for fee, _ in FORKS[fork].spacings}
+    added = {100} if fork == "uniswap_v3" else set()
+    assert {fee: 0 if fee in added else spacing for fee, spacing in FORKS[fork].spacings} == has
 
 
 @pytest.mark.parametrize("family", ["uniswap_v3", "pancakeswap_v3", "uniswap_v4"])

@@ -73,12 +73,18 @@ def test_what_the_pair_reverts_on_is_refused():
     Nothing in, nothing out, an empty pool, all of a reserve, a reserve beyond 112 bits: refused, never clamped.
     """
     pool = V2Pool(reserve0=1000, reserve1=10**30)
-    for amount, pool_ in ((0, pool), (-1, pool), (1, V2Pool(reserve0=0, reserve1=0)), (MOST_RESERVE, pool)):
+    for amount, pool_ in (
+        (0, pool),
+        (-1, pool),
+        (5.0, pool),
+        (1, V2Pool(reserve0=0, reserve1=0)),
+        (MOST_RESERVE, pool),
+    ):
         with pytest.raises(SwapRefused):
             pool_.exact_in(amount, zero_for_one=True)
     with pytest.raises(SwapRefused, match="too little"):
         pool.exact_in(10**10, zero_for_one=False)
-    for amount in (0, -1, 10**30, 10**30 + 1, 10**30 - 1):
+    for amount in (0, -1, 5.0, 10**30, 10**30 + 1, 10**30 - 1):
         with pytest.raises(SwapRefused):
             V2Pool(reserve0=MOST_RESERVE - 5, reserve1=10**30).exact_out(amount, zero_for_one=True)
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from math import isqrt
 from pathlib import Path
 
+import numpy
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -236,11 +237,23 @@ SIMPLE = v3.after_mint(v3.initialized(1 << 96, 0, fee_pips=3000, spacing=60), -6
 @pytest.mark.parametrize("zero_for_one", [True, False])
 @pytest.mark.parametrize(
     ("amount", "limit"),
-    [(0, None), (-1, None), (1 << 255, None), (1, 0), (1, MIN_SQRT_PRICE), (1, MAX_SQRT_PRICE), (1, 1 << 96)],
+    [
+        (0, None),
+        (-1, None),
+        (1 << 255, None),
+        (1.0, None),
+        (numpy.int64(1), None),
+        (1, float(sqrt_at(-5))),
+        (1, float(sqrt_at(5))),
+        (1, 0),
+        (1, MIN_SQRT_PRICE),
+        (1, MAX_SQRT_PRICE),
+        (1, 1 << 96),
+    ],
 )
 def test_what_the_contract_reverts_on_is_refused(amount, limit, zero_for_one):
     """
-    No amount, one beyond 255 bits, a limit at the price, at the ends or beyond: refused, never clamped.
+    No amount, one beyond 255 bits, no Python integer, a limit at the price, at the ends, beyond: refused, not clamped.
     """
     for swap in (SIMPLE.exact_in, SIMPLE.exact_out):
         with pytest.raises(SwapRefused):
