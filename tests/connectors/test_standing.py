@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.events import STANDING, Health, Why
 from connectors.standing import Standing
 
+ROOT = Path(__file__).resolve().parents[2]
 _BAD = [why for why in Why if why is not Why.NOTHING]
 _SEVERITY = (Health.UP, Health.DEGRADED, Health.CLOSED, Health.DOWN)
 
@@ -18,6 +22,17 @@ def test_every_reason_makes_a_state_and_only_nothing_makes_up() -> None:
     """
     assert set(Why) == set(STANDING)
     assert [Why.NOTHING] == [why for why in Why if STANDING[why] is Health.UP]
+
+
+def test_every_reason_is_given_by_somebody() -> None:
+    """
+    A reason that no code ever gives is a promise to whoever reads the states that nobody keeps.
+    """
+    files = [
+        file for floor in ("connectors", "bot") for file in (ROOT / floor).rglob("*.py") if file.name != "events.py"
+    ]
+    given = {name for file in files for name in re.findall(r"Why\.([A-Z_]+)", file.read_text())}
+    assert {why.name for why in _BAD} == given - {Why.NOTHING.name}
 
 
 def test_the_worst_reason_counts_and_what_is_left_counts_after_it() -> None:
