@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,9 @@ FRAMES: Final = int(os.environ.get("PEGLINE_FUZZ_FRAMES", "20000"))
 
 BATCH: Final = 200
 """Frames of one drawn seed."""
+
+LONG: Final = pytest.mark.timeout(max(120, FRAMES // 500))
+"""Marks a test of FRAMES frames: the more there are, the longer it may take."""
 
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null|[\[\]{}:,]')
 _VALUE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"(?!\s*:)|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null')

@@ -13,6 +13,7 @@ from connectors.cex.probe import probed
 from connectors.cex.quirks import NONE, QUIRKS, Lane
 from connectors.cex.rest import Rest, close, translated
 from connectors.cex.rounds import Rounds
+from connectors.cex.said import Said
 from connectors.cex.states import States
 from connectors.cex.stream import KINDS
 from connectors.cex.tap import Tap
@@ -82,12 +83,20 @@ class CcxtFeed:
         module = await self._module()
         lanes = self._lanes()
         living = set(range(len(lanes)))
+        mine = [numbers[i.name] for i in self.instruments]
+        said = Said(sink)
+        self.rest.tell(sink, mine)
         async with asyncio.TaskGroup() as group:
             ends = [
-                group.create_task(self._lane(module, lane, members, sink, numbers, at, living))
+                group.create_task(self._lane(module, lane, members, sink, said, numbers, at, living))
                 for at, (lane, members) in enumerate(lanes)
             ]
-        raise ends[0].result()
+        errors = [end.result() for end in ends]
+        for error in errors:
+            if isinstance(error, EntitlementLost):
+                said.take_back(mine)  # whoever runs the feed runs it again, and it asks anew
+                raise error
+        raise errors[0]
 
     async def _module(self) -> Any:
         """ccxt.pro. Raises SymbolUnknown where it has no such exchange."""
@@ -116,28 +125,37 @@ class CcxtFeed:
         lane: Lane,
         members: Sequence[Instrument],
         sink: Sink,
+        said: Said,
         numbers: Mapping[str, int],
         at: int,
         living: set[int],
     ) -> ConnectorError:
-        """One ccxt instance after another, while others live: a right that is restored heals by itself.
+        """One ccxt instance after another, while others live: a class that lost its right, or of which nothing is
+        listed, is asked for again after REFUSED_S, and heals by itself.
 
-        Where no other lives, its error ends the feed, and whoever runs that begins it anew. `living` has the places of
-        the lanes that stream, this one's is `at`.
+        Where no other lives, its error ends the feed, and whoever runs that begins it anew or tells the operator.
+        `living` has the places of the lanes that stream, this one's is `at`.
         """
         mine = [numbers[i.name] for i in members]
         while True:
-            error = await self._instance(module, lane, members, sink, numbers)
+            error = await self._instance(module, lane, members, sink, said, numbers)
             living.discard(at)
             sink.against(mine, Why.NOT_HEARD)
-            if not isinstance(error, EntitlementLost) or not living:
+            if not isinstance(error, (EntitlementLost, SymbolUnknown)) or not living:
                 return error
             await self._setup.sleep(REFUSED_S)
             living.add(at)
             sink.cleared(mine, Why.ENTITLEMENT)
+            said.take_back(mine)
 
     async def _instance(
-        self, module: Any, lane: Lane, members: Sequence[Instrument], sink: Sink, numbers: Mapping[str, int]
+        self,
+        module: Any,
+        lane: Lane,
+        members: Sequence[Instrument],
+        sink: Sink,
+        said: Said,
+        numbers: Mapping[str, int],
     ) -> ConnectorError:
         """The lives of one ccxt instance, until an error that does not say RETRY: then that; the others live on."""
         setup = self._setup
@@ -156,21 +174,21 @@ class CcxtFeed:
             self.rest.patient(tap.watch(getattr(module, self._exchange))), lane, self._quirk, known, setup.url,
             setup.key() if lane.needs_key else {},
         )  # fmt: skip
-        rounds = Rounds(setup, self._quirk, lane, self.rest, module, exchange, tap, sink, members, numbers)
+        rounds = Rounds(setup, self._quirk, lane, self.rest, module, exchange, tap, sink, said, members, numbers)
         try:
             # One group: a fault of whoever compares the books ends the feed, and no book is believed unwatched.
             async with asyncio.TaskGroup() as group:
                 asked = group.create_task(rounds.run())
-                error = await self._lives(module, exchange, lane, tap, sink, tuple(targets))
+                error = await self._lives(module, exchange, lane, tap, sink, said, tuple(targets))
                 asked.cancel()
             return error
         finally:
             await close(exchange)
 
     async def _lives(
-        self, module: Any, exchange: Any, lane: Lane, tap: Tap, sink: Sink, symbols: tuple[str, ...]
+        self, module: Any, exchange: Any, lane: Lane, tap: Tap, sink: Sink, said: Said, symbols: tuple[str, ...]
     ) -> ConnectorError:
-        """One life after another, with a rest between them that grows."""
+        """One life after another, with a rest between them that grows. A fault of ours under ccxt's hands is raised."""
         backoff, vitals = of_stream(self._setup.rng), self._setup.vitals
         everything = [number for number, _ in tap.targets.values()]
         while True:
@@ -178,7 +196,7 @@ class CcxtFeed:
             started = asyncio.get_running_loop().time()
             tap.begin()
             try:
-                await self._life(module, exchange, lane, tap, sink, symbols)
+                await self._life(module, exchange, lane, tap, sink, said, symbols)
                 sink.reject(self._venue, tap.why, tap.detail)
                 if tap.error is not None and _says_why(translated(module, tap.error, self._venue)):
                     raise translated(module, tap.error, self._venue)
@@ -186,8 +204,7 @@ class CcxtFeed:
                 tap.end("failed")
                 sink.reject(self._venue, error.word, str(error))
                 if isinstance(error, RateLimited):
-                    tap.limited.update(everything)
-                    sink.against(everything, Why.RATE_LIMITED)
+                    self.rest.limit(True)
                 if error.action is not Action.RETRY:
                     if isinstance(error, EntitlementLost):
                         sink.against(everything, Why.ENTITLEMENT)
@@ -198,13 +215,15 @@ class CcxtFeed:
                 exchange.orderbooks.clear()
                 # ccxt keeps a back-off of its own per address; ours is the one that counts.
                 exchange.ws_dial_backoff = {}
+            if tap.fault is not None:
+                raise tap.fault
             if asyncio.get_running_loop().time() - started > STEADY_S:
                 backoff.reset()
             await self._setup.sleep(backoff.next_s())
             vitals.reconnects += 1
 
     async def _life(
-        self, module: Any, exchange: Any, lane: Lane, tap: Tap, sink: Sink, symbols: tuple[str, ...]
+        self, module: Any, exchange: Any, lane: Lane, tap: Tap, sink: Sink, said: Said, symbols: tuple[str, ...]
     ) -> None:
         """Markets, subscriptions, a first message in time, then until the tap says that it is over."""
         if lane.needs_key and not exchange.apiKey:
@@ -215,9 +234,9 @@ class CcxtFeed:
         tap.listed.set()
         known = [symbol for symbol in symbols if symbol in exchange.markets]
         for symbol in symbols:
+            said.stand([tap.targets[symbol][0]], Why.NOT_LISTED, symbol not in known)
             if symbol not in known:
                 sink.reject(self._venue, "symbol_unknown", symbol)
-                sink.against([tap.targets[symbol][0]], Why.NOT_LISTED)
         if not known and symbols:
             raise SymbolUnknown(f"none of {', '.join(symbols)} is listed", where=self._venue)
         tap.kept.units = {symbol: units_per_contract(exchange.markets[symbol]) for symbol in known}
@@ -231,6 +250,7 @@ class CcxtFeed:
             )
             if not tap.ended.is_set():
                 self._judge_start(module, asks, sink, patient=lane.starts_with_a_change and tap.answered)
+                self.rest.limit(False)
             await self._until_over(tap)
         finally:
             over.cancel()

@@ -7,13 +7,14 @@ stands where ccxt makes its requests: after an answer that asks to slow down not
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
 from connectors.cex.quirks import Quirk
 from connectors.errors import ConnectorError, EntitlementLost, RateLimited, SymbolUnknown, VenueUnreachable
+from connectors.events import Why
 from connectors.poll import MAX_RETRY_AFTER_S, Poll, retry_after_s
-from connectors.ports import FeedSetup
+from connectors.ports import FeedSetup, Sink
 
 T = TypeVar("T")
 
@@ -45,6 +46,8 @@ class Rest:
         self._refused = frozenset({401} if quirk.forbidden_is_limit else {401, 403})
         self._slow_down = frozenset({418, 429, 403} if quirk.forbidden_is_limit else {418, 429})
         self._vitals = setup.vitals
+        self._told: tuple[Sink, tuple[int, ...]] | None = None
+        self._limit_stands = False
         self._poll = Poll(
             setup.venue, clock=setup.clock, rng=setup.rng, sleep=setup.sleep, per_period=10, period_s=1.0,
             monotonic=setup.monotonic, vitals=setup.vitals,
@@ -72,13 +75,30 @@ class Rest:
             async def fetch(self, *args: Any, **kwargs: Any) -> Any:
                 await rest.wait()
                 rest.calls += 1
-                return await super().fetch(*args, **kwargs)
+                answer = await super().fetch(*args, **kwargs)
+                rest.limit(False)
+                return answer
 
             def on_rest_response(self, code: int, *rest_of_it: Any) -> Any:
                 rest.answered(code, rest_of_it[3])
                 return super().on_rest_response(code, *rest_of_it)
 
         return Patient
+
+    def tell(self, sink: Sink, numbers: Iterable[int]) -> None:
+        """From now on `sink` is told when the venue asks to slow down, against these instruments."""
+        self._told = sink, tuple(numbers)
+
+    def limit(self, stands: bool) -> None:
+        """RATE_LIMITED stands from the word that says so, over REST or in a stream, until the venue may be asked again
+        and gives what it is asked for. Nobody else says it of these instruments.
+        """
+        if stands is self._limit_stands or (not stands and self._monotonic() < self._vitals.not_before):
+            return
+        self._limit_stands = stands
+        if self._told is not None:
+            sink, numbers = self._told
+            (sink.against if stands else sink.cleared)(numbers, Why.RATE_LIMITED)
 
     async def wait(self) -> None:
         """Until the venue may be asked again."""
@@ -97,6 +117,7 @@ class Rest:
             named_s = retry_after_s(lower.get("retry-after", ""), self._clock())
             wait_s = min(UNNAMED_S if named_s is None else named_s, MAX_RETRY_AFTER_S)
             self._vitals.not_before = max(self._vitals.not_before, self._monotonic() + wait_s)
+            self.limit(True)
             raise RateLimited(f"the venue answers {code}", where=self._venue, retry_after_s=named_s)
         if code in self._refused:
             raise EntitlementLost(f"the venue answers {code}", where=self._venue)
@@ -111,7 +132,10 @@ class Rest:
             except TimeoutError as error:
                 raise VenueUnreachable("no answer in time", where=self._venue) from error
             except Exception as error:
-                raise translated(module, error, self._venue) from error
+                ours = translated(module, error, self._venue)
+                if isinstance(ours, RateLimited):
+                    self.limit(True)
+                raise ours from error
 
         return await self._poll.call(once)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -12,9 +12,10 @@ from connectors.cex.book import read_book
 from connectors.cex.compare import pause
 from connectors.cex.quirks import Lane, Quirk
 from connectors.cex.rest import Rest
+from connectors.cex.said import Said
 from connectors.cex.tap import Tap
 from connectors.cex.terms import MARK, Funding, halted, number, perp_of, read_funding
-from connectors.errors import ConnectorError, EntitlementLost, RateLimited
+from connectors.errors import ConnectorError, EntitlementLost
 from connectors.events import NS, Flag, Kind, Why
 from connectors.instruments import Instrument, Role
 from connectors.offset import measured
@@ -51,19 +52,22 @@ class Rounds:
         exchange: Any,
         tap: Tap,
         sink: Sink,
+        said: Said,
         members: Sequence[Instrument],
         numbers: Mapping[str, int],
     ) -> None:
-        """`members` are the instruments of the instance, those without a market of their own included."""
+        """`members` are the instruments of the instance, those without a market of their own included; `said` keeps
+        what was said against them.
+        """
         self._setup, self._quirk, self._lane, self._rest = setup, quirk, lane, rest
         self._module, self._exchange, self._tap, self._sink = module, exchange, tap, sink
+        self._said = said
         self._numbers = {i.symbol: numbers[i.name] for i in members}
         self._prices = {i.symbol: perp_of(i.symbol) for i in members if perp_of(i.symbol)}
         self._perps = list(dict.fromkeys([i.symbol for i in members if i.role is Role.PERP] + [*self._prices.values()]))
         self._markets = [i.symbol for i in members if not perp_of(i.symbol)]
         self._strikes: dict[str, int] = {}
         self._listed: dict[str, str] | None = None
-        self._said: set[tuple[int, Why]] = set()
 
     async def run(self) -> None:
         """Goes the rounds until cancelled; they begin when the markets are known."""
@@ -90,18 +94,15 @@ class Rounds:
         while True:
             try:
                 await ask()
-                self._stand(self._numbers.values(), Why.RATE_LIMITED, False)
             except EntitlementLost as error:
                 self._sink.reject(self._setup.venue, "entitlement_lost", f"{word}: {error}")
                 await self._setup.sleep(max(period_s, REFUSED_S))
                 continue
             except ConnectorError as error:
                 self._sink.reject(self._setup.venue, word, str(error))
-                if isinstance(error, RateLimited):
-                    self._stand(self._numbers.values(), Why.RATE_LIMITED, True)
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 self._sink.reject(self._setup.venue, word, f"{type(error).__name__}: {error}")
-            doubted = ask == self._compare and any(why is Why.DISAGREES for _, why in self._said)
+            doubted = ask == self._compare and self._said.stands(self._numbers.values(), Why.DISAGREES)
             await pause(min(period_s, AGAIN_S) if doubted else period_s)
 
     async def _ask(self, method: str, *args: Any) -> Any:
@@ -124,28 +125,19 @@ class Rounds:
         if self._quirk.status and self._exchange.has.get("fetchStatus"):
             with suppress(EntitlementLost):
                 state = await self._ask("fetch_status")
-                self._stand(self._numbers.values(), Why.MAINTENANCE, state.get("status") not in ("ok", None))
+                self._said.stand(self._numbers.values(), Why.MAINTENANCE, state.get("status") not in ("ok", None))
         listed = {market["symbol"]: market for market in await self._ask("fetch_markets", dict(self._lane.params))}
         for symbol in self._markets:
             market = listed.get(symbol)
             number = [self._numbers[symbol]]
-            if market is None:
-                self._stand(number, Why.NOT_LISTED, True)
-                continue
-            self._stand(number, Why.NOT_LISTED, False)
-            stopped = halted(market)
+            self._said.stand(number, Why.NOT_LISTED, market is None)
+            stopped = halted(market) if market is not None else None
             if stopped is not None:
-                self._stand(number, Why.HALTED, stopped)
-
-    def _stand(self, numbers: Iterable[int], why: Why, speaks: bool) -> None:
-        """Says a reason, or takes back what was said."""
-        for one in numbers:
-            if speaks:
-                self._said.add((one, why))
-                self._sink.against([one], why)
-            elif (one, why) in self._said:
-                self._said.discard((one, why))
-                self._sink.cleared([one], why)
+                self._said.stand(number, Why.HALTED, stopped)
+        if any(symbol in listed and symbol not in self._exchange.markets for symbol in self._markets):
+            # The life that runs began without it: the next one subscribes to it too.
+            await self._rest.call(self._module, lambda: self._exchange.load_markets(True, dict(self._lane.params)))
+            self._tap.end("newly_listed")
 
     async def _funding(self) -> None:
         """One FUNDING row for each perp, and its mark and oracle where those are instruments."""
@@ -194,12 +186,12 @@ class Rounds:
             while number in self._tap.kept.best and not self._tap.ended.is_set():
                 if await self._near(symbol, number):
                     self._strikes[symbol] = 0
-                    self._stand([number], Why.DISAGREES, False)
+                    self._said.stand([number], Why.DISAGREES, False)
                     break
                 self._strikes[symbol] = self._strikes.get(symbol, 0) + 1
                 if self._strikes[symbol] >= STRIKES:
                     self._strikes[symbol] = 0
-                    self._stand([number], Why.DISAGREES, True)
+                    self._said.stand([number], Why.DISAGREES, True)
                     self._tap.end("disagrees", f"{symbol}: the stream is not the venue's book")
 
     async def _near(self, symbol: str, number: int) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
+
+from connectors.errors import BadMessage
 
 NEXT: Final = "next"
 WHOLE: Final = "whole"
@@ -31,12 +34,12 @@ class Sequence:
     def judge(self, frame: Mapping[str, Any], known: dict[str, int]) -> str:
         """NEXT, WHOLE, REPEATED (seen before: it changes nothing) or GAP; `known` keeps the last id of each book.
 
-        Raises TypeError or ValueError for ids that are none.
+        Raises BadMessage for ids that are none.
         """
         inner = frame.get(self.at)
         if not isinstance(inner, Mapping):
-            raise TypeError(f"no {self.at} in a frame with a book")
-        name, last = str(inner.get(self.stream, frame.get(self.stream))), int(inner[self.last])
+            raise BadMessage(f"no {self.at} in a frame with a book")
+        name, last = str(inner.get(self.stream, frame.get(self.stream))), _id(inner, self.last)
         if self.whole and inner.get(self.whole) is True:
             known[name] = last
             return WHOLE
@@ -48,7 +51,17 @@ class Sequence:
             return NEXT
         if last <= before:
             return REPEATED
-        if int(inner[self.first]) > before + 1:
+        if _id(inner, self.first) > before + 1:
             return GAP
         known[name] = last
         return NEXT
+
+
+def _id(inner: Mapping[str, Any], key: str) -> int:
+    """An update id, which some venues write as a text."""
+    value = inner.get(key)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,20}", value):
+        return int(value)
+    raise BadMessage(f"{key} is no update id")

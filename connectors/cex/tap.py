@@ -10,18 +10,40 @@ frames that ended neither in a state nor in an error.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from connectors.cex.book import read_trade
+from connectors.cex.foreseen import UNFORESEEN, refusal
 from connectors.cex.quirks import Lane, Quirk
 from connectors.cex.sequence import GAP, REPEATED
 from connectors.cex.states import States
+from connectors.errors import BadMessage
 from connectors.events import Kind, Why
 from connectors.ports import Sink
 
 RESYNC_AFTER: Final = 3
 """Unreadable states of one instrument in a row after which the book is not believed to mend by itself."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _ours(hook: Callable[Concatenate[Tap, P], T]) -> Callable[Concatenate[Tap, P], T | None]:
+    """A hook that ccxt calls. What is raised in it is a fault of ours, and must not reach ccxt, which takes it for a
+    frame that it cannot digest, or for a book to give up; None then.
+    """
+
+    @functools.wraps(hook)
+    def guarded(tap: Tap, /, *args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return hook(tap, *args, **kwargs)
+        except Exception as error:
+            tap.fail(error)
+            return None
+
+    return guarded
 
 
 class Tap:
@@ -57,12 +79,12 @@ class Tap:
         """What is known of it."""
         self.error: Exception | None = None
         """ccxt's refusal behind it, where there is one."""
+        self.fault: Exception | None = None
+        """What our own code raised where ccxt called it; whoever runs the feed must be told."""
         self.listed = asyncio.Event()
         """Set when the instance knows its markets."""
         self.heard: set[int] = set()
         """Numbers of the instruments that have a live quote in this life."""
-        self.limited: set[int] = set()
-        """Numbers of the instruments against which RATE_LIMITED was said; their next row takes it back."""
         self.kept = states
         """Where what could be read goes."""
         self.targets = targets
@@ -101,6 +123,11 @@ class Tap:
         if not self.ended.is_set():
             self.why, self.detail = why, detail
             self.ended.set()
+
+    def fail(self, error: Exception) -> None:
+        """A fault of our own code: no later state is believed, and the feed ends with it."""
+        self.fault = self.fault or error
+        self.end(UNFORESEEN, f"{type(error).__name__}: {error}")
 
     def silent(self) -> None:
         """Every instrument that was heard is down."""
@@ -160,12 +187,7 @@ class Tap:
         client.handle_message = lambda message: self.frame(handle, message, id(client))
 
         def seen(result: Any, message_hash: Any) -> Any:
-            if isinstance(result, dict) and "bids" in result and "asks" in result:
-                self.state(result)
-            elif isinstance(result, list) and str(message_hash).startswith("trade"):
-                self.trades(result)
-            elif isinstance(result, dict) and "bid" in result and "ask" in result:
-                self.quote(result)
+            self.resolved(result, message_hash)
             return resolve(result, message_hash)
 
         def refused(error: Any, message_hash: Any = None) -> Any:
@@ -185,11 +207,24 @@ class Tap:
 
         client.resolve, client.reject = seen, refused
 
+    @_ours
+    def resolved(self, result: Any, message_hash: Any) -> None:
+        """ccxt has made something of a frame: a book, prints or a best bid and ask."""
+        if isinstance(result, dict) and "bids" in result and "asks" in result:
+            self.state(result)
+        elif isinstance(result, list) and str(message_hash).startswith("trade"):
+            self.trades(result)
+        elif isinstance(result, dict) and "bid" in result and "ask" in result:
+            self.quote(result)
+
+    @_ours
     def refuse(self, error: Any) -> None:
         """ccxt gives up a book or a subscription: this life is over."""
         self.error = self.error or (error if isinstance(error, Exception) else None)
-        self.end("book_refused", f"{type(error).__name__}: {str(error)[:120]}")
+        foreseen = not isinstance(error, BaseException) or refusal(error) != UNFORESEEN
+        self.end("book_refused" if foreseen else UNFORESEEN, f"{type(error).__name__}: {str(error)[:120]}")
 
+    @_ours
     def frame(self, handle: Callable[[Any], None], message: Any, line: int = 0) -> None:
         """One websocket message. What ccxt cannot digest is counted; raised, it would end ccxt's reader unseen."""
         self.frames += 1
@@ -210,13 +245,14 @@ class Tap:
             self.broken += 1
             if self._in_book_frame:
                 self._broken_books += 1
-            reason = "not_json" if isinstance(error, ValueError) and not self._in_book_frame else "wrong_type"
+            reason = refusal(error)
             self._sink.reject(self._venue, reason, f"{type(error).__name__}: {error}")
-            if reason != "not_json" and not self._quirk.self_healing:
+            if reason == UNFORESEEN or (reason != "not_json" and not self._quirk.self_healing):
                 self.end("book_broken")
         finally:
             self._in_book_frame = False
 
+    @_ours
     def decoded(self, message: Any) -> bool:
         """One frame as ccxt decoded it, before ccxt acts on it; False where it is nothing for ccxt."""
         if self._quirk.objects_only and not isinstance(message, dict):
@@ -224,6 +260,7 @@ class Tap:
             return False
         return True
 
+    @_ours
     def follows(self, message: Any) -> bool:
         """A frame that carries a book, before it is applied; False where it must not be."""
         self.book_frames += 1
@@ -231,7 +268,13 @@ class Tap:
         rule = self._rule
         if rule is None or rule.at not in message:
             return True
-        verdict = rule.judge(message, self._sequence)
+        try:
+            verdict = rule.judge(message, self._sequence)
+        except BadMessage as error:
+            self._no_states += 1
+            self._sink.reject(self._venue, "wrong_type", str(error))
+            self.end("book_broken")
+            return False
         if verdict == GAP:
             self._no_states += 1
             self._sink.reject(self._venue, "sequence_gap", str(message[rule.at])[:120])
@@ -241,6 +284,7 @@ class Tap:
             self.repeated += 1
         return verdict not in (GAP, REPEATED)
 
+    @_ours
     def applied(self, states_before: int) -> None:
         """A frame was applied; without a new state it was kept by ccxt for later, or seen before."""
         if self.states + self.ignored == states_before:
@@ -297,9 +341,6 @@ class Tap:
         if number not in self.heard:
             self.heard.add(number)
             self._sink.cleared([number], Why.NOT_HEARD)
-            if number in self.limited:
-                self.limited.discard(number)
-                self._sink.cleared([number], Why.RATE_LIMITED)
 
     def _unreadable(self, symbol: str, number: int, reason: str) -> None:
         """Counts a state that is no quote; too many of them in a row need a new snapshot."""

@@ -16,7 +16,8 @@ from connectors.cex.ccxt_feed import CcxtFeed
 from connectors.errors import EntitlementLost
 from connectors.events import Health, Kind, Why
 from connectors.vitals import Vitals
-from tests.connectors.ccxt_cases import CASES, Case, tops
+from tests.connectors.ccxt_cases import CASES, Case, token, tops
+from tests.servers import binance
 from tests.servers.heard import Heard, setup_for
 from tests.servers.proxy import FaultProxy, duplicate, nth, swap
 from tests.servers.refusals import Limit, Request, calls, forbidden
@@ -230,6 +231,105 @@ async def test_row_12_a_venue_that_refuses_the_list_of_markets_is_stopped(case: 
     assert [Health.DOWN] == heard.health(0)
 
 
+async def test_what_stood_against_a_class_that_lost_its_right_does_not_outlive_it() -> None:
+    """
+    Perps were halted when their right was lost: when it is back and they trade again, nothing stands against them.
+    """
+    spot, perps, heard, gate = CASES[0], CASES[1], Heard(), asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        await (gate.wait() if seconds == REFUSED_S else asyncio.sleep(0.01))
+
+    async with spot.server() as server:
+        await spot.whole(server, *FIRST)
+        await perps.whole(server, *FIRST)
+        options = {"funding_s": float("inf"), "status_s": 0.05}
+        async with spot.feeding(server, heard, perps.instrument, sleep=sleep, options=options):
+            await begun(spot, server, heard)
+            await perps.followed(server, perps.book)
+            await perps.change(server, bids=[("400.20", "1")])
+            await heard.until(lambda: 1 in [row.instrument for row in heard.rows if row.kind is Kind.QUOTE])
+            _status(server, perps, halted=True)
+            await heard.until(lambda: heard.standing.state(1) == (Health.CLOSED, Why.HALTED))
+            server.refusals = [forbidden(401, lambda request: calls(request) and "fapi" in request.path)]
+            await perps.change(server, bids=[("400.20", "2")], untold=True)
+            await perps.change(server, bids=[("400.20", "3")])  # a gap: the book is asked for anew, and refused
+            await heard.until(lambda: Why.ENTITLEMENT in heard.standing.reasons(1))
+            _status(server, perps, halted=False)
+            server.refusals = []
+            gate.set()
+            await told(perps, server, heard, lambda: heard.standing.state(1) == (Health.UP, Why.NOTHING))
+
+
+async def test_a_symbol_that_is_listed_later_comes_up() -> None:
+    """
+    One of two symbols is not listed at the start: it is down for that, and is heard soon after the venue lists it.
+    """
+    case, late, heard = CASES[0], token("binance", "NVDAB/USDT", "NVDAB"), Heard()
+    async with case.server() as server:
+        listing = server.listings.pop((binance.SPOT, "NVDABUSDT"))
+        await case.whole(server, *FIRST)
+        async with case.feeding(server, heard, late, options={**OFF, "status_s": 0.05}):
+            await begun(case, server, heard)
+            assert (Health.DOWN, Why.NOT_LISTED) == heard.standing.state(1)
+            server.listings[binance.SPOT, "NVDABUSDT"] = listing
+            await server.whole("NVDABUSDT", bids=[("120.1", "3")], asks=[("120.3", "2")])
+            with timed("a late symbol comes up"):
+                await heard.until(lambda: (120.1, 120.3) in tops(heard, 1))
+                await heard.until(lambda: heard.standing.state(0) == (Health.UP, Why.NOTHING))
+            assert (Health.UP, Why.NOTHING) == heard.standing.state(1)
+    assert {("binance", "symbol_unknown"): 1, ("binance", "newly_listed"): 1} == dict(heard.rejected)
+
+
+async def test_a_class_of_which_nothing_is_listed_is_asked_for_again_while_another_lives() -> None:
+    """
+    The only perp is not listed at the start: tokens are streamed, and the perp is heard once the venue lists it.
+    """
+    spot, perps, heard, gate = CASES[0], CASES[1], Heard(), asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        await (gate.wait() if seconds == REFUSED_S else asyncio.sleep(0.01))
+
+    async with spot.server() as server:
+        listing = server.listings.pop((binance.FUTURES, "TSLAUSDT"))
+        await spot.whole(server, *FIRST)
+        async with spot.feeding(server, heard, perps.instrument, sleep=sleep, options=OFF):
+            await begun(spot, server, heard)
+            await heard.until(lambda: heard.standing.state(1) == (Health.DOWN, Why.NOT_LISTED))
+            server.listings[binance.FUTURES, "TSLAUSDT"] = listing
+            await perps.whole(server, *FIRST)
+            gate.set()
+            await perps.followed(server, perps.book)
+            await told(perps, server, heard, lambda: heard.standing.state(1) == (Health.UP, Why.NOTHING))
+            assert [Health.UP] == heard.health(0)
+
+
+async def test_a_fault_of_ours_ends_the_feed_and_is_no_refusal(case: Case) -> None:
+    """
+    A sink that is broken is not taken for a book that ccxt cannot digest and tried again for ever: the feed ends with
+    it, and whoever runs it is told.
+    """
+
+    class Broken(Heard):
+        def put(self, *args: Any, **more: Any) -> None:
+            if args[0] is Kind.QUOTE:
+                raise KeyError("a fault")
+            super().put(*args, **more)
+
+    heard = Broken()
+    async with case.server() as server:
+        await case.whole(server, *FIRST)
+        feed = CcxtFeed(setup_for(server, case.instrument, options=OFF, compare_s=float("inf")))
+        running = asyncio.create_task(feed.run(heard, {case.instrument.name: 0}))
+        await case.followed(server, case.book)
+        await case.change(server, bids=[FIRST[0][0]])
+        with pytest.raises(ExceptionGroup) as ended:
+            async with asyncio.timeout(PATIENCE_S):
+                await running
+    assert ended.group_contains(KeyError)
+    assert {(feed.venue, "unforeseen"): 1} == dict(heard.rejected)
+
+
 async def test_a_book_is_not_believed_when_nobody_can_compare_it() -> None:
     """
     Whoever asks beside the stream falls over a fault that nobody foresaw: the feed ends with it, instead of going on
@@ -317,12 +417,15 @@ async def test_row_30_a_limit_in_mid_session_keeps_the_stream_and_is_waited_out(
             limit = Limit(retry_after_s=20.0, ban_s=60.0, clock=lambda: now[0])
             server.refusals = [limit]
             await server.until(lambda: bool(limit.answered))
+            await heard.until(lambda: heard.standing.state(0) == (Health.DEGRADED, Why.RATE_LIMITED))
             asked = len(server.asked)
             await case.change(server, bids=[("400.20", "1")])
             await heard.until(lambda: tops(heard)[-1] == (400.2, 400.3))
+            assert (Health.DEGRADED, Why.RATE_LIMITED) == heard.standing.state(0)
             assert asked == len(server.asked)
             gate.set()
             await server.until(lambda: len(server.asked) > asked + 1)
+            await heard.until(lambda: heard.standing.state(0) == (Health.UP, Why.NOTHING))
     assert ([429], 0) == (limit.answered, limit.early)
     assert 1 == feed.rest.limited
 

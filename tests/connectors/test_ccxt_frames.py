@@ -1,4 +1,4 @@
-"""Frames by the thousand: bent ones, recorded ones, and a day's end of Binance's diffs over a real socket."""
+"""Recorded frames: each is read or passed over, and a day's end of Binance's diffs over a real socket."""
 
 from __future__ import annotations
 
@@ -8,70 +8,20 @@ import math
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 
 from connectors.cex.book import read_book
-from connectors.events import Kind, Row
+from connectors.events import Kind
 from connectors.instruments import Instrument, Role
 from tests.connectors.ccxt_cases import CASES, Case
 from tests.connectors.ccxt_offline import Offline
-from tests.fuzz import BATCH, fuzzed, mutate, spaced
 from tests.servers.binance import SPOT, BinanceServer
 from tests.servers.heard import Heard
 from tests.servers.levels import Levels
 
 BOOK: dict[str, Any] = {"bids": [[400.0, 9.0]], "asks": [[400.3, 2.0]], "nonce": 100, "timestamp": 1_700_000_000_000}
-AT = 1_723_161_255_208
-GATE_WHOLE = {"t": AT, "full": True, "s": "ob.TSLAX_USDT.50", "u": 100, "b": [["400", "9"]], "a": [["400.3", "2"]]}
-FRAMES: dict[str, tuple[dict[str, Any] | None, list[Any], Any]] = {
-    "binance spot": (
-        BOOK,
-        [],
-        {"e": "depthUpdate", "E": AT, "s": "TSLABUSDT", "U": 101, "u": 102, "b": [["400.10", "3"]], "a": []},
-    ),
-    "binance futures": (
-        BOOK,
-        [],
-        {
-            "e": "depthUpdate", "E": AT, "T": AT, "s": "TSLAUSDT", "U": 101, "u": 102, "pu": 100,
-            "b": [["400.10", "3"]], "a": [["400.20", "1"], ["400.30", "0"]],
-        },
-    ),
-    "gate spot": (
-        None,
-        [{"channel": "spot.obu", "result": GATE_WHOLE, "time_ms": AT, "event": "update"}],
-        {
-            "channel": "spot.obu", "time_ms": AT, "event": "update",
-            "result": {"t": AT, "s": "ob.TSLAX_USDT.50", "U": 101, "u": 103, "b": [["400.1", "3"]], "a": []},
-        },
-    ),
-    "gate contracts": (
-        BOOK,
-        [],
-        {
-            "time": 1723161255, "time_ms": AT, "channel": "futures.order_book_update", "event": "update",
-            "result": {
-                "t": AT, "s": "TSLAX_USDT", "U": 101, "u": 102, "b": [{"p": "400.1", "s": 3}],
-                "a": [{"p": "400.4", "s": "7"}],
-            },
-        },
-    ),
-    "hyperliquid": (
-        None,
-        [],
-        {
-            "channel": "l2Book",
-            "data": {
-                "coin": "xyz:TSLA", "time": AT,
-                "levels": [[{"px": "400.1", "sz": "3", "n": 1}], [{"px": "400.3", "sz": "2", "n": 4}]],
-            },
-        },
-    ),
-}  # fmt: skip
-"""By case: the book in ccxt's memory, frames that come before, and a good frame that makes one row."""
 
 
 @pytest.fixture(scope="module")
@@ -80,61 +30,6 @@ def pro() -> Any:
     import ccxt.pro
 
     return ccxt.pro
-
-
-@pytest.fixture(scope="module", params=CASES, ids=lambda c: c.name)
-def offline(request: pytest.FixtureRequest, pro: Any) -> Iterator[Offline]:
-    """Each venue's parsers behind the tap."""
-    made = Offline(pro, request.param)
-    yield made
-    made.close()
-
-
-def sane(row: Row) -> bool:
-    """Whether a row holds prices and sizes that a market can have."""
-    return 0.0 < row.bid < row.ask < math.inf and 0.0 <= row.bid_size < math.inf and 0.0 <= row.ask_size < math.inf
-
-
-def test_bent_frames_crash_nothing_and_become_no_impossible_row(offline: Offline) -> None:
-    """
-    Whatever comes, nothing escapes, each row is sane, and what ccxt breaks over is counted by reason.
-    """
-    book, before, good = FRAMES[offline.case.name]
-    frame, outcomes = json.dumps(good).encode(), [0, 0, 0]
-
-    @fuzzed
-    def bent(rng: Random) -> None:
-        for _ in range(BATCH):
-            offline.fresh(book)
-            for earlier in before:
-                offline.frame(earlier)
-            offline.heard.rows.clear()
-            offline.frame(mutate(rng, frame))
-            rows = [row for row in offline.heard.rows if row.kind is Kind.QUOTE]
-            assert all(sane(row) for row in rows)
-            refused = bool(offline.heard.rejected) or offline.tap.ended.is_set()
-            outcomes[0 if rows else 1 if refused else 2] += 1
-
-    bent()
-    print(f"{offline.case.name}: {outcomes[0]} rows, {outcomes[1]} refused, {outcomes[2]} nothing of ours")
-    assert min(outcomes) > 0
-
-
-def test_good_frames_make_all_their_rows(offline: Offline) -> None:
-    """
-    As it is, and with other whitespace, a frame makes its one row with the venue's time.
-    """
-    book, before, good = FRAMES[offline.case.name]
-    frame, rng = json.dumps(good).encode(), Random(3)
-    for at in range(500):
-        offline.fresh(book)
-        for earlier in before:
-            offline.frame(earlier)
-        offline.heard.rows.clear()
-        offline.frame(spaced(rng, frame) if at else frame)
-        (row,) = [r for r in offline.heard.rows if r.kind is Kind.QUOTE]
-        assert (400.1, AT * 1_000_000) == (row.bid, row.ts_venue)
-        assert not offline.heard.rejected
 
 
 def lines(path: Path) -> Iterator[tuple[int, Any]]:

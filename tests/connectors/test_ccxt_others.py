@@ -8,63 +8,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from aiohttp import WSMessage, WSMsgType
 
 from connectors.cex.ccxt_feed import CcxtFeed
-from connectors.cex.instance import build
-from connectors.cex.quirks import QUIRKS
-from connectors.cex.states import States
-from connectors.cex.stream import KINDS
-from connectors.cex.tap import Tap
 from connectors.errors import EntitlementLost
 from connectors.events import Kind
 from connectors.instruments import Instrument, Role
+from tests.connectors.ccxt_offline import Line
 from tests.servers.binance import BinanceServer
 from tests.servers.heard import Heard, setup_for
 
 AT = 1_723_161_255_208
-
-
-class Line:
-    """One venue's instance with one market, and a line with nobody at the other end."""
-
-    def __init__(
-        self, pro: Any, venue: str, market_id: str, symbol: str = "TSLAX/USDT", role: Role = Role.TOKEN
-    ) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.heard = Heard()
-        quirk, lane = QUIRKS[venue], QUIRKS[venue].lane(role)
-        states = States(
-            self.heard, lambda: 0.0, depth_every_s=float("inf"), depth_levels=10, in_order=quirk.self_healing
-        )
-        self.tap = Tap(venue, quirk, lane, self.heard, {symbol: (0, KINDS[role])}, states)
-        self.exchange: Any = build(self.tap.watch(getattr(pro, venue)), lane, quirk, (symbol,), "")
-        base, _, quote = symbol.partition("/")
-        market = {"id": market_id, "symbol": symbol, "base": base, "quote": quote, "type": "spot"}
-        self.exchange.set_markets([{**market, "spot": True, "active": True, "contract": False}])
-        self.client: Any = None
-        self.loop.run_until_complete(self._open())
-
-    async def _open(self) -> None:
-        self.client = self.exchange.client("ws://local/ws")
-        self.client.subscriptions["books:TSLAX/USDT"] = True
-        self.client.subscriptions["orderbook:TSLAX/USDT"] = True
-
-    def frame(self, data: Any) -> None:
-        """One message comes in; a dict as JSON, a text as it is, bytes as a binary message."""
-        kind = WSMsgType.BINARY if isinstance(data, bytes) else WSMsgType.TEXT
-        said = data if isinstance(data, (str, bytes)) else json.dumps(data)
-
-        async def arrive() -> None:
-            self.client.handle_message(WSMessage(kind, said, None))
-
-        self.loop.run_until_complete(arrive())
-
-    def quotes(self) -> list[tuple[float, float, float, float, int]]:
-        """What was heard of the book."""
-        return [
-            (r.bid, r.ask, r.bid_size, r.ask_size, r.ts_venue) for r in self.heard.rows if r.kind is not Kind.HEALTH
-        ]
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +39,7 @@ def line(pro: Any) -> Iterator[Any]:
 
     yield make
     for one in made:
-        one.loop.run_until_complete(one.exchange.close())
-        one.loop.close()
+        one.close()
 
 
 def test_okx_tells_a_gap_by_the_id_before(line: Any) -> None:
@@ -178,12 +130,12 @@ def test_mexc_is_read_from_protobuf_and_its_gaps_are_seen(line: Any) -> None:
     book = mexc.exchange.order_book({"bids": [[400.0, 1.0]], "asks": [[400.3, 2.0]], "nonce": 99, "timestamp": AT})
     book["symbol"] = "TSLAX/USDT"
     mexc.exchange.orderbooks["TSLAX/USDT"] = book
-    mexc.frame(push(100, "400.1", "3"))
-    mexc.frame(push(101, "400.2", "1"))
+    mexc.frame(push(100, "400.1", "3"), binary=True)
+    mexc.frame(push(101, "400.2", "1"), binary=True)
     assert [(400.1, 400.3, 3.0, 2.0), (400.2, 400.3, 1.0, 2.0)] == [quote[:4] for quote in mexc.quotes()]
-    mexc.frame(push(101, "400.25", "9"))
+    mexc.frame(push(101, "400.25", "9"), binary=True)
     assert (1, 2) == (mexc.tap.repeated, len(mexc.quotes()))
-    mexc.frame(push(104, "400.26", "1"))
+    mexc.frame(push(104, "400.26", "1"), binary=True)
     assert ("sequence_gap", 2) == (mexc.tap.why, len(mexc.quotes()))
     assert 1 == mexc.heard.rejected["mexc", "sequence_gap"]
 
