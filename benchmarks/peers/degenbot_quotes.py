@@ -2,7 +2,7 @@
 
 degenbot's pool wants a chain for its making, so it is made without; its swap then runs on the state handed to it. Its
 maths alone, driven along the stops of our map, is a subject of its own, since the pool sorts its ticks at every quote.
-Its caches and ours are emptied before every round.
+Its caches and ours are emptied before every turn.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import functools
 import gc
 import json
 import sys
+import time
 from collections.abc import Sequence
+from operator import eq
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,6 +26,8 @@ from connectors.amm.ticks import MAX_SQRT_PRICE, MIN_SQRT_PRICE
 from connectors.amm.v3 import V3Pool
 
 Amounts = tuple[int, int]
+CHUNK = 10
+"""States that one takes before the next one has its turn; a busy moment then hits all alike."""
 
 
 def forget() -> None:
@@ -81,20 +85,27 @@ def its_maths(pools: Sequence[V3Pool], asks: Sequence[Sequence[Ask]]) -> list[Am
 
 
 def main(count: int, amounts: int, rounds: int, seed: int) -> None:
-    """Prints seconds of each, and how many of the amounts are ours."""
+    """Prints seconds of each for every ten states in turns, and how many of the amounts are ours."""
     pools = states(crowded(seed), count, seed)
     asks = [many_ticks(pool, amounts, seed + n) for n, pool in enumerate(pools)]
     subjects = {"ours": quote_all, "degenbot's maths": its_maths, "degenbot's pool": its_pool}
-    answers = {name: run(pools, asks) for name, run in subjects.items()}
-    total = len(answers["ours"])
-    agree = {
-        name: sum(a == b for a, b in zip(told, answers["ours"], strict=True)) / total for name, told in answers.items()
-    }
-    del answers
-    gc.collect()
-    seconds = measure.interleaved({name: functools.partial(run, pools, asks) for name, run in subjects.items()}, rounds)
-    told = {name: measure.summary(taken, total) for name, taken in seconds.items()}
-    print(json.dumps({"quotes": total, "subjects": told, "seconds": seconds, "agree": agree}))
+    seconds: dict[str, list[float]] = {name: [] for name in subjects}
+    agree = dict.fromkeys(subjects, 0)
+    for turn in range(rounds):
+        for at in range(0, count, CHUNK):
+            part = pools[at : at + CHUNK], asks[at : at + CHUNK]
+            answers = {}
+            for name, run in subjects.items():
+                gc.collect()
+                start = time.perf_counter()
+                answers[name] = run(*part)
+                seconds[name].append(time.perf_counter() - start)
+            for name, told in answers.items():
+                agree[name] += turn == 0 and sum(map(eq, told, answers["ours"]))
+    total = sum(map(len, asks))
+    told = {name: measure.summary(taken, total * CHUNK // count) for name, taken in seconds.items()}
+    shares = {name: same / total for name, same in agree.items()}
+    print(json.dumps({"quotes": total, "subjects": told, "seconds": seconds, "agree": shares}))
 
 
 if __name__ == "__main__":

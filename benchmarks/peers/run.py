@@ -56,7 +56,7 @@ PEERS: Final = (
 
 QUOTES: Final = Peer(
     "degenbot",
-    (f"degenbot=={'0.5.0' if sys.version_info >= (3, 12) else '0.3.0'}", "msgspec>=0.22,<0.23"),
+    ("degenbot==0.3.0", "msgspec>=0.22,<0.23"),
     "benchmarks.peers.degenbot_quotes",
     "nothing; it takes part in benchmarks.amm only",
 )

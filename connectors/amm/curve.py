@@ -103,12 +103,12 @@ def top(pool: Pool, *, base: int, decimals: tuple[int, int], size: int = 0) -> T
         return Top(float(bid * scale) if bid else nan, float(scale / ask) if ask else nan)
     try:
         sold = pool.exact_in(size, zero_for_one=sell)
-        bid = Fraction(sold.amount_out, size) if getattr(sold, "filled", True) else None
+        bid = Fraction(sold.amount_out, size) if sold.filled else None
     except SwapRefused:
         bid = None
     try:
         bought = pool.exact_out(size, zero_for_one=buy)
-        ask = Fraction(bought.amount_in, size) if getattr(bought, "filled", True) else None
+        ask = Fraction(bought.amount_in, size) if bought.filled else None
     except SwapRefused:
         ask = None
     return Top(nan if bid is None else float(bid * scale), nan if ask is None else float(ask * scale))

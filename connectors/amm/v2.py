@@ -21,6 +21,11 @@ class V2Quote(NamedTuple):
     """The part of `amount_in` that the pool keeps as fee, rounded up."""
     reserves_after: tuple[int, int]
 
+    @property
+    def filled(self) -> bool:
+        """Always: what cannot be filled is refused."""
+        return True
+
 
 def amount_out(amount_in: int, reserve_in: int, reserve_out: int, fork: Fork = FORKS["uniswap_v2"]) -> int:
     """What an input gets: floor(keep x R_out / (of R_in + keep x)); 0 where it is too little.
