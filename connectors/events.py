@@ -36,6 +36,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from connectors.instruments import Role
+
 SCHEMA_VERSION: Final = 1
 """Raised when a column or its meaning changes; a tape carries the version it was written with."""
 
@@ -66,6 +68,15 @@ class Kind(IntEnum):
     HEALTH = 13
     TICK = 14
     ACTION = 15
+
+
+PRICE_OF: Final[dict[Role, Kind]] = {
+    Role.TOKEN: Kind.QUOTE,
+    Role.PERP: Kind.QUOTE,
+    Role.SHARE: Kind.REFERENCE,
+    Role.COIN: Kind.FX,
+}
+"""What a row is called that tells the price of an instrument of a role."""
 
 
 class Health(IntEnum):

@@ -101,6 +101,13 @@ CATALOGUE: Final = (
         (*_TOKEN, "state", "why"),
         "1 for the state of an instrument's stream in force and the worst reason for it; all but up is not traded",
     ),
+    Metric(
+        "pegline_instrument_doubt",
+        "gauge",
+        (*_TOKEN, "reason"),
+        "1 for each thing that our judgement has against an instrument: basis, implausible (a share source: outvoted), "
+        "delayed; it is shown and not traded",
+    ),
     Metric("pegline_feed_reconnects_total", "counter", ("venue", "feed"), "Connections made after the first one"),
     Metric("pegline_feed_latency_seconds", "histogram", ("venue",), "Receive time minus the venue's time of a row"),
     Metric("pegline_venue_clock_offset_seconds", "gauge", ("venue",), "How far a venue's clock is ahead of ours"),

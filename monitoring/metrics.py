@@ -17,7 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.core import Metric as Family
 from prometheus_client.registry import Collector
 
-from connectors.events import NS
+from connectors.events import NS, Why
 from connectors.instruments import Role
 from connectors.orders import Outcome, Reason
 from monitoring.catalogue import CATALOGUE
@@ -197,6 +197,12 @@ class Metrics(Collector):
                 for feed in feeds
                 for one in feed.streams
                 if (found := by_name.get(one.instrument)) is not None
+            ],
+            "instrument_doubt": [
+                ((one.token, one.venue, one.name, why.name.lower()), 1.0)
+                for at, one in enumerate(self._universe)
+                for why in Why
+                if self._columns.doubted(at, why)
             ],
             "reference_info": [
                 ((self._universe[at].underlying, one.instrument, one.via), 1.0)

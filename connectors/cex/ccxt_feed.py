@@ -15,7 +15,6 @@ from connectors.cex.rest import Rest, close, translated
 from connectors.cex.rounds import Rounds
 from connectors.cex.said import Said
 from connectors.cex.states import States
-from connectors.cex.stream import KINDS
 from connectors.cex.tap import Tap
 from connectors.cex.terms import perp_of, units_per_contract
 from connectors.errors import (
@@ -26,7 +25,7 @@ from connectors.errors import (
     SymbolUnknown,
     VenueUnreachable,
 )
-from connectors.events import Why
+from connectors.events import PRICE_OF, Why
 from connectors.instruments import Instrument, Role
 from connectors.ports import Feed, FeedSetup, Finding, Option, Sink
 
@@ -159,7 +158,7 @@ class CcxtFeed:
     ) -> ConnectorError:
         """The lives of one ccxt instance, until an error that does not say RETRY: then that; the others live on."""
         setup = self._setup
-        targets = {i.symbol: (numbers[i.name], KINDS[i.role]) for i in members if not perp_of(i.symbol)}
+        targets = {i.symbol: (numbers[i.name], PRICE_OF[i.role]) for i in members if not perp_of(i.symbol)}
         states = States(
             sink,
             setup.monotonic,

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from connectors.cex.compare import Window
 from connectors.cex.ladder import Ladder
-from connectors.events import Kind
-from connectors.instruments import Instrument, Role
+from connectors.events import PRICE_OF
+from connectors.instruments import Instrument
 from connectors.ports import Level
-
-KINDS: Final[Mapping[Role, Kind]] = {
-    Role.TOKEN: Kind.QUOTE,
-    Role.PERP: Kind.QUOTE,
-    Role.SHARE: Kind.REFERENCE,
-    Role.COIN: Kind.FX,
-}
-"""What a book of an instrument is called."""
 
 
 class Stream:
@@ -33,7 +25,7 @@ class Stream:
         self.instrument, self.number, self.symbol, self.book = instrument, number, symbol, book
         self.bids, self.asks = book.bids.levels, book.asks.levels
         """The book's own lists of levels, best first."""
-        self.kind = KINDS[instrument.role]
+        self.kind = PRICE_OF[instrument.role]
         self.synced = False
         """Whether the book stands on a snapshot; while it does not, changes are not applied."""
         self.update = 0

@@ -29,7 +29,7 @@ import msgspec
 from connectors.equity.look import Look, masked
 from connectors.equity.reports import Advanced, Tokenized, decode
 from connectors.errors import BadMessage, ConnectorError, EntitlementLost
-from connectors.events import NAN, NS, Flag, Kind, Why
+from connectors.events import NAN, NS, PRICE_OF, Flag, Kind, Why
 from connectors.instruments import Hours, Instrument, Role
 from connectors.poll import Poll
 from connectors.ports import ANY_SYMBOL, Feed, FeedSetup, Finding, Option, Sink
@@ -258,11 +258,18 @@ class ChainlinkFeed:
         if number not in self._up:
             self._up.add(number)
             self._sink.cleared([number], Why.NOT_HEARD)
-        kind = {Role.SHARE: Kind.REFERENCE, Role.COIN: Kind.FX}.get(instrument.role, Kind.QUOTE)
         flags = int(Flag.ONE_PRICE) if bid == ask else 0
         bid_size, ask_size = sizes
         self._sink.put(
-            kind, number, ts_venue=ts, bid=bid, ask=ask, bid_size=bid_size, ask_size=ask_size, extra=extra, flags=flags
+            PRICE_OF[instrument.role],
+            number,
+            ts_venue=ts,
+            bid=bid,
+            ask=ask,
+            bid_size=bid_size,
+            ask_size=ask_size,
+            extra=extra,
+            flags=flags,
         )
 
     def _entitled(self, number: int) -> None:

@@ -37,8 +37,8 @@ from connectors.errors import (
     Silent,
     VenueUnreachable,
 )
-from connectors.events import NS, Flag, Kind, Why
-from connectors.instruments import Instrument, Role
+from connectors.events import NS, PRICE_OF, Flag, Kind, Why
+from connectors.instruments import Instrument
 from connectors.poll import Poll
 from connectors.ports import ANY_SYMBOL, Feed, FeedSetup, Finding, Option, Sink
 from connectors.provenance import Source, pack
@@ -55,7 +55,6 @@ SILENT_S: Final = 12.0
 
 _ID: Final = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
 _DIGITS: Final = re.compile(r"-?[0-9]{1,25}")
-_KINDS: Final = {Role.SHARE: Kind.REFERENCE, Role.COIN: Kind.FX}
 _EXTRA: Final = pack(Source.PYTH)
 
 
@@ -270,7 +269,7 @@ class PythFeed:
         if number not in self._up:
             self._up.add(number)
             self._sink.cleared([number], Why.NOT_HEARD)
-        kind = _KINDS.get(self._ids[update.id].role, Kind.QUOTE)
+        kind = PRICE_OF[self._ids[update.id].role]
         flags = int(Flag.ONE_PRICE) if update.low == update.high else 0
         extra = _EXTRA if kind is Kind.REFERENCE else float("nan")
         self._sink.put(kind, number, ts_venue=update.ts, bid=update.low, ask=update.high, flags=flags, extra=extra)

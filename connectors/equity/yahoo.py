@@ -18,8 +18,8 @@ from connectors.equity.look import Look
 from connectors.equity.pricing import MARKET_HOURS, Pricing, decode
 from connectors.equity.yahoo_poll import delays, last_bar, load
 from connectors.errors import BadMessage, ConnectorError, EntitlementLost
-from connectors.events import NAN, Flag, Kind, Why
-from connectors.instruments import Instrument, Role
+from connectors.events import NAN, PRICE_OF, Flag, Kind, Why
+from connectors.instruments import Instrument
 from connectors.poll import Poll
 from connectors.ports import Feed, FeedSetup, Finding, Option, Sink
 from connectors.provenance import Source, pack
@@ -36,9 +36,6 @@ FIRST_POLL_S: Final = 5.0
 
 REFUSED_S: Final = 600.0
 """Pause after the stream refuses us; polling goes on meanwhile."""
-
-_KINDS: Final[Mapping[Role, Kind]] = {Role.SHARE: Kind.REFERENCE, Role.COIN: Kind.FX}
-
 
 POLL_S: Final = 30.0
 FIRST_MESSAGE_S: Final = 60.0
@@ -103,7 +100,7 @@ class YahooFeed:
     async def run(self, sink: Sink, numbers: dict[str, int]) -> None:
         """Streams and polls until cancelled; nothing that Yahoo does ends it."""
         self._sink = sink
-        self._numbers = {i.symbol: (numbers[i.name], _KINDS.get(i.role, Kind.QUOTE)) for i in self._instruments}
+        self._numbers = {i.symbol: (numbers[i.name], PRICE_OF[i.role]) for i in self._instruments}
         async with asyncio.TaskGroup() as group:
             group.create_task(self._stream())
             group.create_task(self._polls())

@@ -11,9 +11,8 @@ from aiohttp import WSMessage, WSMsgType
 from connectors.cex.instance import build
 from connectors.cex.quirks import QUIRKS
 from connectors.cex.states import States
-from connectors.cex.stream import KINDS
 from connectors.cex.tap import Tap
-from connectors.events import Kind
+from connectors.events import PRICE_OF, Kind
 from connectors.instruments import Role
 from tests.connectors.ccxt_cases import Case
 from tests.servers.heard import Heard
@@ -31,7 +30,7 @@ class Parsers:
         states = States(
             self.heard, lambda: 0.0, depth_every_s=float("inf"), depth_levels=10, in_order=self.quirk.self_healing
         )
-        self.tap = Tap(venue, self.quirk, self.lane, self.heard, {symbol: (0, KINDS[role])}, states)
+        self.tap = Tap(venue, self.quirk, self.lane, self.heard, {symbol: (0, PRICE_OF[role])}, states)
         self.made = self.tap.watch(getattr(pro, venue))
         self.exchange: Any = None
         self.client: Any = None

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from connectors.events import NS, Kind, Row, Rows
+from connectors.events import NS, Kind, Row, Rows, Why
 from connectors.instruments import Role
 from monitoring.catalogue import BY_NAME, CATALOGUE
 from tests.monitoring.played import Played, play
@@ -53,6 +53,23 @@ def test_names_follow_the_rules():
         assert not re.search(r"_(bps|percent|ms|millis|minutes|hours)(_|$)", metric.name)
         assert metric.help and not metric.help.endswith(".")
         assert not {"type", "service", "env", "stage", "cluster", "instance", "job"} & set(metric.labels)
+
+
+def test_doubts_are_told_by_instrument_and_reason():
+    """A source of this story is outvoted while it is frozen: it has a series, as what is in doubt for two reasons has
+    two; before and after it has none.
+    """
+    early = play(seed=1, rows=1_000)
+    (fault,) = (one for one in early.world.injected if one.kind == "frozen")
+    frozen = play(seed=1, rows=int(np.searchsorted(early.world.rows.ts_recv, fault.end_ns)))
+    assert "pegline_instrument_doubt" not in scraped(early)
+    assert {("", "sim-tape", "sim-tape:TSLA", "implausible"): 1.0} == scraped(frozen)["pegline_instrument_doubt"]
+    number = frozen.world.universe.number("sim-alpha:simTSLA/USD")
+    for why in (Why.BASIS, Why.IMPLAUSIBLE):
+        frozen.assembly.columns.doubt(number, why)
+    found = scraped(frozen)["pegline_instrument_doubt"]
+    assert {"basis", "implausible"} == {labels[3] for labels in found if labels[0] == "simTSLA"}
+    assert 3 == len(found)
 
 
 def test_values_equal_the_columns(noon: Played):
