@@ -202,6 +202,8 @@ class Engine:
                 self.depths.drop(int(rows.instrument[at]))
             if self.notices.changed_eligibility:
                 self._permit_all()
+            if self.notices.reopened and self.columns.fires(int(rows.instrument[at]), now):
+                why |= K.TRIGGER
         if why & K.TRIGGER:
             self._triggered(now, notes)
         elif notes:

@@ -16,6 +16,7 @@ from strategies.market.columns import Columns
 
 Push = Callable[[int, int], None]
 _STATES, _REASONS = frozenset(Health), frozenset(Why)
+_OURS = frozenset((float(Why.LOOP_LAG), float(Why.CLOCK)))
 _FEED_NOTES = {
     Health.UP: "feed_up",
     Health.DEGRADED: "feed_degraded",
@@ -33,8 +34,12 @@ class Notices:
         self._judges = judges or Judges(columns, everything_believed(len(columns.universe)))
         self.maintenance_ns = maintenance_ns
         self.changed_eligibility = False
+        self.reopened = False
+        """Whether the last row took back what spoke only against this process or a clock: the quotes were good."""
         self._standing: dict[int, Health] = {}
         """Instruments whose stream is not UP."""
+        self._ours: set[int] = set()
+        """Those of them against which only this process or a clock speaks."""
         self._maintained: dict[int, int] = {}
         self._pending: list[tuple[int, float, bool, int] | Event] = []
         self._announced: dict[int, tuple[float, int]] = {}
@@ -59,7 +64,7 @@ class Notices:
 
     def of_row(self, rows: Rows, at: int, push: Push) -> list[Note]:
         """Notes of the row that the scan stopped on. `push(due, payload)` schedules a multiplier."""
-        self.changed_eligibility = False
+        self.changed_eligibility = self.reopened = False
         kind, number = int(rows.kind[at]), int(rows.instrument[at])
         if kind == Kind.HEALTH:
             state, reason = float(rows.bid[at]), float(rows.ask[at])
@@ -159,8 +164,10 @@ class Notices:
         before = self._of_venue(venue)
         if state is Health.UP:
             self._standing.pop(number, None)
+            self.reopened = number in self._ours
         else:
             self._standing[number] = state
+        (self._ours.add if reason in _OURS else self._ours.discard)(number)
         after = self._of_venue(venue)
         self.changed_eligibility = True
         if before is after:

@@ -241,6 +241,12 @@ class Columns:
             rows.bid, rows.ask, rows.bid_size, rows.ask_size, *self._tail,
         )  # fmt: skip
 
+    def fires(self, number: int, now: int) -> bool:
+        """Marks the triggers of an instrument's underlying that would fire on a row of `now`; True where any does."""
+        group = np.uint64(self._group_of[number])
+        fast = (self.members, self.slots, self.levels, self.f, self.k, self.g, self.h, self.p, self.q)
+        return bool(K._fires(group, now, now, *fast))
+
     def enter_session(self, ns: int) -> int:
         """Makes the session of `ns` the one in force; returns the moment of the next change (NEVER where none is).
 

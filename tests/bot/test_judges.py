@@ -460,6 +460,26 @@ def test_a_basis_that_was_known_is_not_forgotten_over_one_that_cannot_be_told() 
     assert "ambiguous" == Ran(made, rows).notes("basis", B)[-1].detail["basis"]
 
 
+@pytest.mark.parametrize(("why", "decided"), [(Why.LOOP_LAG, [8.0]), (Why.CLOCK, [8.0]), (Why.DISCONNECTED, [])])
+def test_a_gap_waits_for_no_row_when_only_we_were_late(why: Why, decided: list[float]) -> None:
+    """
+    A gap opens while this process was held up, or a clock was in doubt. It is decided on when that is over for both
+    venues; after a lost connection the last quotes are of before, so the next row is waited for.
+    """
+
+    def stands(s: float, instrument: int, state: Health, reason: Why) -> Row:
+        at = BEGIN + round(s * NS)
+        return Row(ts_recv=at, instrument=instrument, kind=Kind.HEALTH, bid=float(state), ask=float(reason))
+
+    bad = Health.DOWN if why is Why.DISCONNECTED else Health.DEGRADED
+    rows = [*market(4, r=always(1), s=always(1), a=always(2.0), b=always(2.0))]
+    rows += [stands(5, A, bad, why), stands(5, B, bad, why), quote(6, A, 200.0), quote(6.5, B, 202.0)]
+    rows += [stands(7, A, Health.UP, Why.NOTHING), stands(8, B, Health.UP, Why.NOTHING)]
+    for block in (1, None):
+        ran = Ran(config(**UNIT), rows, block=block)
+        assert decided == [(step.ts - BEGIN) / NS for step in ran.steps if step.approved]
+
+
 @pytest.mark.parametrize("block", [1, 7, 1000])
 def test_the_size_of_blocks_changes_nothing(block: int) -> None:
     """
