@@ -94,8 +94,6 @@ class Path:
         stop = None
         if price == self.prices[at + 1]:
             liquidity, stop = self.liquidity[at + 1], self.stops[at + 1]
-        elif price == self.prices[at]:
-            stop = self.stops[at]
         fees = self.fees[at] + fee
         return Quote(self.zero_for_one, self.spent[at] + taken + fee, amount, fees, price, liquidity, True, stop)
 
