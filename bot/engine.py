@@ -325,10 +325,9 @@ class Engine:
     def apply(self, report: Report) -> None:
         """Books a report's fills: into the ledger, and as size that the venue no longer shows."""
         intent = self.intents[report.intent_id][0]
-        for fill in report.fills:
-            if self.ledger.fill(fill, seen=intent.legs[report.leg].seen):
-                self.columns.take(fill.instrument, float(fill.quantity), bid=fill.side == "sell")
-                self._room(fill.instrument)
+        for fill in self.ledger.take(report, seen=intent.legs[report.leg].seen):
+            self.columns.take(fill.instrument, float(fill.quantity), bid=fill.side == "sell")
+            self._room(fill.instrument)
 
     def _closed(self, intent: Intent, now: int, notes: list[Note]) -> None:
         """Every leg has its final answer."""

@@ -74,8 +74,12 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
                 open_legs[intent.id] = set(range(len(intent.legs)))
         for report in step.reports:
             intent = wishes[report.intent_id]
-            for fill in report.fills:
-                ledger.fill(_renumbered(fill, names, numbers), seen=intent.legs[report.leg].seen)
+            news = msgspec.structs.replace(
+                report,
+                fills=tuple(_renumbered(fill, names, numbers) for fill in report.fills),
+                undone=tuple(_renumbered(fill, names, numbers) for fill in report.undone),
+            )
+            ledger.take(news, seen=intent.legs[report.leg].seen)
             if report.final:
                 open_legs[report.intent_id].discard(report.leg)
             if not open_legs[report.intent_id]:

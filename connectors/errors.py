@@ -10,6 +10,12 @@ PeglineError
 │   ├── NotQuotable      only the chain knows the answer: a hook or a dynamic fee
 │   ├── ForkUnverified   maths not checked against the deployed contract: not tradable
 │   └── PoolStateError   kept state or log is impossible: read the pool again     RETRY
+├── WalletError          a wallet must not sign or send this                      STOP_VENUE
+│   ├── KeyRefused       its key cannot be had, or is not kept safely
+│   ├── NotSigned        a transaction that is not among those that it may sign
+│   ├── WrongChain       the node is of another chain
+│   ├── NoncePaused      somebody else used its nonces: nothing is sent until an operator says so
+│   └── TooDear          gas costs more than is allowed                           RETRY
 └── ConnectorError       the world outside did not do what it should
     ├── VenueUnreachable no connection, a time-out                                RETRY
     │   ├── Silent       connected, but nothing comes in the time in which it must
@@ -89,6 +95,34 @@ class ForkUnverified(PoolError):
 
 class PoolStateError(PoolError):
     """A pool's kept state, or a log on top of it, is impossible: read the pool again."""
+
+    action = Action.RETRY
+
+
+class WalletError(PeglineError):
+    """A wallet must not sign or send this."""
+
+    action = Action.STOP_VENUE
+
+
+class KeyRefused(WalletError):
+    """The key of a wallet cannot be had, or is not kept safely."""
+
+
+class NotSigned(WalletError):
+    """A transaction that is not among those that a wallet may sign."""
+
+
+class WrongChain(WalletError):
+    """The node is of another chain than the wallet signs for."""
+
+
+class NoncePaused(WalletError):
+    """Somebody else used the wallet's nonces: nothing is sent until an operator says so."""
+
+
+class TooDear(WalletError):
+    """Gas costs more than is allowed."""
 
     action = Action.RETRY
 

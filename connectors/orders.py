@@ -116,15 +116,24 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     """Fixed cost of the order, such as gas, in USD."""
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """A venue's answer about one leg: its outcome, and what it filled so far."""
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A venue's answer about one leg: its outcome, and what it filled since the last one."""
 
     client_id: str
     intent_id: str
     leg: int
     outcome: Outcome
+    id: str = ""
+    """Of this news at its venue, where it may be told again after a restart: then it counts once."""
     fills: tuple[Fill, ...] = ()
+    undone: tuple[Fill, ...] = ()
+    """Fills of earlier reports that did not happen after all: a reorg took their block away."""
+    gas_usd: Decimal = Decimal(0)
+    """USD. What was paid beyond the fixed costs of `fills`, e.g. for a swap that reverted; below zero where an earlier
+    report's was not paid after all."""
     detail: str = ""
+    reason: str = ""
+    """One word for why it was refused, where there is one: gas, simulation, deadline, ..."""
     final: bool = True
     """Nothing more will come for this leg."""
 

@@ -41,6 +41,7 @@ BREAKS = {
     "a file without a place": ("connectors/helpers.py", "import connectors.errors", "Rooms of the ground floor"),
     "a command opens a door": ("bot/commands/version.py", "import connectors.cex", "Only bot.wiring"),
     "ccxt gets out": ("connectors/poll.py", "import ccxt", "ccxt only"),
+    "a run gets a signer": ("bot/wiring.py", "import connectors.evm.executor", "Nothing that runs has a signer"),
     "a command makes a frame": ("bot/commands/version.py", "import pandas", "knows pandas"),
 }
 

@@ -40,6 +40,13 @@ class Method:
         """The call of a contract."""
         return Call(to, self.selector + encode(self.takes, args))
 
+    def arguments(self, data: bytes) -> tuple[Any, ...]:
+        """What a call's data carries. Raises BadMessage where it is no such call."""
+        try:
+            return tuple(decode(self.takes, data[4:]))
+        except (DecodingError, ValueError, OverflowError) as error:
+            raise BadMessage(f"not {','.join(self.takes)}: {type(error).__name__}", where=f"{self.name}()") from error
+
     def read(self, answer: bytes | None) -> tuple[Any, ...]:
         """What an answer says. Raises BadMessage where there is none, or it is not of these types."""
         if not answer:

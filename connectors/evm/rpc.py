@@ -64,7 +64,7 @@ class Rpc:
 
     async def chain_id(self) -> int:
         """By which a chain is known (EIP-155)."""
-        return _number(await self.ask("eth_chainId"))
+        return number(await self.ask("eth_chainId"))
 
     async def head(self, block: int | str = "latest") -> Head:
         """A block by number or tag."""
@@ -185,7 +185,8 @@ def _bytes(text: Any) -> bytes:
         raise BadMessage(f"not hexadecimal: {str(text)[:40]!r}") from error
 
 
-def _number(text: Any) -> int:
+def number(text: Any) -> int:
+    """A quantity of JSON-RPC. Raises BadMessage."""
     try:
         return int(str(text), 16)
     except ValueError as error:

@@ -14,6 +14,7 @@ from eth_utils.crypto import keccak
 
 from connectors.errors import BadMessage, Reverted
 from connectors.evm.abi import Method, text_of
+from connectors.evm.node import Node
 from connectors.evm.rpc import Head, Rpc
 from connectors.evm.tokens import ASSET, DECIMALS, SYMBOL, Reader, Standard
 from connectors.instruments import Instrument, Token
@@ -76,7 +77,7 @@ class Identity:
 
 async def identify(rpc: Rpc, contract: str, head: Head, chain_id: int) -> Identity:
     """What stands at an address at a block. Raises as Rpc.ask."""
-    implementation = await _implementation(rpc, contract, head)
+    implementation = await implementation_of(rpc, contract, head)
     code = await rpc.code(implementation or contract, head)
     decimals: int | None = None
     symbol: str | None = None
@@ -96,8 +97,8 @@ async def identify(rpc: Rpc, contract: str, head: Head, chain_id: int) -> Identi
     )
 
 
-async def _implementation(rpc: Rpc, contract: str, head: Head) -> str:
-    """Where the code of a proxy is; empty where it is none."""
+async def implementation_of(rpc: Node, contract: str, head: Head) -> str:
+    """Where the code of a proxy is; empty where it is none. Raises as Rpc.ask."""
     named = _address(await rpc.slot(contract, IMPLEMENTATION_SLOT, head))
     if named:
         return named

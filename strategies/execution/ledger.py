@@ -20,9 +20,10 @@ from collections.abc import Callable
 from decimal import Context, Decimal, getcontext, localcontext, setcontext
 
 import msgspec
+from msgspec import structs
 
 from connectors.instruments import Universe
-from connectors.orders import Fill, Leg, Side
+from connectors.orders import Fill, Leg, Report, Side
 
 ZERO = Decimal(0)
 REMEMBERED = 100_000
@@ -50,7 +51,7 @@ class Bridge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger:
-    """Positions in units by instrument and cash by coin; changed only by `fill`."""
+    """Positions in units by instrument and cash by coin; changed only by `take`."""
 
     def __init__(self, universe: Universe) -> None:
         """An empty ledger."""
@@ -89,16 +90,25 @@ class Ledger:
         else:
             self._reserved.pop(key, None)
 
-    def fill(self, fill: Fill, *, seen: Decimal) -> bool:
-        """Takes one fill; `seen` is the price that the decision was made on. A fill counts once: False if known.
+    def take(self, report: Report, *, seen: Decimal) -> tuple[Fill, ...]:
+        """Takes all that a report says and gives the fills that are new; `seen` as in `fill`.
 
-        The ids of the last 100,000 fills are remembered.
+        A report with an id counts once, as a fill does.
         """
-        if fill.id in self._known:
+        if report.id and not self._first(f"report {report.id}"):
+            return ()
+        for fill in report.undone:
+            self.undo(fill, seen=seen)
+        new = tuple(fill for fill in report.fills if self.fill(fill, seen=seen))
+        if report.gas_usd:
+            with localcontext(EXACT):
+                self._pay_gas(report.gas_usd)
+        return new
+
+    def fill(self, fill: Fill, *, seen: Decimal) -> bool:
+        """Takes one fill; `seen` is the price that the decision was made on. A fill counts once: False if known."""
+        if not self._first(fill.id):
             return False
-        self._known[fill.id] = None
-        if len(self._known) > REMEMBERED:
-            del self._known[next(iter(self._known))]
         before = getcontext()
         setcontext(EXACT)
         try:
@@ -106,6 +116,33 @@ class Ledger:
         finally:
             setcontext(before)
         return True
+
+    def undo(self, fill: Fill, *, seen: Decimal) -> bool:
+        """Takes a fill back that did not happen after all; False where it was never taken. It may come again."""
+        if fill.id not in self._known:
+            return False
+        del self._known[fill.id]
+        side = Side.SELL if fill.side is Side.BUY else Side.BUY
+        with localcontext(EXACT):
+            self._book(structs.replace(fill, side=side, fee=-fill.fee, gas_usd=-fill.gas_usd), seen)
+        self.fills -= 2
+        return True
+
+    def _first(self, id: str) -> bool:
+        """Whether this is heard for the first time; the last 100,000 ids are remembered."""
+        if id in self._known:
+            return False
+        self._known[id] = None
+        if len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
+        return True
+
+    def _pay_gas(self, usd: Decimal) -> None:
+        """Cash that leaves for an order that filled nothing."""
+        self.gas += usd
+        self.cash["USD"] = self.cash.get("USD", ZERO) - usd
+        self.cash_usd_at_fill["USD"] = self.cash_usd_at_fill.get("USD", ZERO) - usd
+        self.flow_usd -= usd
 
     def _book(self, fill: Fill, seen: Decimal) -> None:
         """Adds one fill to positions, cash and the parts of the bridge."""
@@ -124,11 +161,7 @@ class Ledger:
         self.slippage += (seen_value - paid if bought else paid - seen_value) * fx
         self.fees += fill.fee * fx
         if fill.gas_usd:
-            gas_usd = fill.gas_usd
-            self.gas += gas_usd
-            self.cash["USD"] = self.cash.get("USD", ZERO) - gas_usd
-            self.cash_usd_at_fill["USD"] = self.cash_usd_at_fill.get("USD", ZERO) - gas_usd
-            self.flow_usd -= gas_usd
+            self._pay_gas(fill.gas_usd)
         self.fills += 1
 
     def bridge(self, mark_usd: Callable[[int], Decimal | None], fx: Callable[[str], Decimal | None]) -> Bridge:

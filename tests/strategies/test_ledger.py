@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.instruments import Instrument, Role, Universe
-from connectors.orders import Fill, Side
+from connectors.orders import Fill, Outcome, Report, Side
 from strategies.execution.ledger import Ledger
 
 UNIVERSE = Universe(
@@ -126,3 +126,62 @@ def test_a_mark_that_is_no_number_is_named_and_left_out() -> None:
     lost = ledger.bridge(lambda at: Decimal("Infinity"), lambda coin: Decimal(1))
     assert (("a:T",), Decimal(-100)) == (lost.unmarked, lost.net)
     assert Decimal("1e308") - 100 < ledger.bridge(lambda at: Decimal("1.7e308"), lambda coin: Decimal(1)).net
+
+
+@given(events=fills(), data=st.data())
+def test_a_fill_that_was_undone_leaves_nothing_behind(events: list[tuple[Fill, Decimal]], data: st.DataObject) -> None:
+    """
+    Whatever a reorg takes back is as if it had never been, in positions, cash and the bridge; and it may come again.
+    """
+    kept, back = Ledger(UNIVERSE), Ledger(UNIVERSE)
+    undone = data.draw(st.sets(st.integers(0, len(events)), max_size=3))
+    for number, (fill, seen) in enumerate(events):
+        back.take(_report(str(number), fills=(fill,)), seen=seen)
+        if number not in undone:
+            kept.take(_report(str(number), fills=(fill,)), seen=seen)
+    for number, (fill, seen) in enumerate(events):
+        if number in undone:
+            back.take(_report(f"{number} back", undone=(fill,)), seen=seen)
+    assert _state(kept) == _state(back)
+    for number, (fill, seen) in enumerate(events):
+        if number in undone:
+            assert (fill,) == back.take(_report(f"{number} again", fills=(fill,)), seen=seen)
+            kept.fill(fill, seen=seen)
+    assert _state(kept) == _state(back)
+
+
+def test_gas_without_a_fill_is_paid_once_and_may_come_back() -> None:
+    """
+    A swap that reverted costs its gas; the same news again costs nothing more; what was never undone cannot be again.
+    """
+    ledger = Ledger(UNIVERSE)
+    for _ in range(2):
+        ledger.take(_report("a", gas_usd=Decimal("0.30")), seen=Decimal(0))
+    assert (Decimal("0.30"), Decimal("-0.30")) == (ledger.gas, ledger.cash["USD"])
+    bridge = ledger.bridge(lambda at: None, lambda coin: Decimal(1))
+    assert Decimal("-0.30") == bridge.net == bridge.gas
+    ledger.take(_report("b", gas_usd=Decimal("-0.30")), seen=Decimal(0))
+    assert (0, 0) == (ledger.gas, ledger.cash["USD"])
+    never = Fill(
+        id="x", client_id="x", instrument=0, side=Side.BUY, quantity=Decimal(1), price=Decimal(1), fee=Decimal(0),
+        fx=Decimal(1), ts=0,
+    )  # fmt: skip
+    ledger.take(_report("c", undone=(never,)), seen=Decimal(1))
+    assert 0 == ledger.position(0) == ledger.fills
+
+
+def _report(
+    id: str, *, fills: tuple[Fill, ...] = (), undone: tuple[Fill, ...] = (), gas_usd: Decimal = Decimal(0)
+) -> Report:
+    return Report(
+        client_id="x-0", intent_id="x", leg=0, outcome=Outcome.ACCEPTED, id=id, fills=fills, undone=undone,
+        gas_usd=gas_usd,
+    )  # fmt: skip
+
+
+def _state(ledger: Ledger) -> tuple[object, ...]:
+    """All that a ledger holds, without zeros."""
+    held = {at: units for at, units in ledger.positions.items() if units}
+    cash = {coin: amount for coin, amount in ledger.cash.items() if amount}
+    bridge = ledger.bridge(lambda at: Decimal(7), lambda coin: Decimal(2))
+    return held, cash, ledger.fills, bridge

@@ -1,0 +1,116 @@
+"""What a swap needs next, looked at in one block: is everything what it should be, and what would happen?
+
+The contracts are those that are meant, exactly enough may be spent, a rehearsal of the whole moves what it must. A
+failure is looked into: where a plain transfer fails or delivers less than it says, the token is to blame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import msgspec
+from eth_utils.crypto import keccak
+
+from connectors.evm.abi import Call, Method
+from connectors.evm.fees import DATA_FEE
+from connectors.evm.keys import APPROVE
+from connectors.evm.node import Node
+from connectors.evm.rehearsal import blame, rehearse
+from connectors.evm.rpc import Head
+from connectors.evm.swap import Amounts, Route, paid_with
+from connectors.evm.tokens_identity import implementation_of
+
+_ALLOWANCE: Final = Method("allowance", ("address", "address"))
+_BALANCE: Final = Method("balanceOf", ("address",))
+_SIGNATURE_BYTES: Final = 160
+"""What fees, nonce and signature add to a call's data where it is published."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """The next task of a swap, or why there is none."""
+
+    step: str = ""
+    """reset: an old allowance is taken back; approve: the exact one is given; swap."""
+    to: str = ""
+    data: bytes = b""
+    gas: int = 0
+    """That this task takes."""
+    gas_all: int = 0
+    """That it takes with those that follow it."""
+    data_fee_wei: int = 0
+    """For publishing it on the chain below."""
+    refused: str = ""
+    """One word where there is no next task: identity, balance, token, simulation."""
+    detail: str = ""
+    stuck: str = ""
+    """The contract (lower-case address) that cannot be moved as it should, where `refused` is token."""
+
+
+async def plan(node: Node, head: Head, route: Route, wanted: Amounts, swap: Call, wallet: str, oracle: str) -> Plan:
+    """What a swap of a wallet needs next at a block; `oracle` says what publishing costs, empty is nothing.
+
+    Raises as Rpc.ask.
+    """
+    wrong = await _identity(node, head, route)
+    if wrong:
+        return Plan(refused="identity", detail=wrong)
+    pays, router = paid_with(route, wanted).address, route.router.address
+    answers = [_BALANCE.call(pays, wallet), _ALLOWANCE.call(pays, wallet, router)]
+    held, allowed = [int(_BALANCE.one(await node.call(call, head))) for call in answers]
+    if held < wanted.pay:
+        return Plan(refused="balance", detail=f"the wallet holds {held} of {pays}, {wanted.pay} are needed")
+    steps = {"swap": swap}
+    if allowed < wanted.pay:
+        steps = {"approve": APPROVE.call(pays, router, wanted.pay), **steps}
+        # Some coins refuse a new allowance before the old one is taken back.
+        if allowed:
+            steps = {"reset": APPROVE.call(pays, router, 0), **steps}
+    ran = await rehearse(node, [(wallet, call) for call in steps.values()], wallet, head)
+    said = next((one.why for one in ran if not one.ok), "") or _shortfall(ran[-1].moved, route, wanted)
+    if said:
+        return await _refusal(node, head, route, wanted, wallet, said)
+    step, call = next(iter(steps.items()))
+    fee = 0
+    if oracle:
+        published = call.data + b"\xff" * _SIGNATURE_BYTES
+        fee = int(DATA_FEE.one(await node.call(DATA_FEE.call(oracle, published), head)))
+    return Plan(
+        step=step, to=call.to, data=call.data, gas=ran[0].gas, gas_all=sum(one.gas for one in ran), data_fee_wei=fee
+    )
+
+
+async def _identity(node: Node, head: Head, route: Route) -> str:
+    """What is wrong with the contracts that a swap touches; empty where each runs the code that is meant."""
+
+    async def code_hash(address: str) -> str:
+        code = await node.code(await implementation_of(node, address, head) or address, head)
+        return "0x" + keccak(code).hex() if code else "no code"
+
+    found = await asyncio.gather(*(code_hash(contract.address) for contract in route.contracts))
+    for contract, code in zip(route.contracts, found, strict=True):
+        if code != contract.code_hash.lower():
+            return f"{contract.address} runs {code}, not {contract.code_hash or 'known code'}"
+    return ""
+
+
+def _shortfall(moved: dict[str, int], route: Route, wanted: Amounts) -> str:
+    """What is wrong with what a swap would move; empty where that is within its bounds."""
+    got, paid = (route.token, route.coin) if wanted.buys else (route.coin, route.token)
+    come, gone = moved.get(got.address.lower(), 0), -moved.get(paid.address.lower(), 0)
+    if come < wanted.get or not 0 < gone <= wanted.pay:
+        return f"it would pay {gone} and bring {come}, allowed are {wanted.pay} and {wanted.get}"
+    return ""
+
+
+async def _refusal(node: Node, head: Head, route: Route, wanted: Amounts, wallet: str, said: str) -> Plan:
+    """Why a swap would fail: one of its two sides cannot be moved, or else the price is no longer there."""
+    pool = route.pool.address
+    gives, gets = (route.coin, route.token) if wanted.buys else (route.token, route.coin)
+    for contract, holder, to, amount in ((gives, wallet, pool, wanted.pay), (gets, pool, wallet, wanted.get)):
+        if int(_BALANCE.one(await node.call(_BALANCE.call(contract.address, holder), head))) >= amount:
+            words = await blame(node, contract.address, holder, to, amount, head)
+            if words:
+                stuck = contract.address.lower()
+                return Plan(refused="token", detail=f"{contract.address}: {words}", stuck=stuck)
+    return Plan(refused="simulation", detail=said)
