@@ -38,6 +38,7 @@ FEEDS: Final[Mapping[str, str]] = {
     "pyth": "connectors.equity.pyth",
     "chainlink": "connectors.equity.chainlink",
     "onchain": "connectors.evm.onchain",
+    "pools": "connectors.evm.pools",
 }
 """What `[venues.NAME] feed` may name, and the module whose `feed(setup)` makes it. A new one is one line."""
 

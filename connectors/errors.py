@@ -19,7 +19,8 @@ PeglineError
 └── ConnectorError       the world outside did not do what it should
     ├── VenueUnreachable no connection, a time-out                                RETRY
     │   ├── Silent       connected, but nothing comes in the time in which it must
-    │   └── Maintenance  the venue says that it is not there now (503, a page)
+    │   ├── Maintenance  the venue says that it is not there now (503, a page)
+    │   └── NoQuorum     too few nodes say the same of one block
     ├── RateLimited      429, with the seconds to wait where the venue says so    RETRY
     ├── BadMessage       a message that cannot be read as what it should be       RETRY
     │   ├── FrameTooLarge  a frame longer than allowed; it was not read
@@ -149,6 +150,12 @@ class Maintenance(VenueUnreachable):
     """The venue says that it is not there now: 503, or a page for people where data was asked for."""
 
     word = "maintenance"
+
+
+class NoQuorum(VenueUnreachable):
+    """Too few nodes of a chain say the same of one block, so nothing is known of it."""
+
+    word = "no_quorum"
 
 
 class RateLimited(ConnectorError):

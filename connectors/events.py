@@ -7,7 +7,8 @@ kind        bid                ask                  bid_size    ask_size      ex
 QUOTE       best bid           best ask             size at bid size at ask   -
 TRADE       price              price                -           size          +1 buyer, -1 seller took, else NaN
 DEPTH       best bid           best ask             size        size          index of the levels in side table `depth`
-POOL        bid after fee      ask after fee        size        size          index of the exact pool state
+POOL        bid after fee      ask after fee        size        size          -             (prices are those of the
+                                                                               whole size, on average)
 REFERENCE   share bid          share ask            size        size          where from (connectors/provenance.py)
 FX          coin bid in USD    coin ask in USD      size        size          -
 SESSION     session code       -                    -           -             -            (a venue's own market status)
@@ -123,6 +124,9 @@ class Why(IntEnum):
     """A share source that follows the others with a delay."""
     IDENTITY = 16
     """The contract is not, or no longer, what the registry means."""
+    UNVERIFIED = 17
+    """Our quotes of this pool are not checked against its contract: a fork whose bytecode could not be had, or a hook
+    or dynamic fee that only the chain knows."""
 
 
 STANDING: Final[dict[Why, Health]] = {
@@ -143,6 +147,7 @@ STANDING: Final[dict[Why, Health]] = {
     Why.LOOP_LAG: Health.DEGRADED,
     Why.DELAYED: Health.DEGRADED,
     Why.IDENTITY: Health.DOWN,
+    Why.UNVERIFIED: Health.DEGRADED,
 }
 """The state that each reason makes; of several reasons the worst counts: DOWN, then CLOSED, then DEGRADED."""
 

@@ -56,6 +56,7 @@ WHYS: Final = {
     "loop_lag": "this process was held up",
     "delayed": "the source is delayed",
     "identity": "the contract is not what the registry means",
+    "unverified": "its quotes are not checked against its contract",
 }
 """What speaks against a stream, as words."""
 

@@ -85,18 +85,49 @@ def text_of(answer: bytes | None) -> str:
     return str(Method("symbol", gives=("string",)).one(answer))
 
 
+def words(*values: int | bytes) -> bytes:
+    """Numbers, with sign where they are negative, and 32 bytes as they are, as words of a call."""
+    return b"".join(
+        value.to_bytes(WORD, "big", signed=value < 0) if isinstance(value, int) else value for value in values
+    )
+
+
 def batch(calls: Sequence[Call]) -> bytes:
-    """The data of one aggregate3 call of Multicall3; a call that fails does not fail the rest."""
-    packed = [(call.to, True, call.data) for call in calls]
-    return _AGGREGATE.selector + encode(_AGGREGATE.takes, [packed])
+    """The data of one aggregate3 call of Multicall3; a call that fails does not fail the rest.
+
+    Written out by hand: hundreds of calls take a general encoder 20 ms and more.
+    """
+    parts, places, at = [], [], WORD * len(calls)
+    for call in calls:
+        data = call.data + bytes(-len(call.data) % WORD)
+        parts.append(words(int(call.to, 16), 1, 3 * WORD, len(call.data)) + data)
+        places.append(at)
+        at += 4 * WORD + len(data)
+    return _AGGREGATE3 + words(WORD, len(calls), *places) + b"".join(parts)
 
 
 def unbatch(answer: bytes, count: int) -> list[bytes | None]:
     """What each call of a batch answered; None where it failed. Raises BadMessage where they are not `count`."""
-    found = [data if success else None for success, data in _AGGREGATE.one(answer)]
-    if len(found) != count:
-        raise BadMessage(f"{len(found)} answers to {count} calls", where="aggregate3()")
+    first = _number(answer, 0) + WORD
+    told = _number(answer, first - WORD)
+    if told != count:
+        raise BadMessage(f"{told} answers to {count} calls", where="aggregate3()")
+    found: list[bytes | None] = []
+    for at in range(count):
+        start = first + _number(answer, first + WORD * at)
+        data = start + _number(answer, start + WORD)
+        end = data + WORD + _number(answer, data)
+        if end > len(answer):
+            raise BadMessage("an answer that is cut off", where="aggregate3()")
+        found.append(answer[data + WORD : end] if _number(answer, start) else None)
     return found
 
 
-_AGGREGATE: Final = Method("aggregate3", ("(address,bool,bytes)[]",), ("(bool,bytes)[]",))
+def _number(answer: bytes, at: int) -> int:
+    """The word at a place. Raises BadMessage beyond the end."""
+    if not 0 <= at <= len(answer) - WORD:
+        raise BadMessage("an answer that is cut off", where="aggregate3()")
+    return int.from_bytes(answer[at : at + WORD], "big")
+
+
+_AGGREGATE3: Final = keccak(text="aggregate3((address,bool,bytes)[])")[:4]

@@ -1,0 +1,113 @@
+"""Tells pools as rows, POOL and DEPTH: when one changed, and now and then, since a state holds as of each block."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from connectors.events import NS, Kind, Why
+from connectors.evm.blocks import Blocks
+from connectors.evm.logs import Unborn
+from connectors.evm.pool_read import Facts
+from connectors.evm.pool_rows import DEPTH_BPS, book
+from connectors.ports import FeedSetup, Sink
+
+
+class Teller:
+    """Between the keeper and the sink."""
+
+    def __init__(
+        self, setup: FeedSetup, sink: Sink, numbers: Mapping[str, int], *, move_bps: int, fresh_s: float,
+        max_block_age_s: float,
+    ) -> None:  # fmt: skip
+        """`numbers` gives a pool its instrument. Sizes are those that move the price by `move_bps`; a pool that did
+        not change is told again after `fresh_s`; blocks older than `max_block_age_s` are late."""
+        self._setup, self._sink = setup, sink
+        self._numbers = dict(numbers)
+        self._tops = (move_bps,)
+        self._moves = (move_bps, *(bps for bps in DEPTH_BPS if bps > move_bps))
+        self._fresh_s, self._max_block_age_s = fresh_s, max_block_age_s
+        self._blocks: Blocks | None = None
+        self._facts: Mapping[str, Facts] = {}
+        self._told_s: dict[str, float] = {}
+        self._depth_s: dict[str, float] = {}
+        self._height = -1
+        self._later: asyncio.Handle | None = None
+        self.behind = False
+        """Whether the stream is behind other nodes."""
+
+    def numbers(self, pools: Iterable[str]) -> list[int]:
+        """The instruments of pools."""
+        return [self._numbers[pool] for pool in pools]
+
+    def begin(self, blocks: Blocks, facts: Mapping[str, Facts]) -> None:
+        """What is told of from now on."""
+        self._blocks, self._facts = blocks, facts
+
+    def halt(self) -> None:
+        """Nothing is told before `everything`."""
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
+    def changed(self) -> None:
+        """Something may have changed: it is told when all that has been read is applied."""
+        if self._later is None:
+            self._later = asyncio.get_running_loop().call_soon(self._tell)
+
+    def everything(self, blocks: Blocks, facts: Mapping[str, Facts]) -> None:
+        """All is whole again: every pool is told."""
+        self.begin(blocks, facts)
+        blocks.dirty.update(facts)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._later = None
+        blocks = self._blocks
+        if blocks is None:
+            return
+        now_s, head = self._setup.monotonic(), blocks.tip
+        if head.number != self._height:
+            self._height = head.number
+            self._aged(head.timestamp_s)
+            stale_s = now_s - self._fresh_s
+            blocks.dirty.update(pool for pool, told_s in self._told_s.items() if told_s <= stale_s)
+        dirty, blocks.dirty = blocks.dirty, set()
+        for pool in dirty:
+            if pool in self._facts:
+                self._row(blocks, self._facts[pool], head.timestamp_s * NS, now_s)
+
+    def _row(self, blocks: Blocks, facts: Facts, ts_venue: int, now_s: float) -> None:
+        pool, sink = facts.spec.pool, self._sink
+        state, number = blocks.now.get(pool), self._numbers[pool]
+        if state is None or isinstance(state, Unborn):
+            self._silent(pool, number, "no_price" if isinstance(state, Unborn) else "")
+            return
+        deep = self._setup.depth_every_s
+        due = deep < float("inf") and now_s >= self._depth_s.get(pool, float("-inf")) + deep
+        levels = book(state, facts.base, facts.decimals, self._moves if due else self._tops)
+        if levels.why_not:
+            self._silent(pool, number, "no_quote", levels.why_not)
+            return
+        self._told_s[pool] = now_s
+        sink.cleared((number,), Why.NOT_HEARD)
+        (bid, bid_size), (ask, ask_size) = levels.bids[0], levels.asks[0]
+        sink.put(
+            Kind.POOL, number, ts_venue=ts_venue, bid=bid, ask=ask, bid_size=bid_size, ask_size=ask_size
+        )  # fmt: skip
+        if due:
+            self._depth_s[pool] = now_s
+            sink.depth(number, levels.bids, levels.asks, ts_venue=ts_venue)
+
+    def _silent(self, pool: str, number: int, word: str, detail: str = "") -> None:
+        self._told_s.pop(pool, None)
+        if word:
+            self._sink.reject(self._setup.venue, word, f"{pool}: {detail}")
+        self._sink.against((number,), Why.NOT_HEARD)
+
+    def _aged(self, timestamp_s: int) -> None:
+        """Blocks that come late speak against all."""
+        if not timestamp_s:
+            return
+        late = self.behind or self._setup.clock() / NS - timestamp_s > self._max_block_age_s
+        (self._sink.against if late else self._sink.cleared)(self._numbers.values(), Why.LAGS)

@@ -1,0 +1,116 @@
+"""The feed of pools on a real node: what is kept from logs is what the chain has, at every block and after reorgs."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+from numpy.random import Generator
+
+from bot.clock import chance, monotonic_s
+from connectors.events import Health, Kind
+from connectors.evm.pool_read import top_kept
+from tests.chain.parts import Parts
+from tests.chain.pools import Followed, World, followed, world
+
+BLOCKS = 1_000
+
+
+def not_read_anew(follow: Followed) -> bool:
+    """Whether all came from logs since the first reading."""
+    return not any(reason in ("broken", "mismatch", "not_read") for _, reason in follow.heard.rejected)
+
+
+@pytest.mark.timeout(300)
+async def test_a_thousand_random_blocks_are_kept_to_the_unit(chain: Parts) -> None:
+    """
+    After every one of 1,000 blocks of random swaps, mints and burns the states that were kept from logs alone are those
+    that the contracts have, in v2, v3, PancakeSwap v3 and v4, and nothing had to be read anew.
+    """
+    rng, began, states = chance(1), monotonic_s(), set()
+    async with world(chain) as there, followed(there) as follow:
+        await there.node.rpc("evm_setAutomine", False)
+        for _ in range(BLOCKS):
+            acts = [there.act(rng) for _ in range(int(rng.integers(4)))]
+            await follow.equals(there.node.url, await there.block(*acts))
+            states.update((pool, top_kept(state)) for pool, state in follow.states.items())
+        assert not follow.heard.rejected
+        ticks = [len(state.ticks) for state in follow.states.values() if hasattr(state, "ticks")]
+        rows = [len(follow.heard.quotes(at)) for at in range(4)]
+    print(f"{BLOCKS} blocks in {monotonic_s() - began:.1f} s: {len(states)} states, ticks {ticks}, rows {rows}")
+    assert len(states) > BLOCKS * 0.8
+    assert statistics.mean(ticks) > 5
+    assert min(rows) > BLOCKS / 20
+
+
+async def after(there: World, follow: Followed, rng: Generator, blocks: int) -> str:
+    """Some blocks more, each kept; gives the hash of the last."""
+    hash_ = ""
+    for _ in range(blocks):
+        hash_ = await there.block(*(there.act(rng) for _ in range(4)))
+        await follow.equals(there.node.url, hash_)
+    return hash_
+
+
+@pytest.mark.parametrize("depth", range(1, 7))
+async def test_what_a_reorg_took_back_is_taken_back(chain: Parts, depth: int) -> None:
+    """
+    Fault 41, feed side. When the last 1 to 6 blocks are replaced, by empty ones or by others, all pools go down, come
+    back with the states of the new chain, taken from the common ancestor and new logs, and go on from there.
+    """
+    rng = chance(depth)
+    async with world(chain) as there, followed(there) as follow:
+        await there.node.rpc("evm_setAutomine", False)
+        await after(there, follow, rng, depth + 1)
+        before = dict(follow.states)
+        begun = monotonic_s()
+        await there.node.reorg(depth)
+        head = await there.node.rpc("eth_getBlockByNumber", "latest", False)
+        await follow.equals(there.node.url, head["hash"])
+        print(f"depth {depth}: right again {monotonic_s() - begun:.3f} s after it was asked for")
+        assert before != follow.states
+        snapshot = await there.node.snapshot()
+        await after(there, follow, rng, depth)
+        await there.node.revert(snapshot)
+        await there.node.rpc("evm_setAutomine", False)
+        await after(there, follow, rng, depth + 1)
+        keeper = follow.feed.keeper
+        assert keeper is not None and keeper.blocks is not None
+        assert 2 <= keeper.blocks.reorgs and depth == keeper.blocks.deepest
+        assert Health.DOWN in follow.heard.health(0)[2:] and Health.UP is follow.heard.health(0)[-1]
+        assert not_read_anew(follow)
+
+
+async def test_a_reorg_that_is_deeper_than_what_is_kept_reads_all_anew(chain: Parts) -> None:
+    """
+    Where the common ancestor is not kept any more the pools are read again, and are right.
+    """
+    rng = chance(1)
+    async with world(chain) as there:
+        await there.node.rpc("evm_setAutomine", False)
+        before = await there.node.snapshot()
+        for _ in range(3):
+            await there.block(there.act(rng), there.act(rng))
+        async with followed(there) as follow:
+            await after(there, follow, rng, 2)
+            await there.node.revert(before)
+            await there.node.rpc("evm_setAutomine", False)
+            await after(there, follow, rng, 6)
+
+
+async def test_the_rows_of_a_pool_are_what_its_contract_gives(chain: Parts) -> None:
+    """
+    What a POOL row's bid says of its whole size is what the pool's swap pays for it, and the ask what it asks.
+    """
+    async with world(chain) as there, followed(there) as follow:
+        row = follow.heard.quotes(1)[-1]
+        assert Kind.POOL is row.kind
+        ours = there.token.address == there.pair0
+        for sell, price, size in ((True, row.bid, row.bid_size), (False, row.ask, row.ask_size)):
+            before = await there.node.snapshot()
+            amount = round(size * 1e18) if sell else -round(size * 1e18)
+            deltas = await there.v3.swap(there.pool, sell == ours, amount)
+            await there.node.revert(before)
+            token, other = deltas if ours else deltas[::-1]
+            assert abs(token) == pytest.approx(size * 1e18, rel=1e-12)
+            assert price == pytest.approx(abs(other) / abs(token), rel=1e-9)
