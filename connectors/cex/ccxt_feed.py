@@ -19,6 +19,7 @@ from connectors.cex.tap import Tap
 from connectors.cex.terms import perp_of, units_per_contract
 from connectors.errors import (
     Action,
+    BadMessage,
     ConnectorError,
     EntitlementLost,
     RateLimited,
@@ -294,7 +295,7 @@ class CcxtFeed:
 
 def _says_why(error: ConnectorError) -> bool:
     """Whether a refusal is more than a book that must be begun anew."""
-    return not isinstance(error, VenueUnreachable)
+    return not isinstance(error, (VenueUnreachable, BadMessage))
 
 
 def _heeded(done: asyncio.Future[Any]) -> None:

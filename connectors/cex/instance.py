@@ -14,6 +14,9 @@ KEY_NAMES: Final[Mapping[str, str]] = {
 }  # fmt: skip
 """How a key file may call what ccxt calls apiKey, secret and password."""
 
+MOST_DIGITS: Final = 100
+"""No price and no amount has more digits; the smallest coins have 18."""
+
 
 def build(
     exchange: Callable[[dict[str, Any]], Any],
@@ -37,6 +40,7 @@ def build(
         mixed = {base for base in bases if base != base.upper()}
         config["commonCurrencies"] = {name: base for base in mixed for name in (base, base.upper())}
     instance = exchange(config)
+    instance.parse_precision = _counted(instance.parse_precision)
     if url:
         instance.urls["api"] = redirected(instance.urls["api"], url)
     return instance
@@ -52,6 +56,19 @@ def redirected(urls: Any, base: str) -> Any:
         return urls
     socket = re.sub(r"^http", "ws", base.rstrip("/"))
     return re.sub(r"^wss?://[^/]+", socket, re.sub(r"^https?://[^/]+", base.rstrip("/"), urls))
+
+
+def _counted(parse: Callable[[str | None], str | None]) -> Callable[[str | None], str | None]:
+    """ccxt counts the digits of a precision out one by one: a list of markets that names 2**63 would hold up the loop
+    for ever. Such a number is refused as any other rubbish is: ValueError.
+    """
+
+    def counted(precision: str | None) -> str | None:
+        if precision is not None and abs(int(precision)) > MOST_DIGITS:
+            raise ValueError(f"a precision of {precision[:40]} digits")
+        return parse(precision)
+
+    return counted
 
 
 def _copied(value: Any) -> Any:

@@ -118,7 +118,7 @@ class _Look:
         grain_s = self._quirk.clock_step_s
         try:
             found = await measured(lambda: time_of(self._ask), self._setup.clock, grain_ns=round(grain_s * NS))
-        except (ConnectorError, ValueError) as error:
+        except ConnectorError as error:
             self._refused("clock", "fetch_time", error)
             return
         if found is None:

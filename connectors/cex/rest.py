@@ -10,8 +10,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, TypeVar
 
+from connectors.cex.foreseen import UNFORESEEN, refusal
 from connectors.cex.quirks import Quirk
-from connectors.errors import ConnectorError, EntitlementLost, RateLimited, SymbolUnknown, VenueUnreachable
+from connectors.errors import BadMessage, ConnectorError, EntitlementLost, RateLimited, SymbolUnknown, VenueUnreachable
 from connectors.events import Why
 from connectors.poll import MAX_RETRY_AFTER_S, Poll, retry_after_s
 from connectors.ports import FeedSetup, Sink
@@ -150,7 +151,10 @@ async def close(exchange: Any) -> None:
 
 
 def translated(module: Any, error: BaseException, venue: str) -> ConnectorError:
-    """An error of ccxt as one of ours, with what to do about it; its text cut short, since it may hold an address."""
+    """An error of ccxt as one of ours, with what to do about it; its text cut short, since it may hold an address.
+
+    An answer that its parsers break over is a BadMessage, counted as unforeseen where no rubbish accounts for the type.
+    """
     if isinstance(error, ConnectorError):
         return error
     words = f"{type(error).__name__}: {str(error)[:200]}"
@@ -160,4 +164,9 @@ def translated(module: Any, error: BaseException, venue: str) -> ConnectorError:
         return EntitlementLost(words, where=venue)
     if isinstance(error, (module.DDoSProtection, module.RateLimitExceeded)):
         return RateLimited(words, where=venue)
-    return VenueUnreachable(words, where=venue)
+    word = refusal(error)
+    if word in ("venue_error", "disconnected"):
+        return VenueUnreachable(words, where=venue)
+    bad = BadMessage(words, where=venue)
+    bad.word = UNFORESEEN if word == UNFORESEEN else BadMessage.word
+    return bad

@@ -15,7 +15,7 @@ from connectors.cex.rest import Rest
 from connectors.cex.said import Said
 from connectors.cex.tap import Tap
 from connectors.cex.terms import MARK, Funding, halted, number, perp_of, read_funding
-from connectors.errors import ConnectorError, EntitlementLost
+from connectors.errors import BadMessage, ConnectorError, EntitlementLost
 from connectors.events import NS, Flag, Kind, Why
 from connectors.instruments import Instrument, Role
 from connectors.offset import measured
@@ -35,12 +35,15 @@ SETTLE_S: Final = 2.0
 STRIKES: Final = 2
 """Disagreements in a row, each with a snapshot of its own, after which the stream is not believed."""
 
+LAST_MS: Final = 1e13
+"""A time of a venue that is later than this, unix ms, is none: it is in the year 2286."""
+
 AGAIN_S: Final = 1.0
 """How soon a book that disagreed is compared again."""
 
 
 class Rounds:
-    """The rounds of one ccxt instance; each goes on when another one fails, and none ever raises."""
+    """The rounds of one ccxt instance; each goes on when another one fails, and only a fault of ours is raised."""
 
     def __init__(
         self,
@@ -100,14 +103,19 @@ class Rounds:
                 continue
             except ConnectorError as error:
                 self._sink.reject(self._setup.venue, word, str(error))
-            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-                self._sink.reject(self._setup.venue, word, f"{type(error).__name__}: {error}")
             doubted = ask == self._compare and self._said.stands(self._numbers.values(), Why.DISAGREES)
             await pause(min(period_s, AGAIN_S) if doubted else period_s)
 
     async def _ask(self, method: str, *args: Any) -> Any:
         """One answer of the venue. Raises a ConnectorError."""
         return await self._rest.call(self._module, lambda: getattr(self._exchange, method)(*args))
+
+    async def _record(self, method: str, *args: Any) -> Mapping[str, Any]:
+        """One answer that is a record. Raises a ConnectorError."""
+        answer = await self._ask(method, *args)
+        if not isinstance(answer, Mapping):
+            raise BadMessage(f"{method} gives a {type(answer).__name__}", where=self._setup.venue)
+        return answer
 
     async def _flush(self) -> None:
         self._tap.kept.flush()
@@ -124,9 +132,12 @@ class Rounds:
         """Maintenance of the venue, and halts of single instruments, as the venue says them now."""
         if self._quirk.status and self._exchange.has.get("fetchStatus"):
             with suppress(EntitlementLost):
-                state = await self._ask("fetch_status")
+                state = await self._record("fetch_status")
                 self._said.stand(self._numbers.values(), Why.MAINTENANCE, state.get("status") not in ("ok", None))
-        listed = {market["symbol"]: market for market in await self._ask("fetch_markets", dict(self._lane.params))}
+        markets = await self._ask("fetch_markets", dict(self._lane.params))
+        if not isinstance(markets, list) or not all(isinstance(market, Mapping) for market in markets):
+            raise BadMessage("the list of markets is none", where=self._setup.venue)
+        listed = {market.get("symbol"): market for market in markets}
         for symbol in self._markets:
             market = listed.get(symbol)
             number = [self._numbers[symbol]]
@@ -144,7 +155,7 @@ class Rounds:
         if self._listed is None:
             self._listed = await self._periods()
         for symbol in self._perps:
-            rate = await self._ask("fetch_funding_rate", symbol)
+            rate = await self._record("fetch_funding_rate", symbol)
             interest = None
             if not self._quirk.interest and self._exchange.has.get("fetchOpenInterest"):
                 interest = await self._ask("fetch_open_interest", symbol)
@@ -156,8 +167,10 @@ class Rounds:
         """The venue's list of funding periods, where it has one; read once."""
         if self._exchange.has.get("fetchFundingIntervals") is not True:
             return {}
-        found = await self._ask("fetch_funding_intervals", list(self._perps))
-        return {symbol: str(record.get("interval") or "") for symbol, record in found.items()}
+        found = await self._record("fetch_funding_intervals", list(self._perps))
+        return {
+            symbol: str(record.get("interval") or "") for symbol, record in found.items() if isinstance(record, Mapping)
+        }
 
     def _put(self, symbol: str, terms: Funding) -> None:
         venue, number = self._setup.venue, self._numbers.get(symbol)
@@ -213,8 +226,8 @@ class Rounds:
 
 
 async def time_of(ask: Callable[..., Awaitable[Any]]) -> int:
-    """The venue's time, ns UTC. Raises a ConnectorError, ValueError for a time that is none."""
+    """The venue's time, ns UTC. Raises a ConnectorError."""
     milliseconds = number(await ask("fetch_time"))
-    if not milliseconds > 0.0:
-        raise ValueError("the venue's time is no number")
+    if not 0.0 < milliseconds < LAST_MS:
+        raise BadMessage("the venue's time is no time")
     return round(milliseconds) * (NS // 1000)

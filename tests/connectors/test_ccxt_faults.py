@@ -330,14 +330,15 @@ async def test_a_fault_of_ours_ends_the_feed_and_is_no_refusal(case: Case) -> No
     assert {(feed.venue, "unforeseen"): 1} == dict(heard.rejected)
 
 
-async def test_a_book_is_not_believed_when_nobody_can_compare_it() -> None:
+@pytest.mark.parametrize("fault", [RuntimeError, KeyError])
+async def test_a_book_is_not_believed_when_nobody_can_compare_it(fault: type[Exception]) -> None:
     """
     Whoever asks beside the stream falls over a fault that nobody foresaw: the feed ends with it, instead of going on
     unwatched.
     """
 
     def clock() -> int:
-        raise RuntimeError("a fault")
+        raise fault("a fault")
 
     case, heard = CASES[0], Heard()
     async with case.server() as server:
