@@ -76,7 +76,7 @@ class Blocks:
         feed adds those whose logs it did not hear, and takes out what it has asked for."""
         self.reorgs = 0
         self.deepest = 0
-        """Most blocks that were replaced at once."""
+        """Most blocks that were replaced, counted from the highest that ever was."""
         self.replayed = 0
         """Logs that came again."""
         self.broken: dict[str, str] = {}
@@ -277,7 +277,7 @@ class Blocks:
         gone = self._blocks[first:]
         del self._blocks[first:]
         self.reorgs += 1
-        self.deepest = max(self.deepest, len(gone))
+        self.deepest = max(self.deepest, self._highest + 1 - gone[0].head.number)
         for block in gone:
             self.unproved.pop(block.head.hash, None)
         for pool in {pool for block in gone for pool in block.after}:

@@ -88,16 +88,19 @@ class Keeper:
                 self._anew = True
             self._mend.set()
             return
-        if self._applied(self.blocks, said) is Took.ASTRAY and isinstance(said, Head):
+        took = self._applied(self.blocks, said)
+        if took is Took.ASTRAY and isinstance(said, Head):
             self._held.append(said)
             self._halt()
+        elif took is Took.REORG and isinstance(said, Log):
+            self.doubt()
         elif self.blocks.unproved or self.blocks.broken:
             self._halt()
         else:
             self._teller.changed()
 
     def doubt(self) -> None:
-        """A new connection: what the chain did meanwhile was not heard."""
+        """A new connection, or blocks were taken back: where the chain is now was not heard."""
         self._live = self._doubt = True
         self._halt()
 
@@ -136,12 +139,10 @@ class Keeper:
                 self._sink.reject(self._setup.venue, error.word, str(error))
 
     def _applied(self, blocks: Blocks, said: Head | Log) -> Took:
-        if isinstance(said, Log):
-            return blocks.log(said)
-        took = blocks.head(said)
-        if took in (Took.TAKEN, Took.REORG):
-            if took is Took.REORG:
-                self._sink.reject(self._setup.venue, "reorg", f"block {said.number} was replaced")
+        took = blocks.log(said) if isinstance(said, Log) else blocks.head(said)
+        if took is Took.REORG:
+            self._sink.reject(self._setup.venue, "reorg", f"block {said.number} was replaced")
+        if isinstance(said, Head):
             self._look.set()
         return took
 
@@ -179,6 +180,7 @@ class Keeper:
                 break
         if self._live:
             self.whole = True
+            self._look.set()
             self._teller.everything(blocks, self.facts)
 
     async def _begin(self) -> None:
