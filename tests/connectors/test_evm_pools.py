@@ -33,9 +33,7 @@ FORK = {PAIR: "uniswap_v2", POOL: "uniswap_v3", CAKE: "pancakeswap_v3"}
 def start() -> dict[str, Pool]:
     """One pool of each kind at a price of one."""
     ranged = [
-        v3.after_mint(
-            v3.initialized(Q96, 0, fee_pips=10_000, spacing=200, fork=FORKS[name]), -2_000, 2_000, 10**24
-        )
+        v3.after_mint(v3.initialized(Q96, 0, fee_pips=10_000, spacing=200, fork=FORKS[name]), -2_000, 2_000, 10**24)
         for name in ("uniswap_v3", "pancakeswap_v3")
     ]
     return {PAIR: V2Pool(reserve0=10**24, reserve1=10**24), POOL: ranged[0], CAKE: ranged[1]}
@@ -60,7 +58,8 @@ def synced(amount: int) -> Say:
 class Follow:
     """The feed, running, and what it said."""
 
-    def __init__(self, server: ChainServer, **options: Any) -> None:
+    def __init__(self, server: ChainServer, *, nodes: str = "", **options: Any) -> None:
+        """`nodes` are the addresses of all nodes where there are several."""
         self.server, self.heard, self.doors = server, Ear(), Doors(WATCH_S)
         instruments = [
             Instrument(
@@ -73,7 +72,9 @@ class Follow:
             **FORK, "watch_s": WATCH_S, "reconcile_blocks": 1e9, "check_blocks": 1e9, "fresh_s": 1e9,
             "calls_per_s": 1e4, **options,
         }  # fmt: skip
-        self.setup = setup_for(server, *instruments, sleep=self.doors.sleep, options=given)
+        self.setup = setup_for(
+            server, *instruments, sleep=self.doors.sleep, options=given, url=nodes or server.url
+        )  # fmt: skip
         self.numbers = {instrument.name: at for at, instrument in enumerate(instruments)}
         self.feed = PoolsFeed(self.setup)
 
