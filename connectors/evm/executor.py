@@ -8,31 +8,30 @@ they came and went, gas as it was paid, and all of it back where a reorg takes t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
 from connectors.errors import ConnectorError, NoncePaused, SwapRefused, TooDear, WalletError, WrongChain
 from connectors.events import NS
 from connectors.evm.fees import DATA_FEE_ORACLE, WEI, cost_usd
+from connectors.evm.node import Node
 from connectors.evm.nonces import State
 from connectors.evm.plan import Plan, plan
 from connectors.evm.receipt import Receipt
+from connectors.evm.rpc import Head
 from connectors.evm.swap import Route, amounts, build, moves, traded
 from connectors.evm.wallet import Task, Wallet, What
 from connectors.exact import exact
 from connectors.orders import Approved, Fill, Leg, Outcome, Report, Side
 from connectors.ports import Books, Sleep
 
-T = TypeVar("T")
-U = TypeVar("U")
-
 ZERO: Final = Decimal(0)
 _BPS: Final = Decimal(10_000)
-_SPARE: Final = 5
-"""A fifth more gas than the rehearsal took: other ticks may be crossed by then."""
+_SPARE: Final = 2
+"""Half as much gas again as the rehearsal took: by then other ticks may be crossed. What is not used is not paid."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,12 +159,14 @@ class SwapExecutor:
         try:
             wanted = amounts(leg, route)
             swap = build(route, wanted, wallet.address, deadline_s)
-            head, (counts, found) = await wallet.agreed(
-                lambda node, head: gathered(
-                    wallet.at(node, head), plan(node, head, route, wanted, swap, wallet.address, self._oracle)
-                )
-            )
-            await wallet.ready(head, counts[0])
+
+            async def asked(node: Node, head: Head) -> tuple[int, Plan]:
+                """What must be known of one block, and what several nodes must say alike."""
+                counted, _ = await wallet.at(node, head)
+                return counted, await plan(node, head, route, wanted, swap, wallet.address, self._oracle)
+
+            head, (counted, found) = await wallet.agreed(asked)
+            await wallet.ready(head, counted)
             self._look_at_token(found, route)
             if found.refused:
                 raise Refusal(found.refused, found.detail)
@@ -342,11 +343,6 @@ class SwapExecutor:
     def _under_way(self, client_id: str, but: str) -> bool:
         """Whether a task of a leg is under way, other than `but`."""
         return any(task.key != but and task.key.rpartition(".")[0] == client_id for task in self._wallet.tasks())
-
-
-async def gathered(first: Awaitable[T], second: Awaitable[U]) -> tuple[T, U]:
-    """Both answers; the second one is not asked for before the first one is there."""
-    return await first, await second
 
 
 def _edge_usd(order: Approved) -> Decimal:

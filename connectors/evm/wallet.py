@@ -135,7 +135,9 @@ class _Open:
         self.seq = 0
         """Of the record of the newest transaction."""
         self.sent_at: int | None = None
-        """Number of the block after which it was sent last; None in an earlier run."""
+        """Number of the block after which the newest transaction was sent first; None in an earlier run."""
+        self.tried_at: int | None = None
+        """Number of the block after which something was sent last."""
 
 
 class Wallet:
@@ -230,7 +232,7 @@ class Wallet:
             if slot.state is State.RESERVED:
                 self.nonces.release(task.key)
             raise
-        self._open[task.key].sent_at = head.number
+        self._open[task.key].sent_at = self._open[task.key].tried_at = head.number
         return await self._send(signing)
 
     async def look(self) -> list[What]:
@@ -306,27 +308,30 @@ class Wallet:
         `first`: no nonce before it waits. At most once a block.
         """
         kept = self._open[slot.key]
-        last, task = kept.signed[-1], kept.task
-        waited = 0 if kept.sent_at is None else head.number - kept.sent_at
-        late = self._clock() // NS > task.deadline_s and not last.instead
-        known = await self._node.ask("eth_getTransactionByHash", last.hash) is not None
-        # What goes through a relay is seen by nobody before it is in a block.
-        unseen = not known and (self._relay is None or kept.sent_at is None or waited > self.terms.stuck_blocks)
-        stuck = first and (late or waited > self.terms.stuck_blocks)
-        if kept.sent_at == head.number or not (unseen or stuck):
-            kept.sent_at = head.number if kept.sent_at is None else kept.sent_at
+        if kept.tried_at == head.number:
             return
-        kept.sent_at = head.number
+        last, task = kept.signed[-1], kept.task
+        restarted = kept.sent_at is None
+        sent_at = kept.sent_at = head.number if kept.sent_at is None else kept.sent_at
+        overdue = head.number - sent_at > self.terms.stuck_blocks
+        late = self._clock() // NS > task.deadline_s and not last.instead
+        # What goes through a relay is seen by nobody before it is in a block.
+        looks = self._relay is None or restarted or overdue
+        unseen = looks and await self._node.ask("eth_getTransactionByHash", last.hash) is None
+        if not (unseen or (first and (late or overdue))):
+            return
+        kept.tried_at = head.number
         market, caps = await self.market(), self.terms.caps
         before = Fees(last.max_fee_wei, last.max_priority_wei)
         enough = before.max_fee >= market.base + before.max_priority
-        cap = min(task.max_fee_wei, caps.max_fee_wei)
-        offer = None if unseen and enough and not late else bumped(before, market, cap, caps.max_priority_wei)
-        if offer is not None and offer.max_fee >= market.base + offer.max_priority:
-            self.capped.discard(slot.key)
-            await self._send(await self._sign(task, slot.nonce, offer, instead=late or last.instead))
-            return
-        if not enough:
+        if late or overdue or not enough:
+            offer = bumped(before, market, min(task.max_fee_wei, caps.max_fee_wei), caps.max_priority_wei)
+            if offer is not None and offer.max_fee >= market.base + offer.max_priority:
+                self.capped.discard(slot.key)
+                signing = await self._sign(task, slot.nonce, offer, instead=late or last.instead)
+                kept.sent_at = head.number
+                await self._send(signing)
+                return
             self.capped.add(slot.key)
         if unseen:
             await self._send(last)

@@ -10,6 +10,7 @@ from math import isqrt
 from typing import Any, Final
 
 import aiohttp
+import msgspec
 import numpy as np
 from eth_utils.crypto import keccak
 
@@ -21,7 +22,7 @@ from connectors.evm.keys import KeySigner, Policy
 from connectors.evm.node import Agreed, Node
 from connectors.evm.rpc import Rpc
 from connectors.evm.swap import CALLS, Coin, Contract, Route
-from connectors.evm.wallet import Terms, Wallet
+from connectors.evm.wallet import Noted, Resumed, Signing, Terms, Wallet
 from connectors.instruments import Instrument, Role, Universe
 from connectors.orders import Approved, Intent, Leg, Report, Side
 from connectors.poll import Poll
@@ -175,9 +176,14 @@ class Trader:
             await self.mined()
 
     async def mined(self) -> None:
-        """Returns when a node that mines at once has done so: it answers a little earlier."""
-        while await self.pit.node.rpc("anvil_getAutomine") and await self.count() < (self.wallet.nonces.next or 0):
-            await no_wait(0)
+        """Returns when a node that mines at once has mined what it knows of ours: it answers a little earlier."""
+        rpc = self.pit.node.rpc
+        if not await rpc("anvil_getAutomine"):
+            return
+        for slot in self.wallet.nonces.open():
+            while slot.waiting and await rpc("eth_getTransactionByHash", slot.hashes[-1]):
+                if await rpc("eth_getTransactionReceipt", slot.hashes[-1]):
+                    break
 
     async def balances(self) -> tuple[int, int]:
         """Smallest units of token and coin in the wallet."""
@@ -187,6 +193,15 @@ class Trader:
     async def count(self) -> int:
         """Transactions of the wallet."""
         return int(await self.pit.node.rpc("eth_getTransactionCount", self.address, "latest"), 16)
+
+    def nonces(self) -> dict[str, set[int]]:
+        """The nonces under which something was signed, by task."""
+        found: dict[str, set[int]] = {}
+        for payload in self.records.payloads:
+            record = msgspec.msgpack.decode(payload, type=Signing | Noted | Resumed)
+            if isinstance(record, Signing):
+                found.setdefault(record.task.key, set()).add(record.nonce)
+        return found
 
     def booked(self) -> tuple[Decimal, Decimal]:
         """Units and coin that the ledger moved."""
