@@ -218,6 +218,23 @@ def client(session: aiohttp.ClientSession, url: str) -> Rpc:
     )
 
 
+def policy_of(route: Route, caps: Caps, chain_id: int = 31337) -> Policy:
+    """What a wallet that swaps on one route may sign."""
+    router = route.router.address.lower()
+    return Policy(
+        chain_id=chain_id,
+        calls=frozenset((router, method.selector) for method in CALLS[route.family]),
+        tokens=frozenset({route.token.address.lower(), route.coin.address.lower()}),
+        spenders=frozenset({router}),
+        max_fee_wei=caps.max_fee_wei,
+    )
+
+
+def terms_of(caps: Caps, *, chain_id: int = 31337, confirmations: int = 8) -> Terms:
+    """How the wallets here treat their chain."""
+    return Terms(chain_id=chain_id, confirmations=confirmations, stuck_blocks=2, max_head_age_s=120.0, caps=caps)
+
+
 @asynccontextmanager
 async def trader(
     pit: Pit,
@@ -235,15 +252,7 @@ async def trader(
 ) -> AsyncIterator[Trader]:
     """A wallet with 1,000 stocks, a million dollars and ten coins for gas, which asks the node at `url`."""
     node = pit.node
-    spenders = frozenset({pit.route.router.address.lower()})
-    policy = Policy(
-        chain_id=chain_id,
-        calls=frozenset((router, method.selector) for router in spenders for method in CALLS[pit.family]),
-        tokens=frozenset({pit.token.address.lower(), pit.coin.address.lower()}),
-        spenders=spenders,
-        max_fee_wei=caps.max_fee_wei,
-    )
-    signer = KeySigner(KEY, policy)
+    signer = KeySigner(KEY, policy_of(pit.route, caps, chain_id))
     if funded:
         await node.fund(signer.address, 10**19)
         await pit.token.write("mint", signer.address, 1_000 * STOCK)
@@ -254,7 +263,7 @@ async def trader(
         relays: Node | None = client(session, relay) if relay else None
         made: Trader
         wallet = Wallet(
-            Terms(chain_id=chain_id, confirmations=confirmations, stuck_blocks=2, max_head_age_s=120.0, caps=caps),
+            terms_of(caps, chain_id=chain_id, confirmations=confirmations),
             signer,
             rpcs[0],
             kept,
