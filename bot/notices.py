@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import isfinite
+from math import isfinite, nan
 
 from bot.corporate import Corporate, Event
 from bot.judges import Judges, everything_believed
+from bot.maintenance import Maintenance
 from bot.market import MarketWatch
 from connectors.events import NS, Health, Kind, Rows, Why
-from connectors.instruments import UnitModel
+from connectors.instruments import Instrument, UnitModel
 from strategies.base import Note
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
@@ -40,7 +41,9 @@ class Notices:
         """Instruments whose stream is not UP."""
         self._ours: set[int] = set()
         """Those of them against which only this process or a clock speaks."""
-        self._maintained: dict[int, int] = {}
+        self.maintenance = Maintenance(columns)
+        self._rebased: dict[int, float] = {}
+        """The multiplier in force of rebasing instruments, where one was told; their unit is a share all the same."""
         self._pending: list[tuple[int, float, bool, int] | Event] = []
         self._announced: dict[int, tuple[float, int]] = {}
         """The latest (shares per unit, activation) of each instrument; an older one does not activate any more."""
@@ -53,7 +56,7 @@ class Notices:
         is halted or in a corporate action, or a venue says that the market is not in the session that we think."""
         return (
             number in self._standing
-            or number in self._maintained
+            or number in self.maintenance
             or self.corporate.barred(number)
             or self.market.barred(number)
         )
@@ -94,8 +97,9 @@ class Notices:
 
     def of_time(self, now: int) -> list[Note]:
         """Notes about what became known or unknown by the passing of time: events that have shown, fair values."""
-        notes = [*self.corporate.of_time(now), *self.market.of_time(now)]
-        self.changed_eligibility = self.corporate.changed or self.market.changed
+        over = self.maintenance.of_time(now)
+        notes = [*over, *self.corporate.of_time(now), *self.market.of_time(now)]
+        self.changed_eligibility = self.corporate.changed or self.market.changed or bool(over)
         for group, name in enumerate(self.columns.underlyings):
             fair = self.columns.fair(group, now)
             if (fair is not None) != self._known[group]:
@@ -117,18 +121,30 @@ class Notices:
         if self._announced.get(number) != (value, activates):
             return []
         if pause:
-            self._maintained[number] = due
-            return [Note(kind="maintenance", instrument=number, detail={"multiplier": value})]
-        return self._apply(number, value)
+            return self.maintenance.ahead(number, value)
+        return self._apply(number, value, due)
 
-    def _apply(self, number: int, value: float) -> list[Note]:
-        """A unit is worth `value` shares from now on; the quote in the old unit is forgotten until the next print."""
-        self._maintained.pop(number, None)
-        old = self._judges.units.multiplier[number]
+    def _apply(self, number: int, value: float, now: int) -> list[Note]:
+        """The multiplier is `value` from now on; what was quoted before is forgotten until the next print."""
+        old = self._in_force(number)
         if old == value:
+            return self.maintenance.called_off(number)
+        window = self.maintenance.changed(number, old, value, now) if isfinite(old) else []
+        if not self._rebasing(number):
+            self._judges.multiplied(number, value)
+            return [Note(kind="multiplier", instrument=number, detail={"old": old, "new": value}), *window]
+        self._rebased[number] = value
+        if not isfinite(old):
             return []
-        self._judges.multiplied(number, value)
-        return [Note(kind="multiplier", instrument=number, detail={"old": old, "new": value})]
+        self.columns.forget(number)
+        return [Note(kind="rebased", instrument=number, detail={"old": old, "new": value}), *window]
+
+    def _rebasing(self, number: int) -> bool:
+        return self.columns.universe[number].unit_model is UnitModel.REBASING
+
+    def _in_force(self, number: int) -> float:
+        """The multiplier of an instrument now; NaN where none was told."""
+        return self._rebased.get(number, nan) if self._rebasing(number) else self._judges.units.multiplier[number]
 
     def _name(self, number: int) -> str:
         return self.columns.universe[number].name if number >= 0 else ""
@@ -189,45 +205,39 @@ class Notices:
 
     def announced(self, number: int, value: float, activates_s: float, now: int, push: Push) -> list[Note]:
         """A new multiplier was announced: schedule it for every instrument of that token whose unit it changes."""
-        universe, announced = self.columns.universe, self.columns.universe[number]
+        announced = self.columns.universe[number]
         told = (("value", value), ("activates", activates_s))
         detail: dict[str, float | str] = {name: what for name, what in told if isfinite(what)}
-        if not (isfinite(value) and value > 0):
-            return [
-                Note(kind="multiplier_refused", instrument=number, detail={**detail, "reason": "not a positive number"})
-            ]
-        touched = [
-            at
-            for at, other in enumerate(universe)
-            if other.token == announced.token
-            and other.issuer == announced.issuer
-            and other.token
-            and other.unit_model not in (None, UnitModel.REBASING)
-        ]
-        if not touched:
-            return [
-                Note(
-                    kind="multiplier_refused",
-                    instrument=number,
-                    detail={**detail, "reason": "rebasing or unknown token"},
-                )
-            ]
+        touched = [at for at, other in enumerate(self.columns.universe) if _same_token(announced, other)]
+        if not (isfinite(value) and value > 0) or not touched:
+            reason = "no token whose unit is known" if value > 0 else "not a positive number"
+            return [Note(kind="multiplier_refused", instrument=number, detail={**detail, "reason": reason})]
         activates = round(activates_s * 1000) * (NS // 1000) if isfinite(activates_s) else now
         self.changed_eligibility = True
         if activates <= now:
             # What is in force, said once more, is no news: the change that is to come still comes.
-            touched = [at for at in touched if self._judges.units.multiplier[at] != value]
+            touched = [at for at in touched if self._in_force(at) != value]
             for at in touched:
                 self._announced[at] = (value, activates)
-            return [note for at in touched for note in self._apply(at, value)]
+            return [note for at in touched for note in self._apply(at, value, now)]
         if all(self._announced.get(at) == (value, activates) for at in touched):
             return []
+        notes = [Note(kind="multiplier_scheduled", instrument=number, detail=detail)]
         for at in touched:
             self._announced[at] = (value, activates)
-            self._maintained.pop(at, None)
-            if self.maintenance_ns:
+            notes += self.maintenance.called_off(at)
+            self.maintenance.announced(at, self._in_force(at), value)
+            if self.maintenance_ns and self._in_force(at) != value:
                 self._pending.append((at, value, True, activates))
                 push(max(now, activates - self.maintenance_ns - 1), len(self._pending) - 1)
             self._pending.append((at, value, False, activates))
             push(activates - 1, len(self._pending) - 1)
-        return [Note(kind="multiplier_scheduled", instrument=number, detail=detail)]
+        return notes
+
+
+def _same_token(announced: Instrument, other: Instrument) -> bool:
+    """Whether what is said of one instrument's multiplier holds for another: the same token of the same issuer, on the
+    same chain where both name one, and it is known what its unit is."""
+    chains = {announced.chain, other.chain} - {""}
+    same = (other.token, other.issuer) == (announced.token, announced.issuer) and len(chains) < 2
+    return same and other.token != "" and other.unit_model is not None

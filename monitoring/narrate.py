@@ -275,6 +275,8 @@ class Narrator:
     def _doubt(self, note: Note, ts: int) -> tuple[str, Tone]:
         why, where = str(note.detail.get("why", "")), self._where(note)
         price, fair, away = (_real(note, key) for key in ("price", "fair", "away_bps"))
+        if why == "maintenance":
+            return "", "plain"  # the multiplier itself is told
         if why == "delayed":
             late = _real(note, "late_s") or 0.0
             return f"source late: {where} follows the others by {late / 60:.0f} min, it is not believed", "bad"
@@ -289,8 +291,8 @@ class Narrator:
 
     def _doubt_cleared(self, note: Note, ts: int) -> tuple[str, Tone]:
         why = str(note.detail.get("why", ""))
-        if why == "basis":
-            return "", "plain"  # the basis itself is told
+        if why in ("basis", "maintenance"):
+            return "", "plain"  # the basis, or the multiplier, itself is told
         if why == "implausible" and self._universe[note.instrument].role is Role.SHARE:
             return f"source believed: {self._where(note)} says what the others say", "good"
         return f"{self._where(note)} is no longer {why.replace('_', ' ')}", "good"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 DOUBTS: Final = {
     "basis": "per unit or per share?",
     "implausible": "not the price of this token",
+    "maintenance": "its multiplier is changing",
 }
 """What our judgement has against an instrument, as words; others are told by their own name."""
 
@@ -232,6 +233,8 @@ def _token(
         why = f"{NO_FAIR}: {share.unknown}"
     if not why and units is None:
         why = "multiplier unknown"
+    if "maintenance" in tally.doubts.get(at, ()):
+        units = None  # the share may be of before the change, or of after it
     buy = number(columns.buy_premium_bps[at])
     book = levels(at) if live else None
     bid_usd, ask_usd, complete = (math.nan, math.nan, False) if book is None else depth_usd(columns, at, book, SHOWN)

@@ -140,7 +140,7 @@ def test_a_ten_for_one_split_is_no_depeg_and_no_trade() -> None:
     ran.say(said(220, A, 40.0), said(222, R, 40.01), said(223, B, 400.0), said(224, P, 40.0), said(226, R, 40.0))
     assert (True, False) == (ran.may(A), ran.may(B))
     ran.say(Row(ts_recv=EX + 300 * NS, instrument=B, kind=Kind.MULTIPLIER, bid=10.0),
-            said(301, B, 400.0), said(303, LATE, 400.0), said(304, R, 40.0))  # fmt: skip
+            said(301, B, 400.0), said(303, LATE, 400.0), said(304, R, 40.0), said(306, R, 40.0))  # fmt: skip
     assert ran.may(B)
     assert [] == ran.depegs()
     assert 0 == ran.trades()

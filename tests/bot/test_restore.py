@@ -136,7 +136,7 @@ def test_a_corrected_multiplier_replaces_the_pending_one_and_repeats_are_one() -
     assert 2 == len(dues)
     assert [] == notices.activate(dues[0][1], dues[0][0])
     assert 1.0 == columns.shares_per_unit[0]
-    assert 1 == len(notices.activate(dues[1][1], dues[1][0]))
+    assert ["multiplier", "doubt"] == [note.kind for note in notices.activate(dues[1][1], dues[1][0])]
     assert 1.01 == columns.shares_per_unit[0]
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -13,15 +10,11 @@ from connectors.events import NS, Flag, Health, Kind, Row, Why
 from connectors.evm.onchain import OnchainFeed
 from connectors.evm.rpc import MULTICALL3
 from connectors.instruments import Hours, Instrument, Role, UnitModel
-from connectors.ports import FeedSetup
-from tests.chain.models import MODELS, ONE, Stock, coinbase, robinhood, xstock
+from tests.chain.looks import POLL_S, Looks, looking, options_of
+from tests.chain.models import MODELS, ONE, coinbase, robinhood, xstock
 from tests.chain.parts import Parts
 from tests.servers.anvil import Anvil, Deployed
-from tests.servers.doors import Doors
-from tests.servers.heard import Heard, setup_for
 from tests.servers.proxy import FaultProxy
-
-POLL_S = 12.0
 
 
 @pytest.fixture
@@ -30,57 +23,6 @@ async def node(chain: Parts) -> AsyncIterator[Anvil]:
     async with Anvil(chain.anvil) as node:
         await node.put(MULTICALL3, chain.artifact("Multicall3"))
         yield node
-
-
-class Looks:
-    """A feed that looks when it is told to."""
-
-    def __init__(self, *instruments: Instrument, url: str, **options: object) -> None:
-        """Nothing was looked at."""
-        self.heard, self.doors = Heard(), Doors(POLL_S)
-        self.instruments = instruments
-        given = {"poll_s": POLL_S, "verify_s": 1e-9, "max_block_age_s": 1e9, **options}
-        server = type("At", (), {"url": url})()
-        self.ahead_s = 0.0
-        """How far our clock is ahead of the machine's."""
-        self.setup: FeedSetup = setup_for(
-            server, *instruments, sleep=self.doors.sleep, options=given,
-            clock=lambda: time.time_ns() + round(self.ahead_s * NS),
-        )  # fmt: skip
-        self.told = 0
-
-    async def look(self) -> list[Row]:
-        """One look more; gives the rows that it told."""
-        before = len(self.doors.waits)
-        if before:
-            self.doors.let(POLL_S)
-        await self.doors.until(lambda waits: POLL_S in waits[before:])
-        rows, self.told = self.heard.rows[self.told :], len(self.heard.rows)
-        return rows
-
-    @property
-    def state(self) -> tuple[Health, Why] | None:
-        """How the first instrument stands."""
-        return self.heard.standing.state(0)
-
-
-@asynccontextmanager
-async def looking(*instruments: Instrument, url: str, **options: object) -> AsyncIterator[Looks]:
-    """The feed, running."""
-    looks = Looks(*instruments, url=url, **options)
-    numbers = {instrument.name: at for at, instrument in enumerate(instruments)}
-    looks.heard.against(numbers.values(), Why.NOT_HEARD)
-    running = asyncio.create_task(OnchainFeed(looks.setup).run(looks.heard, numbers))
-    try:
-        yield looks
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-
-
-def options_of(stock: Stock) -> dict[str, object]:
-    """What a config would say about a token."""
-    return {"shares_oracle": stock.helper.address} if stock.issuer == "ondo" else {}
 
 
 def said(rows: list[Row], kind: Kind) -> list[tuple[float, float]]:

@@ -1,0 +1,128 @@
+"""Windows around a change of a token's multiplier: nothing is believed of it until token and share have printed anew.
+
+A window opens when a change is near, at the change itself, or when a split that was announced shows in the share first.
+It ends when, after the change, a believed source of the share and the instrument itself have printed; where the change
+is a split's (a quarter or more), both must stand on the new side of it: they follow in any order, hours apart, and in
+between one of them is of the old kind. Meanwhile the instrument is in doubt, so that its premium is unknown, shown with
+the reason, and nothing is traded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf, isfinite, sqrt
+
+from bot.corporate import BIG
+from connectors.events import Why
+from strategies.base import Note
+from strategies.market import kernel as K
+from strategies.market.columns import Columns
+
+
+@dataclass(slots=True)
+class _Window:
+    """The window of one instrument."""
+
+    changed: int = 0
+    """When the multiplier changed; 0: it will."""
+    edge: float = 0.0
+    """How far the instrument may be from the share, as a factor either way; 0 is any."""
+    low: float = 0.0
+    high: float = inf
+    """Where the share must be after it, USD."""
+
+
+class Maintenance:
+    """The windows that are open."""
+
+    def __init__(self, columns: Columns) -> None:
+        """None is."""
+        self._columns = columns
+        self._open: dict[int, _Window] = {}
+        self._coming: dict[int, tuple[float, float]] = {}
+        """Instruments whose multiplier will change as by a split: (to what, how far the share may be meanwhile)."""
+
+    def __contains__(self, number: object) -> bool:
+        """Whether an instrument is in a window."""
+        return number in self._open
+
+    def announced(self, number: int, old: float, value: float) -> None:
+        """The multiplier of an instrument will be `value`; where that is a split's, the share may split first."""
+        self._coming.pop(number, None)
+        if edge := _edge(old, value):
+            self._coming[number] = value, edge
+
+    def ahead(self, number: int, value: float) -> list[Note]:
+        """The multiplier of an instrument will soon be `value`."""
+        return self._opened(number, value)
+
+    def changed(self, number: int, old: float, value: float, now: int) -> list[Note]:
+        """The multiplier goes from `old` to `value` at `now`; what was quoted before is still in the columns."""
+        notes, columns, edge = self._opened(number, value), self._columns, _edge(old, value)
+        window = self._open[number] = _Window(now, edge)
+        fair = columns.fair(columns.group(number), now)
+        self._coming.pop(number, None)
+        quoted = columns.f[number, K.MID_USD] > 0
+        if edge and quoted and fair is not None and not self._apart(number, edge, now):
+            # Both are of before the split; where they are apart, the share is of after it already.
+            window.low, window.high = (0.0, fair.price / edge) if value > old else (fair.price * edge, inf)
+        return notes
+
+    def called_off(self, number: int) -> list[Note]:
+        """A change that was near will not be, or later; one that was is not undone by that."""
+        self._coming.pop(number, None)
+        window = self._open.get(number)
+        return self._closed(number) if window is not None and not window.changed else []
+
+    def of_time(self, now: int) -> list[Note]:
+        """Opens the windows of those whose share has split before them, and ends those in which all have printed."""
+        apart = [at for at, (_, edge) in self._coming.items() if at not in self._open and self._apart(at, edge, now)]
+        opened = [note for number in apart for note in self._opened(number, self._coming[number][0])]
+        over = [number for number, window in self._open.items() if window.changed and self._over(number, window, now)]
+        return [*opened, *(note for number in over for note in self._closed(number))]
+
+    def _apart(self, number: int, edge: float, now: int) -> bool:
+        """Whether an instrument and the fair value stand on different sides of a split, as far as both are known."""
+        fair = self._columns.fair(self._columns.group(number), now)
+        price = float(self._columns.f[number, K.MID_USD])
+        return fair is not None and price > 0 and not 1 / edge < price / fair.price < edge
+
+    def _over(self, number: int, window: _Window, now: int) -> bool:
+        columns, group = self._columns, self._columns.group(number)
+        k = columns.k
+        printed = k[number, K.REFUSAL] == K.OK and k[number, K.TS] > window.changed and columns.f[number, K.MID_USD] > 0
+        if not printed and k[number, K.PRINTS]:
+            return False  # one that has never printed has nothing old to show
+        sources = columns.references[columns.h[group, K.REF_FROM] : columns.h[group, K.REF_TO]].tolist()
+        if not any(k[at, K.REFUSAL] == K.OK and k[at, K.REF_TS] > window.changed for at in sources):
+            return False
+        if not window.edge:
+            return True
+        fair = columns.fair(group, now)
+        return (
+            fair is not None and window.low <= fair.price <= window.high and not self._apart(number, window.edge, now)
+        )
+
+    def _opened(self, number: int, value: float) -> list[Note]:
+        if number in self._open:
+            return []
+        self._open[number] = _Window()
+        self._columns.doubt(number, Why.MAINTENANCE)
+        detail: dict[str, float | str] = {"why": Why.MAINTENANCE.name.lower()}
+        detail |= {"multiplier": value} if isfinite(value) else {}
+        return [Note(kind="doubt", instrument=number, underlying=self._underlying(number), detail=detail)]
+
+    def _closed(self, number: int) -> list[Note]:
+        del self._open[number]
+        self._columns.doubt(number, Why.MAINTENANCE, stands=False)
+        detail: dict[str, float | str] = {"why": Why.MAINTENANCE.name.lower()}
+        return [Note(kind="doubt_cleared", instrument=number, underlying=self._underlying(number), detail=detail)]
+
+    def _underlying(self, number: int) -> str:
+        return self._columns.universe[number].underlying
+
+
+def _edge(old: float, value: float) -> float:
+    """Half the way, as a factor, of a change that is a split's; 0 where it is none, or not known to be one."""
+    ratio = max(value / old, old / value) if isfinite(old) else 1.0
+    return sqrt(ratio) if ratio >= BIG else 0.0
