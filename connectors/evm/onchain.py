@@ -13,9 +13,9 @@ from typing import Final
 
 import aiohttp
 
-from connectors.backoff import of_stream
+from connectors.backoff import REFUSED_S, of_stream
 from connectors.ends import Ends
-from connectors.errors import BadMessage, ConnectorError
+from connectors.errors import BadMessage, ConnectorError, EntitlementLost
 from connectors.events import NAN, NS, Flag, Kind, Why
 from connectors.evm.abi import Call
 from connectors.evm.oracles import HEARTBEAT_S, PYTH_MAX_AGE_S, Aggregator, Pyth
@@ -38,6 +38,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
     "max_block_age_s": float,
     "heartbeat_s": float,
     "pyth": str,
+    "pyth_max_age_s": float,
     "shares_oracle": str,
 }
 """What `[venues.NAME] options` may say to this feed, and of what kind it is."""
@@ -56,7 +57,7 @@ class OnchainFeed:
         the 64 hex digits of a Pyth feed, whose contract is the option `pyth`.
 
         Options: `poll_s` between looks, `verify_s` between looks at the code, `max_block_age_s` after which a node is
-        late, `heartbeat_s` of the aggregators, `shares_oracle` Ondo's oracle where the registry has none. Raises
+        late, `heartbeat_s` of the aggregators, `pyth_max_age_s` after which a price of Pyth is old, `shares_oracle` Ondo's oracle where the registry has none. Raises
         BadMessage for an instrument that is none of these.
         """
         self._setup = setup
@@ -88,14 +89,14 @@ class OnchainFeed:
             one.number = numbers[one.instrument.name]
         ends, backoff = Ends(sink, setup.venue, mine), of_stream(setup.rng)
         async with aiohttp.ClientSession() as session:
-            rpc = node(setup, session)
+            rpc = node(setup, session, lambda body: sink.frame(setup.venue, body))
             while True:
                 try:
                     await self._look(rpc, sink, ends)
                 except ConnectorError as error:
                     ends.ended(error)
                     sink.against(mine, Why.NOT_HEARD)
-                    await setup.sleep(backoff.next_s())
+                    await setup.sleep(REFUSED_S if isinstance(error, EntitlementLost) else backoff.next_s())
                 else:
                     backoff.reset()
                     await setup.sleep(self._poll_s)
@@ -117,6 +118,7 @@ class OnchainFeed:
                     problems = await token.verify(rpc, head, self._chain_id)
                     name = token.instrument.symbol
                     found.append(Finding(what="symbol", subject=name, ok=not problems, detail="; ".join(problems)))
+                found += [await oracle.probe(rpc, head) for oracle in self._oracles]
             except ConnectorError as error:
                 return (Finding(what="reachable", ok=False, detail=error.what, hint=error.hint),)
         return tuple(found)
@@ -285,7 +287,8 @@ class _Oracle:
             self._source, default_s = Aggregator(symbol), HEARTBEAT_S
             self._max_age_s = float(setup.options.get("heartbeat_s", default_s))
         elif digits == 64 and setup.options.get("pyth"):
-            self._source, self._max_age_s = Pyth(str(setup.options["pyth"]), symbol), PYTH_MAX_AGE_S
+            self._source, default_s = Pyth(str(setup.options["pyth"]), symbol), PYTH_MAX_AGE_S
+            self._max_age_s = float(setup.options.get("pyth_max_age_s", default_s))
         else:
             hint = "an oracle is 0x and 40 hex digits, or 64 of a Pyth feed with options = { pyth = ... }"
             raise BadMessage(f"{instrument.symbol} is neither a token's contract nor an oracle", hint=hint)
@@ -294,6 +297,18 @@ class _Oracle:
     def calls(self) -> tuple[Call, ...]:
         """What to ask about it."""
         return self._source.calls()
+
+    async def probe(self, rpc: Rpc, head: Head) -> Finding:
+        """Whether there is such an oracle, what it says, and whether that is fresh."""
+        name = self.instrument.symbol
+        try:
+            price = self._source.read(await rpc.calls(self.calls(), head))
+        except BadMessage as error:
+            return Finding(what="symbol", subject=name, ok=False, detail=str(error))
+        age_s = head.timestamp_s - price.updated_s
+        fresh = price.speaks_against(head.timestamp_s, self._max_age_s) is None
+        detail = f"{price.price:g}, updated {age_s} s before the block"
+        return Finding(what="symbol", subject=name, ok=fresh, detail=detail, hint="" if fresh else "it is stale now")
 
     def tell(self, sink: Sink, answers: Sequence[bytes | None], head: Head, *, late: bool) -> None:
         """Tells a new price; an old one is no print, and after its time it is late. Raises BadMessage."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import aiohttp
@@ -49,9 +49,12 @@ class Head(NamedTuple):
 class Rpc:
     """Asks one node. All calls raise as `ask` does."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, poll: Poll) -> None:
-        """`poll` throttles, tries again and counts; the address is told to nobody, since it may hold a key."""
-        self._session, self._url, self._poll = session, url, poll
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, poll: Poll, frame: Callable[[bytes], None] = lambda _: None
+    ) -> None:
+        """`poll` throttles, tries again and counts; the address is told to nobody, since it may hold a key. `frame`
+        gets every answer as it came."""
+        self._session, self._url, self._poll, self._frame = session, url, poll, frame
         self._numbers = itertools.count(1)
 
     async def ask(self, method: str, *params: Any) -> Any:
@@ -140,10 +143,11 @@ class Rpc:
             raise VenueUnreachable("no answer in time", where=where) from error
         except (aiohttp.ClientError, OSError) as error:
             raise VenueUnreachable(f"no answer: {type(error).__name__}", where=where) from error
+        self._frame(bytes(body))
         return _result(bytes(body), f"{where} {method}")
 
 
-def node(setup: FeedSetup, session: aiohttp.ClientSession) -> Rpc:
+def node(setup: FeedSetup, session: aiohttp.ClientSession, frame: Callable[[bytes], None] = lambda _: None) -> Rpc:
     """The node of a venue: its address is `url` in the key file, since it may hold a key, else in the config.
 
     Raises EntitlementLost where there is none.
@@ -156,14 +160,14 @@ def node(setup: FeedSetup, session: aiohttp.ClientSession) -> Rpc:
         setup.venue, clock=setup.clock, monotonic=setup.monotonic, rng=setup.rng, sleep=setup.sleep,
         per_period=20, period_s=1.0, tries=2, vitals=setup.vitals,
     )  # fmt: skip
-    return Rpc(session, url, poll)
+    return Rpc(session, url, poll, frame)
 
 
 def _result(body: bytes, where: str) -> Any:
     """The result in an answer. Raises as Rpc.ask; an error of the node itself (-32000 to -32099) may pass."""
     try:
         answer = msgspec.json.decode(body, type=_Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadMessage(f"not an answer of JSON-RPC: {body[:80]!r}", where=where) from error
     problem = answer.error
     if problem is None:

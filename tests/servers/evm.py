@@ -1,0 +1,68 @@
+"""A node of a chain that holds one contract, Pyth's, read through Multicall3; in other tests chains are real."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from aiohttp import web
+from eth_abi.abi import decode, encode
+from eth_utils.crypto import keccak
+
+from tests.servers.venue import VenueServer
+
+NOW = keccak(text="getCurrentBlockTimestamp()")[:4]
+PRICE = keccak(text="getPriceUnsafe(bytes32)")[:4]
+CALLS, RESULTS = ["(address,bool,bytes)[]"], ["(bool,bytes)[]"]
+
+
+class EvmServer(VenueServer):
+    """`server.prices[feed_id] = (price, conf, expo, published)`; a feed that has none reverts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prices: dict[str, tuple[int, int, int, int]] = {}
+        self.read: list[str] = []
+        """Ids of the feeds that were read, in order."""
+        self.blocks: list[int] = []
+        """Time of each block; every look at the newest makes one."""
+        self._instead: list[str] = []
+
+    def routes(self, app: web.Application) -> None:
+        """One path for all."""
+        app.router.add_post("/", self._asked)
+
+    async def send(self, text: str | bytes) -> None:
+        """The next answer is this text, whatever was asked."""
+        self._instead.append(text if isinstance(text, str) else text.decode())
+
+    async def _asked(self, request: web.Request) -> web.Response:
+        call = await request.json()
+        if self._instead:
+            return web.Response(text=self._instead.pop(0), content_type="application/json")
+        result = {"eth_chainId": self._chain_id, "eth_getBlockByNumber": self._block, "eth_call": self._call}
+        answer = result[call["method"]](call["params"])
+        await self._tell()
+        return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": answer})
+
+    def _chain_id(self, _: Any) -> str:
+        return "0x1"
+
+    def _block(self, _: Any) -> dict[str, str]:
+        self.blocks.append(round(time.time()))
+        number = len(self.blocks) - 1
+        name = {key: f"0x{at:064x}" for key, at in (("hash", number + 1), ("parentHash", number))}
+        return {"number": hex(number), "timestamp": hex(self.blocks[-1]), **name}
+
+    def _call(self, params: Any) -> str:
+        block = int(params[1], 16)
+        (calls,) = decode(CALLS, bytes.fromhex(params[0]["data"][10:]))
+        return "0x" + encode(RESULTS, [[self._one(data, block) for _, _, data in calls]]).hex()
+
+    def _one(self, data: bytes, block: int) -> tuple[bool, bytes]:
+        if data[:4] == NOW:
+            return True, encode(["uint256"], [self.blocks[block]])
+        name = "0x" + data[4:36].hex()
+        self.read.append(name)
+        known = data[:4] == PRICE and name in self.prices
+        return (True, encode(["int64", "uint64", "int32", "uint256"], self.prices[name])) if known else (False, b"")
