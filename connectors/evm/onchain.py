@@ -57,8 +57,8 @@ class OnchainFeed:
         the 64 hex digits of a Pyth feed, whose contract is the option `pyth`.
 
         Options: `poll_s` between looks, `verify_s` between looks at the code, `max_block_age_s` after which a node is
-        late, `heartbeat_s` of the aggregators, `pyth_max_age_s` after which a price of Pyth is old, `shares_oracle` Ondo's oracle where the registry has none. Raises
-        BadMessage for an instrument that is none of these.
+        late, `heartbeat_s` of the aggregators, `pyth_max_age_s` after which a price of Pyth is old, `shares_oracle`
+        Ondo's oracle where the registry has none. Raises BadMessage for an instrument that is none of these.
         """
         self._setup = setup
         options = setup.options

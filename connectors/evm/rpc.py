@@ -11,7 +11,7 @@ import msgspec
 
 from connectors.errors import BadMessage, EntitlementLost, Maintenance, RateLimited, Reverted, VenueUnreachable
 from connectors.evm.abi import Call, batch, unbatch
-from connectors.poll import ANSWER_S, MAX_BODY_BYTES, Poll
+from connectors.poll import MAX_BODY_BYTES, Poll
 from connectors.ports import FeedSetup
 from connectors.refusal import refused
 
@@ -20,6 +20,9 @@ MULTICALL3: Final = "0xcA11bde05977b3631167028862bE2a173976CA11"
 
 _NOW: Final = bytes.fromhex("0f28c97d")
 """getCurrentBlockTimestamp()"""
+
+ANSWER_S: Final = 5.0
+"""Two tries without an answer are found out in 12 s."""
 
 _PER_BATCH: Final = 300
 _LIMITS: Final = (-32005, -32029, 429)

@@ -15,12 +15,12 @@ TSLA, NVDA = (
 
 
 async def show(server: EvmServer, instrument: Instrument, top: Top) -> None:
-    """A price of now, or a second younger than the one before; an interval cannot be crossed, so a price below zero
-    stands for that."""
+    """A price a second younger than the one before; an interval cannot be crossed, so a price below zero stands for
+    that."""
     bid, ask = (round(float(price) * 1e5) for price in (top.bid, top.ask))
-    before = server.prices.get(instrument.symbol, (0, 0, 0, 0))[3]
+    before = server.prices.get(instrument.symbol, (0, 0, 0, wall_ns() // NS - 40))[3]
     middle, half = ((bid + ask) // 2, (ask - bid) // 2) if bid <= ask else (-1, 0)
-    server.prices[instrument.symbol] = (middle, half, -5, max(before + 1, wall_ns() // NS))
+    server.prices[instrument.symbol] = (middle, half, -5, before + 1)
 
 
 async def follows(server: EvmServer, connection: int) -> None:
