@@ -55,11 +55,11 @@ def test_a_source_that_was_frozen_takes_nobody_down_with_it():
     """From the moment at which it is refused the other one is believed, and stays so when it comes back: it is itself
     in doubt until it agrees.
     """
-    said = [(note.kind, step.ts, note) for step in play(seed=1).steps for note in step.notes]
+    told = [(note.kind, step.ts, note) for step in play(seed=1).steps for note in step.notes]
+    said = [one for one in told if one[2].detail.get("why") != "maintenance"]
     refused = next(ts for kind, ts, _ in said if kind == "reference_refused")
     back = next(ts for kind, ts, _ in said if kind == "reference_back")
-    doubts = [(ts, note) for kind, ts, note in said if kind in ("doubt", "fair_unknown") and ts > refused]
-    assert [] == [ts for ts, note in doubts if note.detail.get("why") != "maintenance"]
+    assert [] == [ts for kind, ts, _ in said if kind in ("doubt", "fair_unknown") and ts > refused]
     cleared = [(ts > back, note.instrument) for kind, ts, note in said if kind == "doubt_cleared"]
     assert [False, True] == [late for late, _ in cleared] and cleared[0][1] != cleared[1][1]
     assert ["fair_known"] == [kind for kind, ts, note in said if kind.startswith("fair_") and ts > refused]
