@@ -122,8 +122,9 @@ class Blocks:
             if block.sure:
                 return Took.OLD
             if self._blocks[at - 1].head.hash == head.parent:
+                if not block.head.timestamp_s:
+                    self.dirty.update(block.after)
                 block.head, block.sure = head, True
-                self.dirty.update(block.after)
                 return Took.TAKEN
         parent = self._find(head.number - 1, head.parent)
         if parent is None:

@@ -97,7 +97,7 @@ class Keeper:
         elif self.blocks.unproved or self.blocks.broken:
             self._halt()
         else:
-            self._teller.changed()
+            self._teller.changed(head=isinstance(said, Head))
 
     def doubt(self) -> None:
         """A new connection, or blocks were taken back: where the chain is now was not heard."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -11,15 +12,15 @@ import aiohttp
 from connectors.amm.forks import Family
 from connectors.ends import Ends
 from connectors.errors import BadMessage, ConnectorError, ForkUnverified
-from connectors.events import Why
+from connectors.events import NS, Why
 from connectors.evm.keeper import Habits, Keeper
-from connectors.evm.pool_read import Asked
+from connectors.evm.pool_read import Asked, Facts, read_facts
 from connectors.evm.pool_spec import PoolSpec, pool_of
-from connectors.evm.rpcs import CALLS_PER_S, LAG_BLOCKS, Rpcs, disagreement, nodes
+from connectors.evm.rpcs import CALLS_PER_S, LAG_BLOCKS, Rpcs, disagreement, nodes, read_at
 from connectors.evm.subscription import filters, hello, read_message
 from connectors.evm.teller import Teller
 from connectors.instruments import Instrument
-from connectors.ports import ANY_SYMBOL, Feed, FeedSetup, Option, Sink
+from connectors.ports import ANY_SYMBOL, Feed, FeedSetup, Finding, Option, Sink
 from connectors.registry import load_registry
 from connectors.socket import Line, Socket
 
@@ -150,6 +151,44 @@ class PoolsFeed:
                 for task in tasks:
                     task.cancel()
             raise over or AssertionError("a socket lives until it is cancelled")
+
+    async def probe(self) -> tuple[Finding, ...]:
+        """The nodes, whether they have one chain, and whether every pool is what the config says."""
+        setup = self._setup
+        async with aiohttp.ClientSession() as session:
+            try:
+                rpcs = nodes(setup, session, int(setup.options.get("lag_blocks", LAG_BLOCKS)))
+                chain_id = await rpcs.first(lambda rpc: rpc.chain_id())
+                look = await rpcs.look()
+                head = await rpcs.first(lambda rpc: rpc.head())
+                facts = await rpcs.first(lambda rpc: read_facts(partial(read_at, rpc, head=head), self.specs))
+            except ConnectorError as error:
+                return (Finding(what="reachable", ok=False, detail=error.what, hint=error.hint),)
+        right = self._chain_id in (None, chain_id)
+        age_s = setup.clock() / NS - head.timestamp_s
+        limit_s = float(setup.options.get("max_block_age_s", MAX_BLOCK_AGE_S))
+        wrong = disagreement(look.number, look.hashes)
+        found = [
+            Finding(what="reachable", ok=True, detail=f"block {head.number}"),
+            Finding(
+                what="chain", ok=right, detail=f"chain {chain_id}", hint="" if right else "the config says another"
+            ),
+            Finding(what="latency", ok=age_s <= limit_s, detail="age of the newest block", value=age_s, unit="s"),
+            Finding(what="agreement", ok=not wrong, detail=wrong or f"{len(look.hashes)} of {len(look.heads)} nodes"),
+        ]
+        for at, one in enumerate(look.heads):
+            if one is None or at in look.behind:
+                detail = "no answer" if one is None else f"{look.best - one.number} blocks behind"
+                found.append(Finding(what="node", subject=f"node {at + 1}", ok=False, detail=detail))
+        for spec in self.specs:
+            fact, why = facts[spec.pool], unchecked(spec)
+            name = spec.instrument.symbol
+            if not isinstance(fact, Facts):
+                found.append(Finding(what="symbol", subject=name, ok=False, detail=str(fact)))
+            else:
+                detail = f"{spec.fork.key}, shown and never traded: {why}" if why else spec.fork.key
+                found.append(Finding(what="symbol", subject=name, ok=None if why else True, detail=detail))
+        return tuple(found)
 
     def _line(self) -> Line:
         setup = self._setup

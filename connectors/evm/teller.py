@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from connectors.events import NS, Kind, Why
 from connectors.evm.blocks import Blocks
@@ -11,6 +12,8 @@ from connectors.evm.logs import Unborn
 from connectors.evm.pool_read import Facts
 from connectors.evm.pool_rows import DEPTH_BPS, book
 from connectors.ports import FeedSetup, Sink
+
+SETTLE_S: Final = 0.002
 
 
 class Teller:
@@ -50,10 +53,16 @@ class Teller:
             self._later.cancel()
             self._later = None
 
-    def changed(self) -> None:
-        """Something may have changed: it is told when all that has been read is applied."""
-        if self._later is None:
-            self._later = asyncio.get_running_loop().call_soon(self._tell)
+    def changed(self, *, head: bool) -> None:
+        """Something may have changed. The head of a block mostly ends it: what it did is told at once. Else it is told
+        a moment later, since a state between two logs of one block can be had by nobody.
+        """
+        loop = asyncio.get_running_loop()
+        if head:
+            self.halt()
+            self._later = loop.call_soon(self._tell)
+        elif self._later is None:
+            self._later = loop.call_later(SETTLE_S, self._tell)
 
     def everything(self, blocks: Blocks, facts: Mapping[str, Facts]) -> None:
         """All is whole again: every pool is told."""

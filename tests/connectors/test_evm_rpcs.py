@@ -22,7 +22,7 @@ from connectors.evm.abi import Call, Method, batch, unbatch
 from connectors.evm.rpc import Head, Rpc
 from connectors.evm.rpcs import Rpcs, behind, disagreement, read_at
 from connectors.poll import Poll
-from tests.connectors.test_evm_pools import PAIR, WATCH_S, Follow, start, swapped, synced
+from tests.connectors.test_evm_pools import CAKE, PAIR, POOL, WATCH_S, Follow, start, swapped, synced
 from tests.servers.chain import ChainServer
 from tests.servers.heard import no_wait
 
@@ -221,6 +221,28 @@ async def test_a_node_that_lacks_logs_is_passed_over_for_one_that_has_them() -> 
         await follow.heard.until(lambda: follow.count("logs_lacking") > 0)
         await follow.agrees()
         assert not follow.count("broken")
+
+
+async def test_a_probe_names_what_is_wrong() -> None:
+    """
+    Chain, age and agreement of the nodes, the one that is behind, the pool that is shown only, and the one without our
+    token; a node that is not there is one finding.
+    """
+    async with ChainServer(start()) as one, ChainServer(start()) as two:
+        for _ in range(5):
+            await one.mine()
+        two.blocks[0].timestamp_s = one.blocks[0].timestamp_s
+        follow = Follow(one, nodes=f"{one.url} {two.url}", **{PAIR: "pancakeswap_v2"})
+        del one.tip.states[POOL]
+        found = {(f.what, f.subject): (f.ok, f.detail) for f in await follow.feed.probe()}
+        away = Follow(one, nodes="http://127.0.0.1:1")
+        (gone,) = await away.feed.probe()
+    assert ("reachable", False) == (gone.what, gone.ok)
+    assert (True, "block 105") == found["reachable", ""]
+    assert [True, True, True] == [found[what, ""][0] for what in ("chain", "latency", "agreement")]
+    assert (False, "5 blocks behind") == found["node", "node 2"]
+    assert [None, False, True] == [found["symbol", pool][0] for pool in (PAIR, POOL, CAKE)]
+    assert "never traded" in found["symbol", PAIR][1]
 
 
 WORDS = st.binary(max_size=100)
