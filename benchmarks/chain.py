@@ -1,4 +1,4 @@
-"""200 pools kept live from one websocket: what part of a core that takes, and how soon all rows of a block are there.
+"""200 pools kept live from one websocket: what part of a core that takes.
 
     python -m benchmarks.chain                 a minute of one block a second with 5 swaps in each of 200 v3 pools
 
@@ -22,7 +22,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.live import _quantiles
 from benchmarks.measure import machine
 from bot.clock import chance, monotonic_s, sleep, wall_ns
 from bot.inbox import Inbox
@@ -65,22 +64,6 @@ def swaps(server: ChainServer, each: int, random: Random) -> Iterator[Say]:
             yield name, Swapped(zero, one, quote.sqrt_price_after, quote.liquidity_after, quote.tick_after, None)
 
 
-class Timed(Inbox):
-    """An inbox that notes when a block's first frame came and when the last row of a pool."""
-
-    first_ns = last_ns = 0
-
-    def frame(self, venue: str, data: str | bytes) -> None:
-        """The moment at which a block begins to come."""
-        self.first_ns = self.first_ns or time.monotonic_ns()
-
-    def put(self, kind: Kind, instrument: int, **fields: Any) -> None:
-        """As Inbox, and the moment is noted."""
-        if kind is Kind.POOL:
-            self.last_ns = time.monotonic_ns()
-        super().put(kind, instrument, **fields)
-
-
 async def measure(count: int, each: int, seconds: int) -> dict[str, Any]:
     """The feed on a node of another process."""
     server = await asyncio.create_subprocess_exec(
@@ -97,7 +80,7 @@ async def measure(count: int, each: int, seconds: int) -> dict[str, Any]:
         )
         for name in names
     )  # fmt: skip
-    inbox = Timed(Universe(instruments), clock=wall_ns)
+    inbox = Inbox(Universe(instruments), clock=wall_ns)
     feed = PoolsFeed(
         FeedSetup(
             venue="dex", instruments=instruments, clock=wall_ns, monotonic=monotonic_s, sleep=sleep, rng=chance(1),
@@ -115,15 +98,10 @@ async def measure(count: int, each: int, seconds: int) -> dict[str, Any]:
     gc.collect()
     gc.freeze()
     server.stdin.write(b"go\n")
-    took: list[int] = []
     taken = asyncio.create_task(_count(inbox, rows))
     await asyncio.sleep(1.0)
     cpu, wall = time.process_time(), time.perf_counter()
-    for _ in range(seconds):
-        inbox.first_ns = 0
-        await asyncio.sleep(1.0)
-        if inbox.first_ns:
-            took.append(inbox.last_ns - inbox.first_ns)
+    await asyncio.sleep(seconds)
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     told = json.loads(await server.stdout.readline())
     await asyncio.sleep(1.0)
@@ -142,7 +120,7 @@ async def measure(count: int, each: int, seconds: int) -> dict[str, Any]:
         "states_equal": equal, "reorgs": feed.keeper.blocks.reorgs,
         "rows": {kind.name: number for kind, number in rows.items()},
         "rejected": {reason: number for (_, reason), number in inbox.rejected.items()},
-        "first_frame_to_last_row_us": _quantiles(np.array(took)), "reading_all_s": round(read_s, 2),
+        "reading_all_s": round(read_s, 2),
         "machine": machine(),
     }  # fmt: skip
 

@@ -80,6 +80,9 @@ def depth(pool: Pool, bps: int, *, zero_for_one: bool) -> tuple[int, int]:
     limit = min(max(isqrt(price * price * move // BPS), MIN_SQRT_PRICE + 1), MAX_SQRT_PRICE - 1)
     if (limit >= price) if zero_for_one else (limit <= price):
         return 0, 0
+    if isinstance(pool, RangePool):
+        quote = pool.path(zero_for_one).to_price(limit)
+        return quote.amount_in, quote.amount_out
     found = arcs(pool, zero_for_one=zero_for_one, limit=limit)
     return sum(arc.amount_in for arc in found), sum(arc.amount_out for arc in found)
 

@@ -14,6 +14,9 @@ from connectors.evm.pool_rows import DEPTH_BPS, book
 from connectors.ports import FeedSetup, Sink
 
 SETTLE_S: Final = 0.002
+"""A block's logs are over when no more came for so long."""
+MOST_S: Final = 0.05
+"""Logs that go on coming are waited for no longer than this."""
 
 
 class Teller:
@@ -36,6 +39,7 @@ class Teller:
         self._depth_s: dict[str, float] = {}
         self._height = -1
         self._later: asyncio.Handle | None = None
+        self._quiet, self._until_s = True, 0.0
         self.behind = False
         """Whether the stream is behind other nodes."""
 
@@ -62,7 +66,17 @@ class Teller:
             self.halt()
             self._later = loop.call_soon(self._tell)
         elif self._later is None:
-            self._later = loop.call_later(SETTLE_S, self._tell)
+            self._quiet, self._until_s = True, loop.time() + MOST_S
+            self._later = loop.call_later(SETTLE_S, self._settle, loop)
+        else:
+            self._quiet = False
+
+    def _settle(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._quiet or loop.time() >= self._until_s:
+            self._tell()
+        else:
+            self._quiet = True
+            self._later = loop.call_later(SETTLE_S, self._settle, loop)
 
     def everything(self, blocks: Blocks, facts: Mapping[str, Facts]) -> None:
         """All is whole again: every pool is told."""
