@@ -12,6 +12,7 @@ from connectors.orders import Outcome, Side
 from tests.chain.parts import Parts
 from tests.chain.trader import DOLLAR, STOCK, pit, trader
 from tests.servers.anvil import Anvil
+from tests.servers.node import Call, NodeServer
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ async def test_a_swap_settles_and_is_booked_to_the_smallest_unit(
         after = await one.balances()
         token, coin = (Decimal(b - a) for a, b in zip(before, after, strict=True))
         sign = 1 if side is Side.BUY else -1
-        assert sign * 4 * STOCK == token
+        assert sign * 4 * STOCK == token, one.reports
         assert sign * 4 * 250 * DOLLAR == pytest.approx(float(-coin), rel=0.006)
         assert (token / STOCK, coin / DOLLAR) == one.booked()
         spent = wei - int(await node.rpc("eth_getBalance", one.address, "latest"), 16)
@@ -51,3 +52,118 @@ async def test_a_swap_settles_and_is_booked_to_the_smallest_unit(
         await one.ticks(1)
         assert (Outcome.ACCEPTED, True, ()) == (one.reports[-1].outcome, one.reports[-1].final, one.reports[-1].fills)
         assert 2 == await one.count()
+
+
+async def test_a_stock_whose_balances_are_shares_settles_too(chain: Parts, node: Anvil) -> None:
+    """
+    A token of balances times a multiplier that is no round number: what is booked is what the receipt says, and the
+    balance agrees to the last unit that the token itself can tell.
+    """
+    stock = await node.deploy(chain.artifact("XStock"), "Tesla xStock", "TSLAx")
+    await stock.write("update", 1_234_567_890_123_456_789)
+    here = await pit(chain, node, Family.V2, stock=stock)
+    async with trader(here) as one:
+        before = await one.balances()
+        one.order(Side.BUY, "4", "252")
+        await one.ticks(3)
+        after = await one.balances()
+        assert 4 == one.booked()[0]
+        assert 4 * STOCK == pytest.approx(after[0] - before[0], abs=2)
+        assert Decimal(after[1] - before[1]) / DOLLAR == one.booked()[1]
+
+
+async def test_legs_are_swapped_in_turn_and_an_allowance_is_exact(chain: Parts, node: Anvil) -> None:
+    """
+    Two orders follow each other. What the first one may spend and did not is taken back before the next one is allowed
+    exactly its own, as some coins want it.
+    """
+    here = await pit(chain, node)
+    async with trader(here) as one:
+        one.order(Side.BUY, "4", "260", id="first")
+        one.order(Side.BUY, "1", "260", id="second")
+        one.order(Side.BUY, "2", "260", id="third")
+        await one.ticks(9)
+        assert 7 == one.booked()[0]
+        unspent = 2 * 260 * DOLLAR + int(sum(f.quantity * f.price + f.fee for f in one.reports[-1].fills) * -DOLLAR)
+        assert unspent == await here.coin.read("allowance", one.address, here.router.address)
+        assert ["approve", "", "reset", "approve", "", "reset", "approve", ""] == one.told("detail")
+
+
+async def test_an_order_that_cannot_be_right_is_refused_in_one_word(chain: Parts, node: Anvil) -> None:
+    """
+    No pool, no time left, no money, an amount below the smallest unit, a price of gas that is not known: each says so,
+    final, and nothing is sent.
+    """
+    here = await pit(chain, node)
+    async with trader(here) as one:
+        one.order(Side.SELL, "4", "240", id="late", for_s=-1)
+        one.order(Side.SELL, "4000", "1", id="rich")
+        one.order(Side.SELL, "0.0000000000000000001", "240", id="dust")
+        await one.ticks()
+        assert ["deadline", "balance", "amount"] == one.told("reason")
+        one.native_usd = None
+        one.order(Side.SELL, "4", "240", id="unknown")
+        await one.ticks()
+        assert ("cost_unknown", 4 * [True], 4 * [Outcome.REFUSED]) == (
+            one.reports[-1].reason, one.told("final"), one.told("outcome"),
+        )  # fmt: skip
+        assert 0 == await one.count()
+
+
+@pytest.mark.parametrize("arrives", [True, False])
+async def test_a_send_without_an_answer_is_unknown_and_not_failed(chain: Parts, node: Anvil, arrives: bool) -> None:
+    """
+    The node breaks off when it is handed the swap, having taken it or not: that is told as unknown; what happened is
+    found out, the swap happens once and is booked once.
+    """
+    here = await pit(chain, node)
+    async with NodeServer(node.url) as server, trader(here, url=server.url) as one:
+        one.order(Side.SELL, "4", "240")
+        await one.ticks()
+        taken: list[str] = []
+
+        def lost(call: Call) -> dict[str, object]:
+            taken.append(call["params"][0])
+            return {"error": {"code": -32000, "message": "the connection was closed"}}
+
+        server.instead["eth_sendRawTransaction"] = lost
+        await one.executor.tick()
+        assert (Outcome.UNKNOWN, False) == (one.reports[-1].outcome, one.reports[-1].final)
+        server.instead.clear()
+        if arrives:
+            await node.rpc("eth_sendRawTransaction", taken[0])
+            await one.mined()
+        for _ in range(3):
+            await node.mine()
+            await one.ticks()
+        assert (-4, 2, {1}) == (one.booked()[0], await one.count(), one.nonces()["one-0.swap"])
+        assert 1 == sum(len(report.fills) for report in one.reports)
+
+
+async def test_a_relay_gets_what_is_sent_and_nobody_else_does(chain: Parts, node: Anvil) -> None:
+    """
+    With a relay the node is never handed a transaction; one that no block takes is handed to the relay again only when
+    it is overdue, under its nonce.
+    """
+    here = await pit(chain, node)
+    async with (
+        NodeServer(node.url) as public,
+        NodeServer(node.url) as relay,
+        trader(here, url=public.url, relay=relay.url) as one,
+    ):
+        one.order(Side.SELL, "4", "240")
+        await one.ticks()
+        relay.instead["eth_sendRawTransaction"] = lambda call: "0x" + "00" * 32
+        await one.executor.tick()
+        relay.calls.clear()
+        for blocks in range(5):
+            handed = sum(call["method"] == "eth_sendRawTransaction" for call in relay.calls)
+            assert handed == 0 or blocks > 2
+            await node.mine()
+            await one.executor.tick()
+        relay.instead.clear()
+        for _ in range(4):
+            await node.mine()
+            await one.ticks()
+        assert (-4, {1}) == (one.booked()[0], one.nonces()["one-0.swap"])
+        assert "eth_sendRawTransaction" not in {call["method"] for call in public.calls}

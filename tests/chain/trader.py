@@ -182,7 +182,9 @@ class Trader:
             return
         for slot in self.wallet.nonces.open():
             while slot.waiting and await rpc("eth_getTransactionByHash", slot.hashes[-1]):
-                if await rpc("eth_getTransactionReceipt", slot.hashes[-1]):
+                receipt = await rpc("eth_getTransactionReceipt", slot.hashes[-1])
+                # The node tells a receipt a moment before it tells its block.
+                if receipt and int(receipt["blockNumber"], 16) <= await self.pit.node.block():
                     break
 
     async def balances(self) -> tuple[int, int]:
