@@ -16,16 +16,15 @@ from connectors.events import NS, Why
 from connectors.evm.keeper import Habits, Keeper
 from connectors.evm.pool_read import Asked, Facts, read_facts
 from connectors.evm.pool_spec import PoolSpec, pool_of
+from connectors.evm.quoter import quoting
 from connectors.evm.rpcs import CALLS_PER_S, LAG_BLOCKS, Rpcs, disagreement, nodes, read_at
 from connectors.evm.subscription import filters, hello, read_message
-from connectors.evm.teller import Teller
+from connectors.evm.teller import MOVE_BPS, Teller
 from connectors.instruments import Instrument
 from connectors.ports import ANY_SYMBOL, Feed, FeedSetup, Finding, Option, Sink
 from connectors.registry import load_registry
 from connectors.socket import Line, Socket
 
-MOVE_BPS: Final = 10
-"""Sizes of POOL rows are those that move the price by so much."""
 FRESH_S: Final = 15.0
 WATCH_S: Final = 12.0
 MAX_BLOCK_AGE_S: Final = 60.0
@@ -37,6 +36,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
     "ws": str,
     "state_view": str,
     "manager": str,
+    "quoter": str,
     "move_bps": float,
     "fresh_s": float,
     "watch_s": float,
@@ -62,10 +62,10 @@ class PoolsFeed:
 
         Addresses of nodes: `url` (of the config or, where they hold keys, of the key file; several with spaces between
         them) for calls, `ws` (of the options or the key file) for the subscription, by default the first of the others.
-        Options: `state_view` and `manager` of v4; `move_bps` for the sizes of POOL rows; `fresh_s` after which a pool
-        that did not change is told again; `watch_s` between looks at the nodes, `lag_blocks` after which one is
-        behind, `calls_per_s` to each, `max_block_age_s` after which the chain is late; `reconcile_blocks` and
-        `check_blocks` as Habits.
+        Options: `state_view` and `manager` of v4, `quoter` where pools with a hook or a dynamic fee shall be quoted;
+        `move_bps` for the sizes of POOL rows; `fresh_s` after which a pool that did not change is told again; `watch_s`
+        between looks at the nodes, `lag_blocks` after which one is behind, `calls_per_s` to each, `max_block_age_s`
+        after which the chain is late; `reconcile_blocks` and `check_blocks` as Habits.
         Raises BadMessage for an instrument that is no pool.
         """
         self._setup = setup
@@ -111,6 +111,8 @@ class PoolsFeed:
             move_bps=int(options.get("move_bps", MOVE_BPS)), fresh_s=float(options.get("fresh_s", FRESH_S)),
             max_block_age_s=float(options.get("max_block_age_s", MAX_BLOCK_AGE_S)),
         )  # fmt: skip
+        if options.get("quoter"):
+            teller.only_chain = {spec.pool for spec in self.specs if spec.key is not None and spec.key.surprise}
         async with aiohttp.ClientSession() as session:
             lag, rate = int(options.get("lag_blocks", LAG_BLOCKS)), int(options.get("calls_per_s", CALLS_PER_S))
             rpcs = nodes(setup, session, lag, rate)
@@ -143,6 +145,8 @@ class PoolsFeed:
             over: ConnectorError | None = None
             async with asyncio.TaskGroup() as group:
                 workers = [keeper.mending(), keeper.checking(), self._watch(rpcs, keeper, teller, sink, mine.values())]
+                if teller.only_chain:
+                    workers.append(quoting(setup, rpcs, keeper, teller, sink))
                 tasks = [group.create_task(worker) for worker in workers]
                 try:
                     await socket.live(hear, ended, up)

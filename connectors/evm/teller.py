@@ -10,9 +10,11 @@ from connectors.events import NS, Kind, Why
 from connectors.evm.blocks import Blocks
 from connectors.evm.logs import Unborn
 from connectors.evm.pool_read import Facts
-from connectors.evm.pool_rows import DEPTH_BPS, book
+from connectors.evm.pool_rows import DEPTH_BPS, PoolBook, book
 from connectors.ports import FeedSetup, Sink
 
+MOVE_BPS: Final = 10
+"""Sizes of POOL rows are those that move the price by so much."""
 SETTLE_S: Final = 0.002
 """A block's logs are over when no more came for so long."""
 MOST_S: Final = 0.05
@@ -42,6 +44,10 @@ class Teller:
         self._quiet, self._until_s = True, 0.0
         self.behind = False
         """Whether the stream is behind other nodes."""
+        self.only_chain: set[str] = set()
+        """Pools that only the chain can quote; whoever asks it tells the answer by `answer`."""
+        self.wanted = asyncio.Event()
+        """Set where a block may have changed what these are worth."""
 
     def numbers(self, pools: Iterable[str]) -> list[int]:
         """The instruments of pools."""
@@ -96,7 +102,9 @@ class Teller:
             stale_s = now_s - self._fresh_s
             blocks.dirty.update(pool for pool, told_s in self._told_s.items() if told_s <= stale_s)
         dirty, blocks.dirty = blocks.dirty, set()
-        for pool in dirty:
+        if self.only_chain:
+            self.wanted.set()
+        for pool in dirty - self.only_chain:
             if pool in self._facts:
                 self._row(blocks, self._facts[pool], head.timestamp_s * NS, now_s)
 
@@ -109,18 +117,23 @@ class Teller:
         deep = self._setup.depth_every_s
         due = deep < float("inf") and now_s >= self._depth_s.get(pool, float("-inf")) + deep
         levels = book(state, facts.base, facts.decimals, self._moves if due else self._tops)
+        if self.answer(pool, levels, ts_venue) and due:
+            self._depth_s[pool] = now_s
+            sink.depth(number, levels.bids, levels.asks, ts_venue=ts_venue)
+
+    def answer(self, pool: str, levels: PoolBook, ts_venue: int) -> bool:
+        """Tells the top of a pool, if it has one."""
+        sink, number = self._sink, self._numbers[pool]
         if levels.why_not:
             self._silent(pool, number, "no_quote", levels.why_not)
-            return
-        self._told_s[pool] = now_s
+            return False
+        self._told_s[pool] = self._setup.monotonic()
         sink.cleared((number,), Why.NOT_HEARD)
         (bid, bid_size), (ask, ask_size) = levels.bids[0], levels.asks[0]
         sink.put(
             Kind.POOL, number, ts_venue=ts_venue, bid=bid, ask=ask, bid_size=bid_size, ask_size=ask_size
         )  # fmt: skip
-        if due:
-            self._depth_s[pool] = now_s
-            sink.depth(number, levels.bids, levels.asks, ts_venue=ts_venue)
+        return True
 
     def _silent(self, pool: str, number: int, word: str, detail: str = "") -> None:
         self._told_s.pop(pool, None)

@@ -13,7 +13,7 @@ import aiohttp
 from numpy.random import Generator
 
 from bot.clock import chance, sleep
-from connectors.amm.v4 import NO_HOOKS
+from connectors.amm.v4 import DYNAMIC_FEE
 from connectors.events import Why
 from connectors.evm.blocks import State
 from connectors.evm.pool_read import Facts, differs, read_states
@@ -47,6 +47,8 @@ from tests.servers.heard import Heard, setup_for
 FEE, SPACING = 10_000, 200
 """A wide spacing: the whole bitmap has 35 words."""
 WATCH_S: Final = 12.0
+FEE_HOOK: Final = "0x" + "5a" * 18 + "4000"
+"""Its lowest 14 bits are what a hook wants to be called for: nothing."""
 DEEP: Final = 10**6 * ONE
 
 
@@ -144,6 +146,18 @@ class World:
         self.positions: dict[str, list[tuple[int, int, int]]] = {}
         self.pair0, self.pair1 = sorted((self.token.address, self.other.address), key=lambda a: int(a, 16))
 
+    async def dynamic(self) -> Key:
+        """One v4 pool more, whose fee its hook may set whenever it likes; the hook has no other say."""
+        key = await self.v4.pool(self.token, self.other, DYNAMIC_FEE, SPACING, hooks=FEE_HOOK)
+        await self.v4.mint(key, -40 * SPACING, 40 * SPACING, DEEP)
+        return key
+
+    async def fee_of(self, key: Key, pips: int) -> None:
+        """The hook sets the fee, of which no log tells."""
+        await self.node.become(FEE_HOOK)
+        await self.node.fund(FEE_HOOK, 100 * ONE)
+        await self.v4.manager.write("updateDynamicLPFee", key, pips, sender=FEE_HOOK)
+
     async def block(self, *acts: tuple[str, bytes]) -> str:
         """One block with these transactions, whether they succeed or not; gives its hash."""
         for to, data in acts:
@@ -240,13 +254,20 @@ class Followed:
 
 @asynccontextmanager
 async def followed(
-    world: World, *, url: str = "", wait: Callable[[float], Awaitable[None]] | None = None, **more: Any
+    world: World,
+    *instruments: Instrument,
+    url: str = "",
+    first: int = 0,
+    wait: Callable[[float], Awaitable[None]] | None = None,
+    **more: Any,
 ) -> AsyncIterator[Followed]:
-    """The feed of all pools, listening to the node or to what stands before it at `url`."""
+    """The feed of all pools (or these), listening to the node or to what stands before it at `url`. It has told each,
+    but the `first` ones of them, when it is given.
+    """
     doors = Doors(WATCH_S)
     options = {**world.options, **more.pop("options", {})}
     server = type("At", (), {"url": url or world.node.url})()
-    setup = setup_for(server, *world.instruments(), sleep=wait or doors.sleep, options=options, **more)
+    setup = setup_for(server, *(instruments or world.instruments()), sleep=wait or doors.sleep, options=options, **more)
     async with aiohttp.ClientSession() as session:
         follow = Followed(setup, doors, session)
         numbers = {instrument.name: at for at, instrument in enumerate(setup.instruments)}
@@ -254,7 +275,9 @@ async def followed(
         running = asyncio.create_task(follow.feed.run(follow.heard, numbers))
         running.add_done_callback(lambda _: follow.heard._changed.set())
         try:
-            await follow.heard.until(lambda: running.done() or all(follow.heard.quotes(at) for at in numbers.values()))
+            await follow.heard.until(
+                lambda: running.done() or all(follow.heard.quotes(at) for at in [*numbers.values()][first:])
+            )
             yield follow
         finally:
             running.cancel()
@@ -262,4 +285,4 @@ async def followed(
                 await running
 
 
-__all__ = ["NO_HOOKS", "Followed", "World", "call", "followed", "instrument", "world"]
+__all__ = ["Followed", "World", "call", "followed", "instrument", "world"]

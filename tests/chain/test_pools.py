@@ -8,10 +8,11 @@ import pytest
 from numpy.random import Generator
 
 from bot.clock import chance, monotonic_s
-from connectors.events import Health, Kind
+from connectors.events import Health, Kind, Why
 from connectors.evm.pool_read import top_kept
+from tests.chain.exchanges import pool_id
 from tests.chain.parts import Parts
-from tests.chain.pools import Followed, World, followed, world
+from tests.chain.pools import Followed, World, followed, instrument, world
 
 BLOCKS = 1_000
 
@@ -143,3 +144,35 @@ async def test_how_soon_a_log_is_a_row_is_printed(chain: Parts) -> None:
         assert 200 < len(follow.heard.quotes(1))
     for what, took in (("sent to row", sent), ("frame to row", framed)):
         print(f"{what}, ms: median {statistics.median(took):.2f}, p95 {sorted(took)[189]:.2f}, most {max(took):.2f}")
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+async def test_a_pool_with_a_dynamic_fee_is_quoted_on_chain_or_not_at_all(chain: Parts, quoted: bool) -> None:
+    """
+    With a quoter its rows follow a fee that no log tells, and it stands DEGRADED with the reason, so it is never
+    traded; without one it has no rows, and the reason is counted.
+    """
+    async with world(chain) as there:
+        key = await there.dynamic()
+        await there.fee_of(key, 3_000)
+        name = "0x" + pool_id(key).hex()
+        options = {name: "uniswap_v4 " + " ".join(str(part) for part in key)}
+        options |= {"quoter": there.v4.quoter.address} if quoted else {}
+        pools = [instrument(name, there.token), instrument(there.pool.address, there.token)]
+        async with followed(there, *pools, options=options, first=1) as follow:
+            if not quoted:
+                await follow.heard.until(lambda: follow.heard.rejected["dex", "no_quote"] > 0)
+                assert not follow.heard.quotes(0) and Health.DOWN is follow.heard.health(0)[-1]
+                assert "dynamic" in follow.heard.details["dex", "no_quote"]
+                return
+            await follow.heard.until(lambda: bool(follow.heard.quotes(0)))
+            for fee, spread in ((3_000, 0.007), (9_000, 0.019)):
+                await there.fee_of(key, fee)
+
+                def told(wanted: float = spread) -> bool:
+                    row = follow.heard.quotes(0)[-1]
+                    return row.ask / row.bid - 1.0 == pytest.approx(wanted, rel=0.03)
+
+                await follow.heard.until(told)
+            assert (Health.DEGRADED, Why.UNVERIFIED) == follow.heard.standing.state(0)
+            assert (Health.UP, Why.NOTHING) == follow.heard.standing.state(1)

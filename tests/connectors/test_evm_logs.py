@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 from eth_abi.abi import encode
 from hypothesis import given
@@ -13,9 +15,11 @@ from connectors.amm import v3, v4
 from connectors.amm.ticks import Q96
 from connectors.amm.v2 import V2Pool
 from connectors.amm.v4 import PoolKey
-from connectors.errors import BadMessage, PoolStateError
+from connectors.errors import BadMessage, PoolStateError, VenueUnreachable
 from connectors.evm.abi import topic
 from connectors.evm.logs import (
+    CONTRACT_TOPICS,
+    MANAGER_TOPICS,
     Initialized,
     Log,
     Moved,
@@ -28,6 +32,8 @@ from connectors.evm.logs import (
     applied,
     read_log,
 )
+from connectors.evm.rpc import Head
+from connectors.evm.subscription import read_message
 
 POOL, WHO, ID = "0x" + "Ab" * 20, "0x" + "cd" * 20, "0x" + "ef" * 32
 KEY = PoolKey(currency0="0x" + "01" * 20, currency1="0x" + "02" * 20, fee=3000, spacing=60)
@@ -157,6 +163,27 @@ def test_a_log_that_breaks_its_promise_is_refused(log: RawLog) -> None:
     """
     with pytest.raises(BadMessage):
         read_log(log)
+
+
+NAMES = (
+    "params", "result", "error", "number", "hash", "parentHash", "timestamp", "topics", "data", "address",
+    "blockNumber", "blockHash", "transactionHash", "logIndex", "removed",
+)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=9) | st.sampled_from(["0x1", "0x" + "00" * 64]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=8),
+    max_leaves=20,
+)
+
+
+@given(JSON, st.sampled_from([*CONTRACT_TOPICS, *MANAGER_TOPICS]))
+def test_whatever_a_node_says_is_read_or_refused(said: Any, first: str) -> None:
+    """
+    A message of any shape is a head, a log, nothing, or an error of the house; it never raises anything else.
+    """
+    for message in (said, {"params": {"result": said}}, {"params": {"result": {"topics": [first], "data": said}}}):
+        with suppress(BadMessage, VenueUnreachable):
+            assert isinstance(read_message(msgspec.json.encode(message)), Head | Log | None)
 
 
 def test_other_logs_are_none_of_ours() -> None:
