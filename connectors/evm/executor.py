@@ -1,6 +1,6 @@
 """An Executor that swaps in pools of one chain out of one wallet.
 
-A leg becomes at most three tasks of the wallet: an old allowance taken back, the exact one given, the swap. Before each
+A leg becomes a few tasks of the wallet: an old allowance taken back, the exact one given, the swap. Before each
 everything is looked at again, and gas must leave something of the edge. What is told is what the chain says: tokens as
 they came and went, gas as it was paid, and all of it back where a reorg takes the block away.
 """
@@ -163,7 +163,7 @@ class SwapExecutor:
             async def asked(node: Node, head: Head) -> tuple[int, Plan]:
                 """What must be known of one block, and what several nodes must say alike."""
                 counted, _ = await wallet.at(node, head)
-                return counted, await plan(node, head, route, wanted, swap, wallet.address, self._oracle)
+                return counted, await plan(node, head, route, wanted, swap, wallet.address, deadline_s, self._oracle)
 
             head, (counted, found) = await wallet.agreed(asked)
             await wallet.ready(head, counted)

@@ -22,6 +22,8 @@ from connectors.errors import KeyRefused, NotSigned
 from connectors.evm.abi import Method
 
 APPROVE: Final = Method("approve", ("address", "uint256"), ("bool",))
+PERMIT: Final = Method("approve", ("address", "address", "uint160", "uint48"), ())
+"""Of Permit2: lets a spender take so much of a token until a moment."""
 _KEY_BYTES: Final = 32
 
 
@@ -46,6 +48,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What may be approved."""
     spenders: frozenset[str] = frozenset()
     """To whom."""
+    permits: frozenset[str] = frozenset()
+    """Permit2, where it may let those spenders spend."""
     max_fee_wei: int
     """Per unit of gas."""
 
@@ -139,13 +143,22 @@ def check(transaction: Transaction, policy: Policy, wallet: str) -> None:
         return
     if selector == APPROVE.selector and to in policy.tokens:
         spender, amount = APPROVE.arguments(transaction.data)
-        if spender.lower() not in policy.spenders:
-            raise NotSigned("it lets somebody spend who is not on the list", where=spender)
-        if amount >= 1 << 255:
-            raise NotSigned("it lets a contract spend without a limit", where=spender)
-        return
+        return _check_approval(spender, amount, 1 << 255, policy.spenders | policy.permits)
+    if selector == PERMIT.selector and to in policy.permits:
+        token, spender, amount, _ = PERMIT.arguments(transaction.data)
+        if token.lower() not in policy.tokens:
+            raise NotSigned("it lets somebody spend what is not on the list", where=token)
+        return _check_approval(spender, amount, 1 << 159, policy.spenders)
     if (to, selector) not in policy.calls:
         raise NotSigned(f"this contract or its function 0x{selector.hex()} is not on the list", where=transaction.to)
+
+
+def _check_approval(spender: str, amount: int, limit: int, allowed: frozenset[str]) -> None:
+    """Raises NotSigned where this one may not spend, or too much."""
+    if spender.lower() not in allowed:
+        raise NotSigned("it lets somebody spend who is not on the list", where=spender)
+    if amount >= limit:
+        raise NotSigned("it lets a contract spend without a limit", where=spender)
 
 
 def load(source: KeySource, policy: Policy, *, folder: Path, environ: Mapping[str, str]) -> KeySigner:

@@ -14,7 +14,7 @@ from eth_utils.crypto import keccak
 
 from connectors.evm.abi import Call, Method
 from connectors.evm.fees import DATA_FEE
-from connectors.evm.keys import APPROVE
+from connectors.evm.keys import APPROVE, PERMIT
 from connectors.evm.node import Node
 from connectors.evm.rehearsal import blame, rehearse
 from connectors.evm.rpc import Head
@@ -22,6 +22,7 @@ from connectors.evm.swap import Amounts, Route, paid_with
 from connectors.evm.tokens_identity import implementation_of
 
 _ALLOWANCE: Final = Method("allowance", ("address", "address"))
+_PERMITTED: Final = Method("allowance", ("address", "address", "address"), ("uint160", "uint48", "uint48"))
 _BALANCE: Final = Method("balanceOf", ("address",))
 _SIGNATURE_BYTES: Final = 160
 """What fees, nonce and signature add to a call's data where it is published."""
@@ -31,7 +32,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The next task of a swap, or why there is none."""
 
     step: str = ""
-    """reset: an old allowance is taken back; approve: the exact one is given; swap."""
+    """reset: an old allowance is taken back; approve: the exact one is given; permit: the same at Permit2; swap."""
     to: str = ""
     data: bytes = b""
     gas: int = 0
@@ -47,7 +48,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The contract (lower-case address) that cannot be moved as it should, where `refused` is token."""
 
 
-async def plan(node: Node, head: Head, route: Route, wanted: Amounts, swap: Call, wallet: str, oracle: str) -> Plan:
+async def plan(
+    node: Node, head: Head, route: Route, wanted: Amounts, swap: Call, wallet: str, deadline_s: int, oracle: str
+) -> Plan:
     """What a swap of a wallet needs next at a block; `oracle` says what publishing costs, empty is nothing.
 
     Raises as Rpc.ask.
@@ -55,17 +58,23 @@ async def plan(node: Node, head: Head, route: Route, wanted: Amounts, swap: Call
     wrong = await _identity(node, head, route)
     if wrong:
         return Plan(refused="identity", detail=wrong)
-    pays, router = paid_with(route, wanted).address, route.router.address
-    answers = [_BALANCE.call(pays, wallet), _ALLOWANCE.call(pays, wallet, router)]
-    held, allowed = [int(_BALANCE.one(await node.call(call, head))) for call in answers]
+    pays, spender = paid_with(route, wanted).address, route.spender
+    held = int(_BALANCE.one(await node.call(_BALANCE.call(pays, wallet), head)))
     if held < wanted.pay:
         return Plan(refused="balance", detail=f"the wallet holds {held} of {pays}, {wanted.pay} are needed")
-    steps = {"swap": swap}
+    steps: dict[str, Call] = {}
+    allowed = int(_ALLOWANCE.one(await node.call(_ALLOWANCE.call(pays, wallet, spender), head)))
     if allowed < wanted.pay:
-        steps = {"approve": APPROVE.call(pays, router, wanted.pay), **steps}
         # Some coins refuse a new allowance before the old one is taken back.
         if allowed:
-            steps = {"reset": APPROVE.call(pays, router, 0), **steps}
+            steps["reset"] = APPROVE.call(pays, spender, 0)
+        steps["approve"] = APPROVE.call(pays, spender, wanted.pay)
+    if route.permit is not None:
+        permit, router = route.permit.address, route.router.address
+        given = _PERMITTED.read(await node.call(_PERMITTED.call(permit, wallet, pays, router), head))
+        if given[0] < wanted.pay or given[1] < deadline_s:
+            steps["permit"] = PERMIT.call(permit, pays, router, wanted.pay, deadline_s)
+    steps["swap"] = swap
     ran = await rehearse(node, [(wallet, call) for call in steps.values()], wallet, head)
     said = next((one.why for one in ran if not one.ok), "") or _shortfall(ran[-1].moved, route, wanted)
     if said:

@@ -12,12 +12,13 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Final
 
 import msgspec
+from eth_abi.abi import encode
 
 from connectors.amm.forks import Family
 from connectors.errors import BadMessage, SwapRefused
 from connectors.evm.abi import Call, Method, word_of
 from connectors.evm.receipt import Log
-from connectors.evm.tokens import TRANSFER
+from connectors.evm.tokens import NOBODY, TRANSFER
 from connectors.orders import Leg, Side
 
 EXACT: Final = Context(prec=100)
@@ -33,8 +34,20 @@ _SINGLE: Final = ("(address,address,uint24,address,uint256,uint256,uint256,uint1
 _V3_IN: Final = Method("exactInputSingle", _SINGLE)
 _V3_OUT: Final = Method("exactOutputSingle", _SINGLE)
 
-CALLS: Final[Mapping[Family, tuple[Method, ...]]] = {Family.V2: (_V2_IN, _V2_OUT), Family.V3: (_V3_IN, _V3_OUT)}
-"""What is called of a router: UniswapV2Router02 (v2-periphery), SwapRouter (v3-periphery)."""
+_EXECUTE: Final = Method("execute", ("bytes", "bytes[]", "uint256"), ())
+_V4_SWAP: Final = b"\x10"
+"""Command of UniversalRouter (universal-router, Commands.sol): what follows is for v4."""
+_SWAP_IN, _SWAP_OUT, _SETTLE, _TAKE = b"\x06", b"\x08", b"\x0c", b"\x0f"
+"""Actions of its v4 part (v4-periphery, Actions.sol): swap in one pool, pay all, take all."""
+_KEY: Final = "(address,address,uint24,int24,address)"
+_V4_SINGLE: Final = f"({_KEY},bool,uint128,uint128,bytes)"
+
+CALLS: Final[Mapping[Family, tuple[Method, ...]]] = {
+    Family.V2: (_V2_IN, _V2_OUT),
+    Family.V3: (_V3_IN, _V3_OUT),
+    Family.V4: (_EXECUTE,),
+}
+"""What is called of a router: UniswapV2Router02 (v2-periphery), SwapRouter (v3-periphery), UniversalRouter."""
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,19 +69,32 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     family: Family
     router: Contract
     pool: Contract
+    """Whoever holds both sides; of v4 the PoolManager."""
     token: Coin
     """What the instrument's quantity counts."""
     coin: Coin
     """What its price counts."""
     fee: int = 0
-    """v3: the pool's fee, 1e-6."""
+    """v3, v4: the pool's fee, 1e-6."""
+    spacing: int = 0
+    """v4: of its ticks."""
+    hooks: Contract | None = None
+    """v4: where the pool has some."""
+    permit: Contract | None = None
+    """v4: Permit2, which the router takes our side from; it is approved, and the router with it."""
     gas_usd: Decimal = Decimal(0)
     """What the edge of an intent already takes off for gas."""
 
     @property
     def contracts(self) -> tuple[Contract, ...]:
         """All that a swap touches."""
-        return self.router, self.pool, self.token, self.coin
+        known = self.router, self.pool, self.token, self.coin, self.hooks, self.permit
+        return tuple(contract for contract in known if contract is not None)
+
+    @property
+    def spender(self) -> str:
+        """Who takes our side from the token or the coin itself."""
+        return self.router.address if self.permit is None else self.permit.address
 
 
 class Amounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +125,7 @@ def paid_with(route: Route, amounts: Amounts) -> Coin:
 
 
 def build(route: Route, amounts: Amounts, wallet: str, deadline_s: int) -> Call:
-    """The call of the router. Raises SwapRefused for a family that has none here."""
+    """The call of the router. Raises SwapRefused for an amount that it cannot take."""
     given = paid_with(route, amounts).address
     got = (route.token if amounts.buys else route.coin).address
     match route.family:
@@ -111,8 +137,26 @@ def build(route: Route, amounts: Amounts, wallet: str, deadline_s: int) -> Call:
             exact, bound = (amounts.get, amounts.pay) if amounts.buys else (amounts.pay, amounts.get)
             asked = (given, got, route.fee, wallet, deadline_s, exact, bound, 0)
             return (_V3_OUT if amounts.buys else _V3_IN).call(route.router.address, asked)
-        case _:
-            raise SwapRefused(f"no router is known for {route.family} pools")
+        case Family.V4:
+            return _execute(route, amounts, given, got, deadline_s)
+
+
+def _execute(route: Route, amounts: Amounts, given: str, got: str, deadline_s: int) -> Call:
+    """The call of UniversalRouter for a swap in one v4 pool."""
+    if max(amounts.pay, amounts.get) >= 1 << 128:
+        raise SwapRefused("a v4 pool takes amounts below 2^128")
+    down = int(given, 16) < int(got, 16)
+    first, second = (given, got) if down else (got, given)
+    key = (first, second, route.fee, route.spacing, route.hooks.address if route.hooks else NOBODY)
+    exact, bound = (amounts.get, amounts.pay) if amounts.buys else (amounts.pay, amounts.get)
+    actions = (_SWAP_OUT if amounts.buys else _SWAP_IN) + _SETTLE + _TAKE
+    parts = [
+        encode([_V4_SINGLE], [(key, down, exact, bound, b"")]),
+        encode(["address", "uint256"], [given, amounts.pay]),
+        encode(["address", "uint256"], [got, amounts.get]),
+    ]
+    plan = encode(["bytes", "bytes[]"], [actions, parts])
+    return _EXECUTE.call(route.router.address, _V4_SWAP, [plan], deadline_s)
 
 
 def moves(logs: Sequence[Log], wallet: str) -> dict[str, int]:

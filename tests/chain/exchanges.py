@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from eth_abi.abi import encode
+from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
 from tests.chain.parts import Parts
@@ -194,3 +194,26 @@ async def deploy_v4(chain: Parts, node: Anvil) -> V4:
         for name in ("StateView", "V4Quoter", "PoolSwapTest", "PoolModifyLiquidityTest")
     ]
     return V4(manager, view, quoter, swaps, liquidity)
+
+
+PERMIT2: Final = "0x000000000022D473030F116dDEE9F6B43aC78BA3"
+"""The same address on every chain (uniswap/permit2)."""
+CHEATS: Final = "0x7109709ECfa91a80626fF3989D68f67F5b1DD12D"
+"""Whom a contract of a foundry script asks to change the chain."""
+
+
+async def deploy_permit2(chain: Parts, node: Anvil) -> None:
+    """Permit2 at its address: v4-periphery's script for it carries the code and asks the cheats to put it there."""
+    await node.put(CHEATS, chain.artifact("Told"))
+    script = await node.deploy(chain.artifact("DeployPermit2"))
+    receipt = await script.write("deployPermit2")
+    (told,) = [values["data"] for name, values in chain.artifact("Told").events(receipt["logs"]) if name == "Call"]
+    _, code = decode(["address", "bytes"], told[4:])
+    await node.rpc("anvil_setCode", PERMIT2, "0x" + code.hex())
+
+
+async def deploy_universal_router(chain: Parts, node: Anvil, v4: V4) -> Deployed:
+    """UniversalRouter for v4 pools, with Permit2; it knows none of the other exchanges."""
+    await deploy_permit2(chain, node)
+    known = (PERMIT2, NOBODY, NOBODY, NOBODY, bytes(32), bytes(32), v4.manager.address, NOBODY, NOBODY, NOBODY)
+    return await node.deploy(chain.artifact("UniversalRouter"), known)

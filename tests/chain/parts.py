@@ -36,6 +36,8 @@ SHELVES: Final = {
     "PoolModifyLiquidityTest": "@uniswap/v4-core/out/{name}.sol/{name}.json",
     "StateView": "@uniswap/v4-periphery/foundry-out/{name}.sol/{name}.json",
     "V4Quoter": "@uniswap/v4-periphery/foundry-out/{name}.sol/{name}.json",
+    "DeployPermit2": "@uniswap/v4-periphery/foundry-out/{name}.sol/{name}.json",
+    "UniversalRouter": "@uniswap/universal-router/artifacts/contracts/{name}.sol/{name}.json",
     "PositionManager": "@uniswap/v4-periphery/foundry-out/{name}.sol/{name}.json",
 }
 """In which file of which package a contract's bytecode is."""

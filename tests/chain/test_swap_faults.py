@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bot.clock import monotonic_s
+from connectors.amm.forks import Family
 from connectors.errors import BadMessage, ConnectorError, VenueUnreachable, WrongChain
 from connectors.evm.fees import Caps
 from connectors.evm.rpcs import Rpcs
@@ -353,18 +354,49 @@ async def test_row_47_and_48_whoever_comes_before_us_costs_us_the_limit_at_most(
             assert Decimal(after[1] - before[1]) / DOLLAR == one.booked()[1] >= 4 * 225
 
 
-async def test_row_48_a_pool_that_was_drained_is_seen_before_anything_is_sent(here: Pit, node: Anvil) -> None:
+@pytest.mark.parametrize("family", list(Family))
+@pytest.mark.parametrize(("side", "limit"), [(Side.SELL, "249"), (Side.BUY, "251")])
+async def test_row_48_a_pool_that_was_drained_is_seen_before_anything_is_sent(
+    chain: Parts, node: Anvil, family: Family, side: Side, limit: str
+) -> None:
     """
-    When the price is gone before we send, the rehearsal says so: no transaction, no gas, a reason.
+    When the price is gone before we send, the rehearsal says so: no transaction, no gas, a reason. Back within the
+    limit it goes through.
     """
+    here = await pit(chain, node, family)
     async with trader(here) as one:
-        await here.swap(Side.SELL, 200 * STOCK)
-        one.order(Side.SELL, "4", "249")
+        await here.swap(side, 200 * STOCK)
+        one.order(side, "4", limit)
         await one.ticks(2)
         (report,) = one.reports
         assert (Outcome.REFUSED, "simulation", True) == (report.outcome, report.reason, report.final)
-        assert "Too little received" in report.detail
         assert (0, 0) == (await one.count(), one.ledger.gas)
+        await here.swap(Side.BUY if side is Side.SELL else Side.SELL, 203 * STOCK)
+        one.order(side, "4", limit, id="two")
+        await one.ticks(4)
+        (fill,) = [fill for report in one.reports for fill in report.fills]
+        assert fill.price >= 249 if side is Side.SELL else fill.price <= 251
+
+
+@pytest.mark.parametrize("family", list(Family))
+async def test_row_48_a_swap_that_waits_beyond_its_deadline_moves_nothing(
+    chain: Parts, node: Anvil, family: Family
+) -> None:
+    """
+    A block later than the deadline reverts the swap, be the price as good as it may: the contract itself refuses it.
+    """
+    here = await pit(chain, node, family)
+    async with trader(here) as one:
+        before = await one.balances()
+        one.order(Side.SELL, "4", "240")
+        await one.ticks(2 if family is Family.V4 else 1)
+        await by_hand(node)
+        await one.ticks()
+        assert 1 == len(await waiting(node))
+        await node.at(one.at_ns // 10**9 + 601)
+        await one.ticks()
+        assert (Outcome.REFUSED, "reverted") == (one.reports[-1].outcome, one.reports[-1].reason)
+        assert before == await one.balances()
 
 
 # --- 49: gas

@@ -27,7 +27,7 @@ from connectors.instruments import Instrument, Role, Universe
 from connectors.orders import Approved, Intent, Leg, Report, Side
 from connectors.poll import Poll
 from strategies.execution.ledger import Ledger
-from tests.chain.exchanges import V2, V3, deploy_v2, deploy_v3
+from tests.chain.exchanges import PERMIT2, V2, V3, deploy_universal_router, deploy_v2, deploy_v3, deploy_v4
 from tests.chain.parts import Parts
 from tests.servers.anvil import Anvil, Deployed
 from tests.servers.heard import no_wait
@@ -39,6 +39,7 @@ STOCK: Final = 10**18
 DOLLAR: Final = 10**6
 GWEI: Final = 10**9
 FEE: Final = 3_000
+SPACING: Final = 60
 UNIVERSE: Final = Universe(
     (Instrument(venue="pool", symbol="TSLAx/USDC", role=Role.TOKEN, underlying="TSLA", quote="USDC"),)
 )
@@ -91,6 +92,8 @@ async def pit(chain: Parts, node: Anvil, family: Family = Family.V3, *, stock: D
         await one.write("mint", node.accounts[0], amount)
     first, second = sorted((token, coin), key=lambda one: int(one.address, 16))
     worth = {token.address: STOCK, coin.address: PRICE * DOLLAR}
+    if family is Family.V4:
+        return await _pit_v4(chain, node, token, coin)
     exchange: V2 | V3
     if family is Family.V2:
         exchange = await deploy_v2(chain, node)
@@ -125,6 +128,36 @@ async def pit(chain: Parts, node: Anvil, family: Family = Family.V3, *, stock: D
         fee=FEE,
     )
     return Pit(node, family, token, coin, router, pool, route, swap)
+
+
+async def _pit_v4(chain: Parts, node: Anvil, token: Deployed, coin: Deployed) -> Pit:
+    """The same in a v4 pool, which UniversalRouter swaps in."""
+    v4 = await deploy_v4(chain, node)
+    router = await deploy_universal_router(chain, node, v4)
+    first, second = sorted((token, coin), key=lambda one: int(one.address, 16))
+    worth = {token.address: STOCK, coin.address: PRICE * DOLLAR}
+    sqrt_price = isqrt((worth[second.address] << 192) // worth[first.address])
+    key = await v4.pool(first, second, FEE, SPACING, sqrt_price_x96=sqrt_price)
+    await v4.mint(key, -887_220, 887_220, isqrt(4_000 * STOCK * 10**6 * DOLLAR))
+
+    async def swap(side: Side, units: int) -> Any:
+        buys = side is Side.BUY
+        return await v4.swap(key, (first is coin) == buys, units if buys else -units)
+
+    async def contract(address: str) -> Contract:
+        return Contract(address=address, code_hash=await code_hash(node, address))
+
+    route = Route(
+        family=Family.V4,
+        router=await contract(router.address),
+        pool=await contract(v4.manager.address),
+        token=Coin(address=token.address, decimals=18, code_hash=await code_hash(node, token.address)),
+        coin=Coin(address=coin.address, decimals=6, code_hash=await code_hash(node, coin.address)),
+        fee=FEE,
+        spacing=SPACING,
+        permit=await contract(PERMIT2),
+    )
+    return Pit(node, Family.V4, token, coin, router, v4.manager, route, swap)
 
 
 @dataclass
@@ -228,6 +261,7 @@ def policy_of(route: Route, caps: Caps, chain_id: int = 31337) -> Policy:
         calls=frozenset((router, method.selector) for method in CALLS[route.family]),
         tokens=frozenset({route.token.address.lower(), route.coin.address.lower()}),
         spenders=frozenset({router}),
+        permits=frozenset({route.permit.address.lower()} if route.permit else ()),
         max_fee_wei=caps.max_fee_wei,
     )
 

@@ -15,19 +15,20 @@ from eth_utils.crypto import keccak
 
 from connectors.errors import KeyRefused, NotSigned
 from connectors.evm.abi import Method
-from connectors.evm.keys import APPROVE, KeySigner, KeySource, Policy, Transaction, load
+from connectors.evm.keys import APPROVE, PERMIT, KeySigner, KeySource, Policy, Transaction, load
 
 KEY = "5a" * 32
 WRONG = "zz" + "5a" * 31
 ADDRESS = Account.from_key(KEY).address
 PASSWORD = "correct horse battery"
-ROUTER, TOKEN, OTHER = ("0x" + digit * 40 for digit in "123")
+ROUTER, TOKEN, OTHER, PERMIT2 = ("0x" + digit * 40 for digit in "1234")
 SWAP = Method("swapExactTokensForTokens", ("uint256",))
 POLICY = Policy(
     chain_id=8453,
     calls=frozenset({(ROUTER, SWAP.selector)}),
     tokens=frozenset({TOKEN}),
     spenders=frozenset({ROUTER}),
+    permits=frozenset({PERMIT2}),
     max_fee_wei=100,
 )
 
@@ -156,6 +157,10 @@ def test_what_is_signed_is_the_wallets_and_nothing_else_is_signed() -> None:
         (transaction(to=TOKEN, data=APPROVE.call(TOKEN, OTHER, 1).data), "who is not on the list"),
         (transaction(to=TOKEN, data=APPROVE.call(TOKEN, ROUTER, 2**256 - 1).data), "without a limit"),
         (transaction(to=ADDRESS, data=b"\1"), "not on the list"),
+        (transaction(to=PERMIT2, data=PERMIT.call(PERMIT2, TOKEN, OTHER, 1, 9).data), "who is not on the list"),
+        (transaction(to=PERMIT2, data=PERMIT.call(PERMIT2, OTHER, ROUTER, 1, 9).data), "what is not on the list"),
+        (transaction(to=PERMIT2, data=PERMIT.call(PERMIT2, TOKEN, ROUTER, 2**160 - 1, 9).data), "without a limit"),
+        (transaction(to=OTHER, data=PERMIT.call(PERMIT2, TOKEN, ROUTER, 1, 9).data), "not on the list"),
     ],
 )
 def test_a_transaction_that_is_not_on_the_list_is_not_signed(asked: Transaction, said: str) -> None:
@@ -172,6 +177,8 @@ def test_a_transaction_that_is_not_on_the_list_is_not_signed(asked: Transaction,
         transaction(to=ROUTER.upper().replace("X", "x")),
         transaction(to=TOKEN, data=APPROVE.call(TOKEN, ROUTER, 1).data),
         transaction(to=TOKEN, data=APPROVE.call(TOKEN, ROUTER, 0).data),
+        transaction(to=TOKEN, data=APPROVE.call(TOKEN, PERMIT2, 1).data),
+        transaction(to=PERMIT2, data=PERMIT.call(PERMIT2, TOKEN, ROUTER, 1, 9).data),
         transaction(to=ADDRESS, data=b"", gas=21_000),
     ],
 )
