@@ -368,8 +368,8 @@ def test_a_result_that_cannot_be_written_is_told(
     Where the system refuses the file only at the end, that is exit 8 with its name.
     """
     words = ["--config", written(tmp_path), "--tape", str(tape)]
-    assert 8 == main(["backtest", *words, "--json", "/proc/none.json"])
-    assert "pegline: /proc/none.json: cannot be written: " in capsys.readouterr().err
+    assert 8 == main(["backtest", *words, "--json", "/dev/full"])
+    assert "pegline: /dev/full: cannot be written: " in capsys.readouterr().err
 
 
 def test_a_negative_world_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
