@@ -17,7 +17,7 @@ from aiohttp import WSMsgType, web
 
 from tests.servers.refusals import Refusal, Request
 
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 
 
 class VenueServer:
