@@ -1,9 +1,9 @@
 """Keeps the pools of one chain: their states from heads and logs, mended where something was missed or replaced.
 
-What a node says is applied at once. What needs an answer of the chain first (the start, a gap, replaced blocks, a state
-that cannot be) is mended by one worker: until it is done nothing is told, NOT_HEARD stands against the pools, and what
-is heard meanwhile waits. A second worker looks back now and then: whether eth_getLogs has other logs than were heard,
-and whether the chain has other states than are kept.
+What a node says is applied at once. What needs an answer of the chain first (the start, a gap, replaced blocks) is
+mended by one worker: until it is done nothing is told, NOT_HEARD stands against the pools, and what is heard meanwhile
+waits. A pool whose state cannot be is read anew alone, while the others go on. A second worker looks back now and then:
+whether eth_getLogs has other logs than were heard, and whether the chain has other states than are kept.
 """
 
 from __future__ import annotations
@@ -94,10 +94,12 @@ class Keeper:
             self._halt()
         elif took is Took.REORG and isinstance(said, Log):
             self.doubt()
-        elif self.blocks.unproved or self.blocks.broken:
+        elif self.blocks.unproved:
             self._halt()
         else:
             self._teller.changed(head=isinstance(said, Head))
+            if self.blocks.broken:
+                self._mend.set()
 
     def doubt(self) -> None:
         """A new connection, or blocks were taken back: where the chain is now was not heard."""
@@ -120,7 +122,7 @@ class Keeper:
             except ConnectorError as error:
                 self._sink.reject(self._setup.venue, error.word, str(error))
                 await self._setup.sleep(backoff.next_s())
-                self._doubt = self.blocks is not None
+                self._doubt = self.blocks is not None and not self.whole
                 self._mend.set()
             else:
                 backoff.reset()
@@ -178,7 +180,9 @@ class Keeper:
                 continue
             if not blocks.unproved:
                 break
-        if self._live:
+        if self.whole:
+            self._teller.changed(head=True)
+        elif self._live:
             self.whole = True
             self._look.set()
             self._teller.everything(blocks, self.facts)
@@ -290,7 +294,7 @@ class Keeper:
             found = blocks.compare(logs, range(first, last.number + 1))
             if found.missed:
                 self._sink.reject(self._setup.venue, "logs_missed", f"{found.missed} up to block {last.number}")
-                self._halt()
+                self._teller.changed(head=True)
             if not found.lacking and not found.foreign:
                 self._checked = last.number
                 return
@@ -310,7 +314,7 @@ class Keeper:
         facts = [facts for pool, facts in self.facts.items() if blocks.now.get(pool) is not None]
         if self._unread:
             self._reconciled, self._unread = head.number, {}
-            self._halt()
+            self._mend.set()
             return
         if not facts:
             return
@@ -345,4 +349,5 @@ class Keeper:
                 self._sink.reject(self._setup.venue, "mismatch", f"{pool} at block {head.number}: {wrong}")
                 blocks.distrust(pool, f"at block {head.number}: {wrong}")
         if blocks.broken:
-            self._halt()
+            self._teller.changed(head=True)
+            self._mend.set()

@@ -273,12 +273,14 @@ async def test_a_state_that_is_not_the_chains_is_found_and_read_anew() -> None:
         await follow.agrees()
         print(f"mismatch: found and read anew in {monotonic_s() - begun:.3f} s")
         await follow.heard.until(lambda: follow.state == (Health.UP, Why.NOTHING))
+        assert [Health.UP, Health.DOWN, Health.UP] == follow.heard.health(1)[-3:]
+        assert [Health.UP] == follow.heard.health(0)[-1:] and follow.heard.health(0).count(Health.UP) == 1
     assert "ticks differ" in follow.heard.details["dex", "mismatch"]
 
 
 async def test_an_impossible_log_sets_only_its_pool_aside() -> None:
     """
-    A mint is lost, so the burn that follows cannot be: the pool is read anew, and is right.
+    A mint is lost, so the burn that follows cannot be: the pool goes down, is read anew, and is right; the others stay.
     """
     async with ChainServer(start()) as server, following(server) as follow:
         server.sends = lambda logs: []
@@ -286,6 +288,8 @@ async def test_an_impossible_log_sets_only_its_pool_aside() -> None:
         server.sends = list
         await server.mine(moved(-(10**22)), swapped(2, CAKE))
         await follow.agrees()
+        await follow.heard.until(lambda: follow.state == (Health.UP, Why.NOTHING))
+        assert Health.DOWN in follow.heard.health(1)[2:] and 1 == follow.heard.health(2).count(Health.UP)
     assert 1 == follow.count("broken")
 
 
