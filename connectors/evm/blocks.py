@@ -245,7 +245,6 @@ class Blocks:
         """Applies a pool's logs again from a block on."""
         state = self._state(pool, first)
         for block in self._blocks[first:]:
-            block.after.pop(pool, None)
             logs = block.logs.get(pool)
             if pool in block.read:
                 block.after[pool] = state = block.read[pool]

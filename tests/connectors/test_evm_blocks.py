@@ -61,6 +61,8 @@ def test_a_log_counts_once() -> None:
     The same log of the same block again, or one of before the first reading, is counted as replayed and does nothing.
     """
     blocks, one = kept(), head(101)
+    assert Took.TAKEN is blocks.log(log(ANCHOR, 3, Synced(8, 8)))
+    assert (1, 1) == reserves(blocks)
     blocks.head(one)
     position = log(one, 0, Moved(-10, 10, 7), POOL)
     assert [Took.TAKEN, Took.OLD] == [blocks.log(position), blocks.log(position)]

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import msgspec
 import pytest
 
 from bot.clock import monotonic_s
@@ -240,6 +241,37 @@ async def test_a_gap_is_filled_from_the_blocks_between() -> None:
         await server.mine(swapped(9))
         await follow.agrees()
         assert not any(reason in ("broken", "mismatch") for _, reason in follow.heard.rejected)
+
+
+async def test_a_connection_that_ends_within_a_block_loses_none_of_its_logs() -> None:
+    """
+    Half of a block's logs came before the line was cut; the other half is asked for, and nothing is read anew.
+    """
+    async with ChainServer(start()) as server, following(server) as follow:
+        server.sends = lambda logs: logs[:1]
+        await server.mine(moved(10**22), swapped(3), synced(4))
+        await follow.heard.until(lambda: follow.feed.keeper.blocks.tip.hash == server.tip.hash)  # type: ignore[union-attr]
+        assert not follow.same()
+        server.drop()
+        await follow.agrees()
+        assert not any(reason in ("broken", "mismatch", "logs_missed") for _, reason in follow.heard.rejected)
+
+
+async def test_a_node_of_another_chain_is_not_read() -> None:
+    """
+    The node says chain 1, the instruments are on another: nothing is told, and why is counted.
+    """
+    async with ChainServer(start()) as server:
+        follow = Follow(server)
+        elsewhere = [msgspec.structs.replace(one, chain="bsc") for one in follow.setup.instruments]
+        setup = setup_for(server, *elsewhere, sleep=follow.doors.sleep, options=follow.setup.options)
+        running = asyncio.create_task(PoolsFeed(setup).run(follow.heard, follow.numbers))
+        await follow.heard.until(lambda: follow.count("bad_message") > 0)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+    assert "chain 1, not of 56" in follow.heard.details["dex", "bad_message"]
+    assert not follow.heard.quotes(1)
 
 
 async def test_a_gap_that_is_too_long_reads_all_anew() -> None:

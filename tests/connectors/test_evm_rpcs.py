@@ -181,7 +181,11 @@ async def test_a_stream_that_is_behind_other_nodes_speaks_against_all() -> None:
         await watched(follow)
         await follow.heard.until(lambda: follow.state == (Health.DEGRADED, Why.LAGS))
         print(f"a stream behind is seen {monotonic_s() - begun:.3f} s after the look")
-        for times in range(1, 6):
+        rows = len(follow.heard.quotes(1))
+        await one.mine(swapped(1))
+        await follow.heard.until(lambda: len(follow.heard.quotes(1)) > rows)
+        assert (Health.DEGRADED, Why.LAGS) == follow.state
+        for times in range(2, 6):
             await one.mine(swapped(times))
         await watched(follow)
         await one.mine()
