@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ import pytest
 from connectors.amm.forks import Family
 from connectors.orders import Outcome, Side
 from tests.chain.parts import Parts
-from tests.chain.trader import DOLLAR, STOCK, pit, trader
+from tests.chain.trader import DOLLAR, STOCK, Kept, pit, trader
 from tests.servers.anvil import Anvil
 from tests.servers.node import Call, NodeServer
 
@@ -28,21 +29,21 @@ async def test_a_swap_settles_and_is_booked_to_the_smallest_unit(
     chain: Parts, node: Anvil, family: Family, side: Side, limit: str
 ) -> None:
     """
-    Selling or buying four stocks moves exactly what the ledger books: tokens, coins and gas; nothing may be spent any
+    Selling or buying three stocks moves exactly what the ledger books: tokens, coins and gas; nothing may be spent any
     more afterwards, and the leg is final once no reorg can change it.
     """
     here = await pit(chain, node, family)
     async with trader(here) as one:
         before = await one.balances()
         wei = int(await node.rpc("eth_getBalance", one.address, "latest"), 16)
-        one.order(side, "4", limit)
+        one.order(side, "3", limit)
         tasks = 3 if family is Family.V4 else 2
         await one.ticks(tasks + 1)
         after = await one.balances()
         token, coin = (Decimal(b - a) for a, b in zip(before, after, strict=True))
         sign = 1 if side is Side.BUY else -1
-        assert sign * 4 * STOCK == token, one.reports
-        assert sign * 4 * 250 * DOLLAR == pytest.approx(float(-coin), rel=0.006)
+        assert sign * 3 * STOCK == token, one.reports
+        assert sign * 3 * 250 * DOLLAR == pytest.approx(float(-coin), rel=0.006)
         assert (token / STOCK, coin / DOLLAR) == one.booked()
         spent = wei - int(await node.rpc("eth_getBalance", one.address, "latest"), 16)
         assert Decimal(spent) / 10**18 * 2_000 == one.ledger.gas
@@ -168,3 +169,48 @@ async def test_a_relay_gets_what_is_sent_and_nobody_else_does(chain: Parts, node
             await one.ticks()
         assert (-4, {1}) == (one.booked()[0], one.nonces()["one-0.swap"])
         assert "eth_sendRawTransaction" not in {call["method"] for call in public.calls}
+
+
+async def test_nothing_is_sent_before_its_record_is_durable(chain: Parts, node: Anvil) -> None:
+    """
+    While the disk has not answered, the node is handed nothing; when it has failed, nothing is ever sent.
+    """
+    here = await pit(chain, node)
+    async with NodeServer(node.url) as server:
+        for fails in (False, True):
+            slow = Slow()
+            async with trader(here, url=server.url, records=slow) as one:
+                one.order(Side.SELL, "4", "240", id=f"fails {fails}")
+                server.calls.clear()
+                tick = asyncio.create_task(one.executor.tick())
+                await slow.asked.wait()
+                assert "eth_sendRawTransaction" not in {call["method"] for call in server.calls}
+                slow.failed = fails
+                slow.answered.set()
+                if not fails:
+                    await tick
+                    await one.mined()
+                    await one.ticks(2)
+                    assert (-4, 2) == (one.booked()[0], await one.count())
+                    continue
+                for _ in range(2):
+                    with pytest.raises(OSError, match="the disk is full"):
+                        await (tick if not tick.done() else one.executor.tick())
+                    await node.mine()
+                assert "eth_sendRawTransaction" not in {call["method"] for call in server.calls}
+                assert 2 == await one.count()
+
+
+class Slow(Kept):
+    """Records on a disk that answers when a test says so, or fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.answered, self.failed = asyncio.Event(), asyncio.Event(), False
+
+    async def wait(self, seq: int) -> None:
+        """Until the disk has answered."""
+        self.asked.set()
+        await self.answered.wait()
+        if self.failed:
+            raise OSError("the disk is full")
