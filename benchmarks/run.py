@@ -101,25 +101,33 @@ def compare(rows: int, seed: int, rounds: int) -> dict[str, Any]:
         "subjects": {name: measure.summary(s, rows) for name, s in seconds.items()},
     }
     if wakes:
-        taken = sorted(ours.wakes_us(block))
-        report["wake_us"] = {
-            "wakes": len(taken),
-            "median": statistics.median(taken),
-            "p99": taken[int(len(taken) * 0.99)],
-        }
+        report["wake_us"] = alone("--only-wakes", rows, seed)
     return report
 
 
-def peak(rows: int, seed: int) -> dict[str, Any]:
-    """Peak memory of a backtest in a process of its own."""
+def alone(what: str, rows: int, seed: int) -> dict[str, Any]:
+    """What a process of its own says: here the lists of the plain loop are in the way of memory and caches."""
     tape = tape_of(rows, seed)
-    return measure.in_process_of_its_own(sys.executable, ["-m", "benchmarks.run", "--only-backtest", str(tape)])
+    arguments = ["-m", "benchmarks.run", what, str(tape), "--rows", str(rows), "--seed", str(seed)]
+    return measure.in_process_of_its_own(sys.executable, arguments)
 
 
 def only_backtest(tape: Path) -> dict[str, Any]:
     """One backtest in this process, and the memory that it took."""
     outcome = ours.backtest(CONFIG, tape)
     return {"fills": len(outcome.fills), "peak_rss_mb": measure.peak_rss_mb()}
+
+
+def only_wakes(rows: int, seed: int) -> dict[str, Any]:
+    """Microseconds of the wakes of five runs over the rows, after one that warms."""
+    block = job.in_ram(rows, seed)
+    runs = [sorted(ours.wakes_us(block)) for _ in range(6)][1:]
+    return {
+        "wakes": len(runs[0]),
+        "medians": [round(statistics.median(taken), 1) for taken in runs],
+        "median": statistics.median(statistics.median(taken) for taken in runs),
+        "p99": statistics.median(taken[int(len(taken) * 0.99)] for taken in runs),
+    }
 
 
 def show(report: dict[str, Any]) -> str:
@@ -149,14 +157,18 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--big", action="store_true", help="also peak memory at 50 million rows (0.6 GB of disk)")
     parser.add_argument("--only-backtest", type=Path, metavar="TAPE", help=argparse.SUPPRESS)
+    parser.add_argument("--only-wakes", type=Path, metavar="TAPE", help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.only_wakes:
+        print(json.dumps(only_wakes(asked.rows, asked.seed)))
+        return 0
     if asked.only_backtest:
         print(json.dumps(only_backtest(asked.only_backtest)))
         return 0
     report = compare(asked.rows, asked.seed, asked.rounds)
     if report["engine"] is not None:
         sizes = [asked.rows, *([50_000_000] if asked.big else [])]
-        report["peak_rss_mb"] = {str(rows): peak(rows, asked.seed)["peak_rss_mb"] for rows in sizes}
+        report["peak_rss_mb"] = {str(rows): alone("--only-backtest", rows, asked.seed)["peak_rss_mb"] for rows in sizes}
     print(show(report), file=sys.stderr)
     print(json.dumps(report))
     return 0 if report["engine"] is None or report["engine"]["same"] else 5
