@@ -15,7 +15,7 @@ from asyncio_throttle.throttler import Throttler
 
 from connectors.backoff import Backoff, Sleep
 from connectors.errors import BadMessage, ConnectorError, Maintenance, RateLimited, VenueUnreachable
-from connectors.refusal import MAX_RETRY_AFTER_S, refused, retry_after_s
+from connectors.refusal import MAX_RETRY_AFTER_S, refused, retry_after_s, unreachable
 from connectors.vitals import Vitals
 
 T = TypeVar("T")
@@ -211,7 +211,7 @@ class Poll:
         except TimeoutError as error:
             raise VenueUnreachable(f"no answer in {self._answer_s:g} s", where=where) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise VenueUnreachable(f"no answer: {error}", where=where) from error
+            raise unreachable(where, "no answer", error) from None
 
 
 class _Window(Throttler):

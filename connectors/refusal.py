@@ -28,6 +28,14 @@ def refused(venue: str, status: int, headers: Mapping[str, str], now_ns: int = 0
     return VenueUnreachable(said, where=venue) if status >= 500 else BadMessage(said, where=venue)
 
 
+def unreachable(venue: str, what: str, error: BaseException) -> VenueUnreachable:
+    """The error of a connection that failed. To be raised `from None`: the words of the library, its address with a
+    key in it among them, go no further than what names a host.
+    """
+    words = str(error) if isinstance(error, OSError) else type(error).__name__
+    return VenueUnreachable(f"{what}: {words}", where=venue)
+
+
 def retry_after_s(header: str, now_ns: int) -> float | None:
     """Seconds to wait by a Retry-After header, a number or an HTTP date (RFC 9110, 10.2.3); None where it has none."""
     try:

@@ -27,7 +27,7 @@ from connectors.errors import (
     Silent,
     VenueUnreachable,
 )
-from connectors.refusal import refused
+from connectors.refusal import refused, unreachable
 from connectors.vitals import Vitals
 
 Hear = Callable[[str | bytes], Iterable[str | bytes] | None]
@@ -199,9 +199,9 @@ class Socket:
             # A handshake that is not understood may be understood later: 404 while a venue restarts.
             if isinstance(refusal, BadMessage):
                 refusal = VenueUnreachable(refusal.what, where=line.venue)
-            raise refusal from error
+            raise refusal from None
         except (aiohttp.ClientError, OSError) as error:
-            raise VenueUnreachable(f"no connection: {error}", where=line.venue) from error
+            raise unreachable(line.venue, "no connection", error) from None
 
     async def _repeat(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         """Says again what the venue wants to hear again; a closed line ends it quietly, the reader tells why."""

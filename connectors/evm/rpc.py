@@ -13,7 +13,7 @@ from connectors.errors import BadMessage, EntitlementLost, Maintenance, RateLimi
 from connectors.evm.abi import Call, batch, unbatch
 from connectors.poll import MAX_BODY_BYTES, Poll
 from connectors.ports import FeedSetup
-from connectors.refusal import refused
+from connectors.refusal import refused, unreachable
 
 MULTICALL3: Final = "0xcA11bde05977b3631167028862bE2a173976CA11"
 """The same address on every chain (mds1/multicall3)."""
@@ -145,7 +145,7 @@ class Rpc:
         except TimeoutError as error:
             raise VenueUnreachable("no answer in time", where=where) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise VenueUnreachable(f"no answer: {type(error).__name__}", where=where) from error
+            raise unreachable(where, "no answer", error) from None
         self._frame(bytes(body))
         return _result(bytes(body), f"{where} {method}")
 

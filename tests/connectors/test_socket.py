@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -31,6 +32,9 @@ from connectors.vitals import Vitals
 from tests.servers.heard import Heard, no_wait
 from tests.servers.refusals import Limit, maintenance
 from tests.servers.venue import VenueServer
+
+
+CANARY = "0123secret4567"
 
 
 class Echo(VenueServer):
@@ -268,6 +272,50 @@ async def test_a_line_that_speaks_is_not_idle() -> None:
     async with Echo() as server, living(server, lives, idle_s=1.0, repeat=("ping",), repeat_s=0.1, sleep=asyncio.sleep):
         await lives.until_messages(17)
     assert [] == lives.ends
+
+
+@asynccontextmanager
+async def mumbling(answer: bytes) -> AsyncIterator[str]:
+    """The host and port of a server that answers every call with these bytes and hangs up."""
+
+    async def mumble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(50)
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(mumble, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"rubbish\r\n\r\n", b"HTTP/1.1 403 No\r\n\r\n", b"HTTP/1.1 302 Found\r\nLocation: /0123secret4567\r\n\r\n", b""],
+)
+async def test_a_key_in_an_address_is_in_no_error(answer: bytes) -> None:
+    """Whatever a handshake or a call meets, the error, and what it was made of, do not repeat the address."""
+    lives, path = Lives(), f"/v3/{CANARY}"
+    async with Echo() as echo, mumbling(answer) as host, aiohttp.ClientSession() as session:
+        async with living(echo, lives, url=f"ws://{host}{path}"):
+            await lives.until_ends(1)
+        with pytest.raises(ConnectorError) as caught:
+            await polling(Waits(), tries=1).get(session, f"http://{host}{path}")
+    for error in (lives.ends[0], caught.value):
+        assert isinstance(error, VenueUnreachable | BadMessage | EntitlementLost)
+        assert CANARY not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize(
+    "url", ["wss:/venue.example/0123secret4567", "ws://127.0.0.1:99999/0123secret4567", "venue.example/0123secret4567"]
+)
+async def test_a_mistyped_address_is_not_repeated(url: str) -> None:
+    """An address that is none ends a life like one where nobody answers, and is not in its error."""
+    lives = Lives()
+    async with Echo() as echo, living(echo, lives, url=url):
+        await lives.until_ends(1)
+    assert isinstance(lives.ends[0], VenueUnreachable)
+    assert CANARY not in "".join(traceback.format_exception(lives.ends[0]))
 
 
 async def test_why_a_life_ended_stands_until_the_next_one_speaks() -> None:
