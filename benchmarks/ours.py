@@ -79,22 +79,28 @@ def backtest(config: Path, tape: Path) -> Outcome:
 def wakes_us(rows: Rows) -> list[float]:
     """Microseconds of every decision wake over the rows: from the scan's stop to the record in the journal's chain.
 
-    It is the engine's own method, timed around; the journal has no file, as in a backtest.
+    They are the engine's own methods, timed around; the journal has no file, as in a backtest.
     """
     from bot.backtest import run_over
     from bot.engine import Engine
 
     taken: list[float] = []
-    whole = Engine._triggered
+    whole, record = Engine._triggered, Engine._record
+    recorded = 0
 
     def timed(self: Engine, now: int, notes: list[Any]) -> None:
         start = time.perf_counter_ns()
         whole(self, now, notes)
-        taken.append((time.perf_counter_ns() - start) / 1e3)
+        taken.append((recorded - start) / 1e3)
 
-    Engine._triggered = timed  # type: ignore[method-assign]
+    def stamped(self: Engine, *args: Any, **kwargs: Any) -> None:
+        nonlocal recorded
+        record(self, *args, **kwargs)
+        recorded = time.perf_counter_ns()
+
+    Engine._triggered, Engine._record = timed, stamped  # type: ignore[method-assign]
     try:
         run_over(_config(), universe(), [rows])
     finally:
-        Engine._triggered = whole  # type: ignore[method-assign]
+        Engine._triggered, Engine._record = whole, record  # type: ignore[method-assign]
     return taken

@@ -103,6 +103,7 @@ class Engine:
         self.counts = Counts()
         self._bars = ["no row yet"] * len(self.universe)
         """Why an instrument may not be traded, whatever room there is; empty where it may."""
+        self._fired = columns.slots[:, K.SLOT_FIRED]
         self._owner = {place: number for number, place in columns.slot_of.items()}
         self.now = 0
         self._dues: list[tuple[int, int, int, int]] = []
@@ -211,7 +212,7 @@ class Engine:
 
     def _triggered(self, now: int, notes: list[Note]) -> None:
         """Asks every strategy whose trigger fired on this row, and lets the trigger rest."""
-        fired = self.columns.slots[:, K.SLOT_FIRED]
+        fired = self._fired
         asked: dict[int, list[int]] = {}
         groups: set[int] = set()
         for place in fired.nonzero()[0].tolist():
@@ -225,7 +226,7 @@ class Engine:
                 self._permit_all()
         for numbers in asked.values():
             strategy = self.triggers[numbers[0]].strategy
-            woken = tuple(dict.fromkeys(self.triggers[n].underlying for n in numbers if self.triggers[n].underlying))
+            woken = tuple(dict.fromkeys([self.triggers[n].underlying for n in numbers if self.triggers[n].underlying]))
             traded = self._consult(strategy, now, woken, "trigger", notes)
             notes = []
             wait = strategy.cooldown_ns if traded else strategy.refusal_backoff_ns
@@ -289,7 +290,7 @@ class Engine:
             notes=all_notes,
             wishes=decision.wishes,
             refused=refused,
-            approved=tuple(order.intent.id for order in approved),
+            approved=tuple([order.intent.id for order in approved]),
         )
         for order in approved:
             self._submit(order, now)

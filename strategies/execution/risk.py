@@ -156,25 +156,27 @@ def _book_problem(
     """
     columns, held = view.columns, view.ledger.held
     # Units that may still be bought and sold; floats, since they only decide whether to refuse.
-    moved: dict[int, tuple[float, float]] = {}
+    bought: dict[int, float] = {}
+    sold: dict[int, float] = {}
     for (instrument, side), quantity in view.ledger.under_way().items():
-        _move(moved, instrument, side, quantity)
-    for wish in (*(order.intent for order in earlier), intent):
+        (bought if side is Side.BUY else sold)[instrument] = float(quantity)
+    for wish in [*[order.intent for order in earlier], intent]:
         for leg in wish.legs:
-            _move(moved, leg.instrument, leg.side, leg.quantity)
+            moved = bought if leg.side is Side.BUY else sold
+            moved[leg.instrument] = moved.get(leg.instrument, 0.0) + float(leg.quantity)
     net, gross = float(view.ledger.flow_usd), 0.0
     for instrument, units in held.items():
-        if units and instrument not in moved:
+        if units:
             value = units * columns.mark_usd(instrument)
             net += value
-            gross += abs(value)
+            if instrument not in bought and instrument not in sold:
+                gross += abs(value)
     touched = [leg.instrument for leg in intent.legs]
     max_position_usd = float(limits.max_position_usd)
-    for instrument, (bought, sold) in moved.items():
-        units, mark = held.get(instrument, 0.0), columns.mark_usd(instrument)
-        if units:
-            net += units * mark
-        value = max(abs(units + bought), abs(units - sold)) * mark
+    for instrument in bought.keys() | sold.keys():
+        units = held.get(instrument, 0.0)
+        most = max(abs(units + bought.get(instrument, 0.0)), abs(units - sold.get(instrument, 0.0)))
+        value = most * columns.mark_usd(instrument)
         gross += value
         if instrument in touched and not value <= max_position_usd:
             return Reason.POSITION, f"{columns.universe[instrument].name}: up to {value:.2f} USD after the trade"
@@ -187,13 +189,6 @@ def _book_problem(
     if not loss <= float(limits.max_daily_loss_usd):
         return Reason.DAILY_LOSS, f"{loss:.2f} USD lost today"
     return None
-
-
-def _move(moved: dict[int, tuple[float, float]], instrument: int, side: Side, quantity: Decimal) -> None:
-    """Adds an order to what may still be (bought, sold) of its instrument."""
-    bought, sold = moved.get(instrument, (0.0, 0.0))
-    units = float(quantity)
-    moved[instrument] = (bought + units, sold) if side is Side.BUY else (bought, sold + units)
 
 
 def new_day(view: View, memory: Memory) -> bool:

@@ -33,7 +33,6 @@ from tests.servers.heard import Heard, no_wait
 from tests.servers.refusals import Limit, maintenance
 from tests.servers.venue import VenueServer
 
-
 CANARY = "0123secret4567"
 
 
