@@ -122,6 +122,8 @@ class _Seen(NamedTuple):
     """Transactions of the wallet up to this block."""
     stays: int = 0
     """Those that stay."""
+    used_by: str = ""
+    """Hash of the one that used the nonce for good, where no receipt is known; empty where that cannot be shown."""
 
 
 class _Open:
@@ -239,7 +241,7 @@ class Wallet:
         """What became of tasks since the last look. Whoever is told says `noted`, or is told again.
 
         Sends again what was dropped, and replaces what is stuck. Raises as Rpc.ask, WrongChain, and VenueUnreachable
-        for nodes that are behind or do not agree.
+        for nodes that are behind, do not agree, or lack the receipt of what they count.
         """
         slots = self.nonces.open()
         if not slots:
@@ -250,7 +252,12 @@ class Wallet:
         for slot, one, what in zip(slots, seen, found, strict=True):
             if what is None and slot.state is State.SENT and one.taken <= slot.nonce:
                 await self._again(slot, head, first=one.taken == slot.nonce)
-        return [what for what in found if what is not None]
+        told = [what for what in found if what is not None]
+        for slot, one in zip(slots, seen, strict=True):
+            # What is known of others is told first.
+            if not told and slot.state is State.SENT and one.stays > slot.nonce:
+                raise VenueUnreachable(f"nonce {slot.nonce} is used, and no receipt says what came of it")
+        return told
 
     def noted(self, what: What, kept: bytes = b"") -> None:
         """Its owner has taken in what became of a task. The record goes behind what the owner wrote of it."""
@@ -283,7 +290,11 @@ class Wallet:
                 found.append(_Seen(block_hash=(await node.head(slot.block)).hash))
                 continue
             receipts = [await _receipt(node, signing.hash, head) for signing in self._open[slot.key].signed]
-            found.append(_Seen("", next((r for r in receipts if r is not None), None), count, deep))
+            receipt = next((r for r in receipts if r is not None), None)
+            used_by = ""
+            if receipt is None and deep > slot.nonce:
+                used_by = await self._user(node, slot.nonce, head.number - self.terms.confirmations)
+            found.append(_Seen("", receipt, count, deep, used_by))
         return tuple(found)
 
     def _judge(self, slot: Slot, seen: _Seen, head: Head) -> What | None:
@@ -297,8 +308,8 @@ class Wallet:
         elif seen.receipt is not None:
             instead = next(signing.instead for signing in kept.signed if signing.hash == seen.receipt.hash)
             return What(kept.task, State.MINED, kept.noted, seen.receipt.hash, seen.receipt, instead)
-        elif seen.stays > slot.nonce:
-            # Only what stays: a node may know the count before the receipt.
+        elif seen.used_by and seen.used_by not in slot.hashes:
+            # That there is no receipt says nothing: a node may have it later than the count, or no longer.
             return What(kept.task, State.GONE, kept.noted)
         return None
 
@@ -391,6 +402,25 @@ class Wallet:
         if self._head is not None and head.number < self._head.number:
             raise VenueUnreachable(f"the newest block is {head.number}, it was {self._head.number}")
         self._head = head
+
+    async def _user(self, node: Node, nonce: int, block: int) -> str:
+        """Hash of the transaction that used a nonce, in a block where it is used; empty where a node cannot show it."""
+        high, low, back = block, block - 1, 1
+        try:
+            while low > 0 and await self._count(node, hex(low)) > nonce:
+                back *= 2
+                high, low = low, max(0, low - back)
+            while high - low > 1:
+                middle = (low + high) // 2
+                used = await self._count(node, hex(middle)) > nonce
+                high, low = (middle, low) if used else (high, middle)
+            found = await node.ask("eth_getBlockByNumber", hex(high), True)
+            for one in found["transactions"]:
+                if one["from"].lower() == self.address.lower() and number(one["nonce"]) == nonce:
+                    return str(one["hash"]).lower()
+        except (ConnectorError, KeyError, TypeError, AttributeError):
+            pass
+        return ""
 
     async def _count(self, node: Node, block: str) -> int:
         return number(await node.ask("eth_getTransactionCount", self.address, block))

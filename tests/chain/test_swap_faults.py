@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +15,8 @@ from bot.clock import monotonic_s
 from connectors.amm.forks import Family
 from connectors.errors import BadMessage, ConnectorError, VenueUnreachable, WrongChain
 from connectors.evm.fees import Caps
+from connectors.evm.node import Agreed, alone
+from connectors.evm.rpc import Rpc
 from connectors.evm.rpcs import Rpcs
 from connectors.orders import Outcome, Side
 from tests.chain.parts import Parts
@@ -227,6 +230,73 @@ async def test_row_44_a_nonce_that_was_taken_from_under_a_swap_ends_it(here: Pit
         )  # fmt: skip
         assert "not ours" in one.wallet.nonces.paused
         assert (0, 2) == (one.booked()[0], await one.count())
+
+
+async def test_row_44_a_swap_without_a_receipt_is_unknown_however_deep_it_is(here: Pit, node: Anvil) -> None:
+    """
+    A node that counts our swap deep in the chain and has no receipt of it says nothing of what came of it: the swap is
+    not given up, that is told as trouble, and once receipts are there it is booked.
+    """
+    async with NodeServer(node.url) as server, trader(here, url=server.url, confirmations=3) as one:
+        one.order(Side.SELL, "4", "240")
+        await one.ticks(2)
+        told = len(one.reports)
+        server.instead["eth_getTransactionReceipt"] = lambda call: None
+        for blocks in (5, 1, 40):
+            await node.mine(blocks)
+            with suppress(VenueUnreachable):
+                await one.ticks(2)
+        assert Outcome.REFUSED not in one.told("outcome")
+        assert ("", told) == (one.wallet.nonces.paused, len(one.reports))
+        with pytest.raises(VenueUnreachable, match="nonce 1 is used, and no receipt says what came of it"):
+            await one.executor.tick()
+        server.instead.clear()
+        await one.ticks(3)
+        assert (-4, True, Outcome.ACCEPTED) == (one.booked()[0], one.reports[-1].final, one.reports[-1].outcome)
+
+
+async def test_row_44_what_used_a_nonce_must_be_shown(here: Pit, node: Anvil) -> None:
+    """
+    A node without the blocks of then cannot show that it was not our swap that used its nonce: it is not given up
+    before one can.
+    """
+    pruned: list[Pruned] = []
+
+    def agreed(rpcs: list[Rpc]) -> Agreed:
+        pruned.append(Pruned(rpcs[0]))
+        return alone(cast(Any, pruned[0]))
+
+    async with trader(here, confirmations=3, agreed=agreed) as one:
+        await sent(one)
+        (ours,) = await waiting(node)
+        await node.rpc("anvil_dropTransaction", ours["hash"])
+        await node.become(one.address)
+        wish = {"from": one.address, "to": one.address, "gas": hex(21_000), "maxFeePerGas": hex(50 * GWEI)}
+        await node.rpc("eth_sendTransaction", wish | {"maxPriorityFeePerGas": hex(GWEI), "nonce": ours["nonce"]})
+        await node.mine(6)
+        await one.ticks()
+        with pytest.raises(VenueUnreachable, match="no receipt"):
+            await one.executor.tick()
+        assert Outcome.REFUSED not in one.told("outcome")
+        pruned[0].whole = True
+        await one.ticks()
+        assert (Outcome.REFUSED, "nonce") == (one.reports[-1].outcome, one.reports[-1].reason)
+
+
+class Pruned:
+    """A node that no longer has the transactions of its blocks, until it is whole."""
+
+    def __init__(self, node: Rpc) -> None:
+        self.node, self.whole = node, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.node, name)
+
+    async def ask(self, method: str, *params: Any) -> Any:
+        """What the node answers."""
+        if not self.whole and method == "eth_getBlockByNumber" and params[1:] == (True,):
+            raise VenueUnreachable("pruned")
+        return await self.node.ask(method, *params)
 
 
 # --- 45: nodes that are behind, or do not agree
