@@ -15,7 +15,7 @@ import aiohttp
 
 from connectors.backoff import REFUSED_S, of_stream
 from connectors.ends import Ends
-from connectors.errors import BadMessage, ConnectorError, EntitlementLost
+from connectors.errors import BadMessage, ConnectorError, EntitlementLost, VenueUnreachable
 from connectors.events import NAN, NS, Flag, Kind, Why
 from connectors.evm.abi import Call
 from connectors.evm.oracles import HEARTBEAT_S, PYTH_MAX_AGE_S, Aggregator, Pyth
@@ -124,11 +124,17 @@ class OnchainFeed:
         return tuple(found)
 
     async def _look(self, rpc: Rpc, sink: Sink, ends: Ends) -> None:
-        """One look at everything, at the newest block."""
+        """One look at everything, at the newest block.
+
+        Never at an older one than before, nor at another of the same height: a node that is behind would take a new
+        multiplier back. What a reorg put in its place counts as soon as it is longer.
+        """
         setup = self._setup
         if self._chain_id is None:
             self._chain_id = await rpc.chain_id()
-        head = await rpc.head()
+        head, last = await rpc.head(), self._last
+        if last is not None and (head.number < last.number or (head.number == last.number and head.hash != last.hash)):
+            raise VenueUnreachable(f"block {head.number} again, after {last.number} was read", where=setup.venue)
         if setup.monotonic() - self._verified_s >= self._verify_s:
             self._chain_id = await rpc.chain_id()
             for token in self._tokens:

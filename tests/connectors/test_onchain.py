@@ -14,6 +14,7 @@ from tests.chain.looks import POLL_S, Looks, looking, options_of
 from tests.chain.models import MODELS, ONE, coinbase, robinhood, xstock
 from tests.chain.parts import Parts
 from tests.servers.anvil import Anvil, Deployed
+from tests.servers.node import NodeServer
 from tests.servers.proxy import FaultProxy
 
 
@@ -250,6 +251,45 @@ async def test_a_node_whose_newest_block_is_old_is_late(chain: Parts, node: Anvi
         await node.at(await node.now() + 300)
         await looks.look()
         assert (Health.UP, Why.NOTHING) == looks.state
+
+
+@pytest.mark.parametrize("older", [True, False])
+async def test_a_multiplier_never_goes_back_to_an_older_block(chain: Parts, node: Anvil, older: bool) -> None:
+    """
+    45. After a new multiplier a node behind the same address names the block before it, or another block of the same
+    height: the token is down and the old value is not told again; it is up again with the next newest block.
+    """
+    stock = await robinhood(chain, node)
+    at = await node.now() + 3600
+    await stock.change(10.0, at)
+    async with NodeServer(node.url) as server, looking(stock.instrument(), url=server.url) as looks:
+        await looks.look()
+        old = await node.rpc("eth_getBlockByNumber", "latest", False)
+        await node.at(at)
+        assert [(10.0, -1.0)] == said(await looks.look(), Kind.MULTIPLIER)
+        new = await node.rpc("eth_getBlockByNumber", "latest", False)
+        server.instead["eth_getBlockByNumber"] = lambda _: old if older else {**new, "hash": "0x" + "5a" * 32}
+        looks.doors.let(POLL_S)
+        await looks.heard.until(lambda: looks.state == (Health.DOWN, Why.DISCONNECTED))
+        server.instead.clear()
+        await looks.heard.until(lambda: looks.state == (Health.UP, Why.NOTHING))
+    assert [] == said(looks.heard.rows[looks.told :], Kind.MULTIPLIER)
+
+
+async def test_a_reorg_counts_once_it_is_longer(chain: Parts, node: Anvil) -> None:
+    """
+    The block in which the multiplier rose is replaced by one without it: told when the new chain is longer.
+    """
+    stock = await robinhood(chain, node)
+    async with looking(stock.instrument(), url=node.url) as looks:
+        await looks.look()
+        before = await node.rpc("evm_snapshot")
+        await stock.change(10.0, 0)
+        assert [(10.0, -1.0)] == said(await looks.look(), Kind.MULTIPLIER)
+        await node.rpc("evm_revert", before)
+        await node.mine()
+        await node.mine()
+        assert [(1.0, -1.0)] == said(await looks.look(), Kind.MULTIPLIER)
 
 
 async def test_a_node_that_goes_and_comes_back_is_down_between(chain: Parts, node: Anvil) -> None:
