@@ -131,6 +131,9 @@ class SwapExecutor:
         """
         for what in await self._wallet.look():
             self._wallet.noted(what, self._happened(what))
+        alive = {order.intent.id for order, _ in self._queue}
+        alive |= {_intent_of(task.key.rpartition(".")[0]) for task in self._wallet.tasks()}
+        self._spent = {leg: usd for leg, usd in self._spent.items() if _intent_of(leg) in alive}
         while self._queue and not self._wallet.busy:
             order, number = self._queue[0]
             try:
@@ -171,10 +174,9 @@ class SwapExecutor:
             if found.refused:
                 raise Refusal(found.refused, found.detail)
             market = await wallet.market()
-            spent = self._spent.get(client_id, ZERO)
-            room_usd = min(wallet.terms.caps.max_cost_usd, route.gas_usd + _edge_usd(order)) - spent
+            room_usd = self._room_usd(order, number)
             needed_usd = cost_usd(found.gas_all, market.price, found.data_fee_wei, native_usd)
-            if needed_usd > room_usd:
+            if needed_usd >= room_usd:
                 raise Refusal("gas", f"gas costs {needed_usd:.4f} USD, {room_usd:.4f} are left for it")
             gas = found.gas + found.gas // _SPARE
             note = Order(
@@ -200,6 +202,18 @@ class SwapExecutor:
         if not sent:
             self._say(note, Outcome.UNKNOWN, detail="whether it was sent is not known", final=False)
         return found.step
+
+    def _room_usd(self, order: Approved, number: int) -> Decimal:
+        """What a leg may still cost: all legs so far no more than the strategy knew of them and the edge, that is one
+        for all of them.
+        """
+        known, spent = _edge_usd(order), ZERO
+        for at, leg in enumerate(order.intent.legs[: number + 1]):
+            route = self._routes.get(leg.instrument)
+            known += ZERO if route is None else route.gas_usd
+            spent += self._spent.get(f"{order.intent.id}-{at}", ZERO)
+        own = self._spent.get(f"{order.intent.id}-{number}", ZERO)
+        return min(self._wallet.terms.caps.max_cost_usd - own, known - spent)
 
     def _look_at_token(self, found: Plan, route: Route) -> None:
         """Remembers which contracts cannot be moved as they should."""
@@ -245,7 +259,7 @@ class SwapExecutor:
             if self._last(what, order):
                 self._say(order, booked.outcome, id=news)
             return what.kept
-        self._spend(order, -booked.gas_usd)
+        self._spend(order, -(booked.gas_usd if booked.fill is None else booked.fill.gas_usd))
         undone = () if booked.fill is None else (booked.fill,)
         why = "a reorg took it out of the chain"
         self._say(order, Outcome.UNKNOWN, id=news, undone=undone, gas_usd=-booked.gas_usd, detail=why, final=False)
@@ -258,6 +272,7 @@ class SwapExecutor:
         if receipt.worked and not what.instead and order.step == "swap":
             fill = self._fill(receipt, order, gas_usd)
             booked = Booked(outcome=Outcome.ACCEPTED, fill=fill)
+            self._spend(order, gas_usd)
             asked = order.leg.quantity
             detail = "" if fill.quantity == asked else f"{fill.quantity} of {asked} were moved"
             self._say(order, Outcome.ACCEPTED, id=news, fills=(fill,), detail=detail, final=False)
@@ -320,8 +335,6 @@ class SwapExecutor:
                 final=final,
             )
         )
-        if final:
-            self._spent.pop(order.client_id, None)
 
     def _spend(self, order: Order, usd: Decimal) -> None:
         self._spent[order.client_id] = self._spent.get(order.client_id, ZERO) + usd
@@ -343,6 +356,11 @@ class SwapExecutor:
     def _under_way(self, client_id: str, but: str) -> bool:
         """Whether a task of a leg is under way, other than `but`."""
         return any(task.key != but and task.key.rpartition(".")[0] == client_id for task in self._wallet.tasks())
+
+
+def _intent_of(leg: str) -> str:
+    """The intent's id in a leg's client id."""
+    return leg.rpartition("-")[0]
 
 
 def _edge_usd(order: Approved) -> Decimal:

@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 
 from connectors.amm.forks import Family
-from connectors.orders import Outcome, Side
+from connectors.orders import Approved, Intent, Leg, Outcome, Side
 from tests.chain.parts import Parts
-from tests.chain.trader import DOLLAR, STOCK, Kept, pit, trader
+from tests.chain.trader import DOLLAR, PRICE, STOCK, Kept, pit, trader
 from tests.servers.anvil import Anvil
 from tests.servers.node import Call, NodeServer
 
@@ -89,6 +89,32 @@ async def test_legs_are_swapped_in_turn_and_an_allowance_is_exact(chain: Parts, 
         unspent = 2 * 260 * DOLLAR + int(sum(f.quantity * f.price + f.fee for f in one.reports[-1].fills) * -DOLLAR)
         assert unspent == await here.coin.read("allowance", one.address, here.router.address)
         assert ["approve", "", "reset", "approve", "", "reset", "approve", ""] == one.told("detail")
+
+
+async def test_the_legs_of_an_intent_share_one_edge(chain: Parts, node: Anvil) -> None:
+    """
+    An edge that pays for the gas of one leg and a half lets the first one be swapped and the second not; one that pays
+    for three lets both.
+    """
+    here = await pit(chain, node)
+    async with trader(here) as one:
+        one.order(Side.SELL, "1", "240", id="gas")
+        await one.ticks(3)
+        gas = one.ledger.gas
+        for legs_paid, swapped in ((Decimal("1.5"), 1), (Decimal(3), 2)):
+            legs = tuple(
+                Leg(instrument=0, side=side, quantity=Decimal(1), limit=Decimal(limit), seen=Decimal(PRICE))
+                for side, limit in ((Side.SELL, "240"), (Side.BUY, "260"))
+            )
+            intent = Intent(
+                id=f"pays-{legs_paid}", strategy="test", legs=legs, reason="", edge_bps=float(gas * legs_paid * 10_000),
+                notional_usd=Decimal(1), deadline_ns=one.at_ns + 600 * 10**9,
+            )  # fmt: skip
+            one.executor.submit(Approved(intent), one.at_ns)
+            await one.ticks(5)
+            reports = [report for report in one.reports if report.intent_id == intent.id]
+            assert swapped == sum(len(report.fills) for report in reports)
+            assert (2 - swapped) * ["gas"] == [report.reason for report in reports if report.reason]
 
 
 async def test_an_order_that_cannot_be_right_is_refused_in_one_word(chain: Parts, node: Anvil) -> None:
