@@ -12,11 +12,12 @@ from typing import Final
 import msgspec
 from eth_utils.crypto import keccak
 
+from connectors.errors import Reverted
 from connectors.evm.abi import Call, Method
 from connectors.evm.fees import DATA_FEE
 from connectors.evm.keys import APPROVE, PERMIT
 from connectors.evm.node import Node
-from connectors.evm.rehearsal import blame, rehearse
+from connectors.evm.rehearsal import blame, rehearse, revert_reason
 from connectors.evm.rpc import Head
 from connectors.evm.swap import Amounts, Route, paid_with
 from connectors.evm.tokens_identity import implementation_of
@@ -53,17 +54,31 @@ async def plan(
 ) -> Plan:
     """What a swap of a wallet needs next at a block; `oracle` says what publishing costs, empty is nothing.
 
-    Raises as Rpc.ask.
+    A contract that refuses to be asked is a reason against this swap alone. Raises as Rpc.ask otherwise.
     """
+    try:
+        return await _plan(node, head, route, wanted, swap, wallet, deadline_s, oracle)
+    except Reverted as error:
+        return Plan(refused="simulation", detail=f"a contract does not answer: {revert_reason(error.data)}")
+
+
+async def _plan(
+    node: Node, head: Head, route: Route, wanted: Amounts, swap: Call, wallet: str, deadline_s: int, oracle: str
+) -> Plan:
+    """The same. Raises Reverted too."""
     wrong = await _identity(node, head, route)
     if wrong:
         return Plan(refused="identity", detail=wrong)
     pays, spender = paid_with(route, wanted).address, route.spender
-    held = int(_BALANCE.one(await node.call(_BALANCE.call(pays, wallet), head)))
+    try:
+        held = int(_BALANCE.one(await node.call(_BALANCE.call(pays, wallet), head)))
+        allowed = int(_ALLOWANCE.one(await node.call(_ALLOWANCE.call(pays, wallet, spender), head)))
+    except Reverted as error:
+        said = f"{pays} does not answer: {revert_reason(error.data)}"
+        return Plan(refused="token", detail=said, stuck=pays.lower())
     if held < wanted.pay:
         return Plan(refused="balance", detail=f"the wallet holds {held} of {pays}, {wanted.pay} are needed")
     steps: dict[str, Call] = {}
-    allowed = int(_ALLOWANCE.one(await node.call(_ALLOWANCE.call(pays, wallet, spender), head)))
     if allowed < wanted.pay:
         # Some coins refuse a new allowance before the old one is taken back.
         if allowed:

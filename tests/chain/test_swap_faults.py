@@ -22,7 +22,7 @@ from connectors.orders import Outcome, Side
 from tests.chain.parts import Parts
 from tests.chain.trader import DOLLAR, GWEI, STOCK, Pit, Trader, pit, trader
 from tests.servers.anvil import Anvil
-from tests.servers.node import NodeServer
+from tests.servers.node import NodeServer, error
 
 
 @pytest.fixture
@@ -635,3 +635,30 @@ async def test_row_53_nothing_is_signed_for_a_node_of_another_chain(here: Pit, n
         server.instead.clear()
         await one.ticks()
         assert -4 == one.booked()[0]
+
+
+# --- besides: a contract that refuses to be asked
+
+
+@pytest.mark.parametrize(("reason", "stuck"), [("token", 1), ("simulation", 0)])
+async def test_a_contract_that_does_not_answer_refuses_its_leg_alone(
+    here: Pit, node: Anvil, reason: str, stuck: int
+) -> None:
+    """
+    A token that reverts when asked for a balance, or an oracle of fees that does, refuses the leg at once and for good;
+    it holds up nothing, and the next leg is swapped once they answer.
+    """
+    oracle = here.coin.address if reason == "simulation" else ""
+    async with NodeServer(node.url) as server, trader(here, url=server.url, oracle=oracle) as one:
+        if reason == "token":
+            server.instead["eth_call"] = error(3, "execution reverted", "0x")
+        one.order(Side.SELL, "4", "240", id="one")
+        one.order(Side.SELL, "4", "240", id="two")
+        await one.ticks()
+        assert 2 * [(Outcome.REFUSED, reason, True)] == [(r.outcome, r.reason, r.final) for r in one.reports]
+        assert (stuck, 0) == (len(one.executor.stuck), await one.count())
+        if reason == "token":
+            server.instead.clear()
+            one.order(Side.SELL, "4", "240", id="three")
+            await one.ticks(3)
+            assert (-4, {}) == (one.booked()[0], one.executor.stuck)
