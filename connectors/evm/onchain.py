@@ -22,7 +22,7 @@ from connectors.evm.oracles import HEARTBEAT_S, PYTH_MAX_AGE_S, Aggregator, Pyth
 from connectors.evm.rpc import Head, Rpc, node
 from connectors.evm.tokens import BURNS, MINTS, ONE, Reader, Reading, Standard, moved, standard_of
 from connectors.evm.tokens_identity import Expected, Identity, expected_of, identify, reader_for, shares_oracle
-from connectors.instruments import Instrument, Role
+from connectors.instruments import Instrument, Role, UnitModel
 from connectors.ports import Feed, FeedSetup, Finding, Option, Sink
 from connectors.registry import load_registry
 
@@ -31,6 +31,11 @@ VERIFY_S: Final = 600.0
 MAX_BLOCK_AGE_S: Final = 120.0
 MAX_LOGS_BLOCKS: Final = 2_000
 """Providers bound how many blocks eth_getLogs may span; after a longer silence only the supply itself is told."""
+
+MAX_RECOUNTS: Final = 5
+"""So often mints and burns are asked for that do not make up the supply; then they stay unknown."""
+SUPPLY_PART: Final = 10**9
+"""Mints and burns are off by less than this part of the supply where a rebasing token rounds each of them."""
 
 OPTIONS: Final[Mapping[str, Option]] = {
     "poll_s": float,
@@ -144,7 +149,7 @@ class OnchainFeed:
         subjects: list[_Token | _Oracle] = [*good, *self._oracles]
         asked = [subject.calls() for subject in subjects]
         answers = iter(await rpc.calls([call for calls in asked for call in calls], head))
-        moves = await self._moved(rpc, head)
+        moves = await self._moved(rpc, sink, head)
         ends.over()
         late = setup.clock() / NS - head.timestamp_s > self._max_block_age_s
         (sink.against if late else sink.cleared)([one.number for one in subjects], Why.LAGS)
@@ -157,23 +162,27 @@ class OnchainFeed:
                 if isinstance(subject, _Oracle):
                     subject.tell(sink, part, head, late=late)
                 else:
-                    subject.tell(sink, part, head, *moves.get(subject.instrument.contract.lower(), (None, None)))
+                    subject.tell(sink, part, head, moves.get(subject.instrument.contract.lower()))
             except BadMessage as error:
                 sink.reject(setup.venue, error.word, f"{subject.instrument.symbol}: {error}")
                 sink.against((subject.number,), subject.unread)
         self._last = head
 
-    async def _moved(self, rpc: Rpc, head: Head) -> dict[str, tuple[int, int]]:
-        """Raw units (minted, burnt) since the last look, by contract in lower case; empty where that is not known."""
-        last = self._last
-        if last is None or not self._tokens or not 0 < head.number - last.number <= MAX_LOGS_BLOCKS:
-            return {}
-        contracts = [token.instrument.contract for token in self._tokens]
-        try:
-            minted, burnt = [moved(await rpc.logs(contracts, t, last.number + 1, head.number)) for t in (MINTS, BURNS)]
-        except BadMessage:
-            return {}
-        return {name: (minted.get(name, 0), burnt.get(name, 0)) for name in map(str.lower, contracts)}
+    async def _moved(self, rpc: Rpc, sink: Sink, head: Head) -> dict[str, tuple[int, int]]:
+        """Raw units (minted, burnt) by contract in lower case, of each token since it was last counted; those of which
+        that is not known are left out."""
+        found: dict[str, tuple[int, int]] = {}
+        for since in {token.counted for token in self._tokens if token.counted is not None}:
+            if not 0 < head.number - since <= MAX_LOGS_BLOCKS:
+                continue
+            contracts = [token.instrument.contract for token in self._tokens if token.counted == since]
+            try:
+                minted, burnt = [moved(await rpc.logs(contracts, t, since + 1, head.number)) for t in (MINTS, BURNS)]
+            except ConnectorError as error:
+                sink.reject(self._setup.venue, error.word, f"mints and burns: {error}")
+                continue
+            found |= {name: (minted.get(name, 0), burnt.get(name, 0)) for name in map(str.lower, contracts)}
+        return found
 
 
 def _is_token(instrument: Instrument) -> bool:
@@ -205,6 +214,11 @@ class _Token:
             hint = f'write options = {{ shares_oracle = "0x..." }} at [venues.{setup.venue}]'
             raise BadMessage(f"no SyntheticSharesOracle is known on {instrument.chain}", where=setup.venue, hint=hint)
         self._told: Reading | None = None
+        self.counted: int | None = None
+        """The block up to which mints and burns are told."""
+        self._before: Reading | None = None
+        """What was read at that block."""
+        self._recounts = 0
 
     async def verify(self, rpc: Rpc, head: Head, chain_id: int) -> tuple[str, ...]:
         """Looks at the contract itself; gives what is wrong. What is not written of it is remembered from the first
@@ -235,11 +249,9 @@ class _Token:
         """It is not what it must be."""
         sink.reject(self.instrument.venue, "identity", f"{self.instrument.symbol}: {'; '.join(self.problems)}")
         sink.against((self.number,), Why.IDENTITY)
-        self._told = None
+        self._told = self.counted = None
 
-    def tell(
-        self, sink: Sink, answers: Sequence[bytes | None], head: Head, minted: int | None, burnt: int | None
-    ) -> None:
+    def tell(self, sink: Sink, answers: Sequence[bytes | None], head: Head, moves: tuple[int, int] | None) -> None:
         """Tells what is new. Raises BadMessage where the answers cannot be read."""
         assert self.reader is not None
         now = self.reader.read(answers, head.timestamp_s)
@@ -251,13 +263,29 @@ class _Token:
         sink.cleared(me, Why.NOT_HEARD)
         for value, activates_s in news(self._told, now, head.timestamp_s):
             sink.put(Kind.MULTIPLIER, self.number, ts_venue=ts, bid=value / ONE, ask=activates_s)
-        if self._told is None or self._told.supply != now.supply or minted or burnt:
-            scale = 10**now.decimals
-            sink.put(
-                Kind.SUPPLY, self.number, ts_venue=ts, bid=now.supply_units,
-                bid_size=NAN if minted is None else minted / scale, ask_size=NAN if burnt is None else burnt / scale,
-            )  # fmt: skip
+        moves = self._count(now, head.number, moves)
+        if self._told is None or self._told.supply != now.supply or (moves and any(moves)):
+            minted, burnt = (NAN, NAN) if moves is None else [units / 10**now.decimals for units in moves]
+            sink.put(Kind.SUPPLY, self.number, ts_venue=ts, bid=now.supply_units, bid_size=minted, ask_size=burnt)
         self._told = now
+
+    def _count(self, now: Reading, block: int, moves: tuple[int, int] | None) -> tuple[int, int] | None:
+        """What was minted and burnt, where it makes the supply what it is; else None, and all of it is asked for again
+        at the next looks, since a node may have a block before it has its logs."""
+        before = self._before
+        if self.counted is not None and before is not None and block - self.counted <= MAX_LOGS_BLOCKS:
+            if moves is None:
+                return None
+            rebased = self.instrument.unit_model is UnitModel.REBASING and before.multiplier != now.multiplier
+            off = abs(before.supply + moves[0] - moves[1] - now.supply)
+            if not rebased and off * SUPPLY_PART > now.supply:
+                moves, self._recounts = None, self._recounts + 1
+                if self._recounts < MAX_RECOUNTS:
+                    return None
+        else:
+            moves = None
+        self.counted, self._before, self._recounts = block, now, 0
+        return moves
 
 
 def news(told: Reading | None, now: Reading, now_s: int) -> Iterator[tuple[int, float]]:

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 import pytest
 
 from connectors.events import NS, Flag, Health, Kind, Row, Why
-from connectors.evm.onchain import OnchainFeed
+from connectors.evm.onchain import MAX_RECOUNTS, OnchainFeed
 from connectors.evm.rpc import MULTICALL3
 from connectors.instruments import Hours, Instrument, Role, UnitModel
 from tests.chain.looks import POLL_S, Looks, looking, options_of
 from tests.chain.models import MODELS, ONE, coinbase, robinhood, xstock
 from tests.chain.parts import Parts
 from tests.servers.anvil import Anvil, Deployed
-from tests.servers.node import NodeServer
+from tests.servers.node import NodeServer, error
 from tests.servers.proxy import FaultProxy
 
 
@@ -110,6 +110,76 @@ async def test_mints_and_burns_are_told_with_the_supply(chain: Parts, node: Anvi
         assert (103.0, 5.0, 2.0) == (row.bid, row.bid_size, row.ask_size)
         await node.mine()
         assert [] == said(await looks.look(), Kind.SUPPLY)
+
+
+def supplies(rows: list[Row]) -> list[tuple[float | None, ...]]:
+    """Supply, minted and burnt of the SUPPLY rows; None is unknown."""
+    found = [(row.bid, row.bid_size, row.ask_size) for row in rows if row.kind is Kind.SUPPLY]
+    return [tuple(None if value != value else value for value in row) for row in found]
+
+
+NO_LOGS = {
+    "empty": lambda _: [],
+    "refused": error(-32000, "no logs today"),
+    "asked too much": error(-32602, "too wide"),
+}
+
+
+@pytest.mark.parametrize("fault", NO_LOGS)
+async def test_mints_that_a_node_does_not_tell_are_unknown_until_it_does(chain: Parts, node: Anvil, fault: str) -> None:
+    """
+    46. The supply rises by 5 and no log tells why, or logs are refused: the supply is told and minted is unknown, the
+    multiplier beside it is told all the same; once the logs are there, they are counted from where they lacked.
+    """
+    stock = await coinbase(chain, node)
+    async with NodeServer(node.url) as server, looking(stock.instrument(), url=server.url) as looks:
+        await looks.look()
+        await stock.token.write("mint", node.accounts[1], 5 * 10**8)
+        await stock.change(10.0, 0)
+        server.instead["eth_getLogs"] = NO_LOGS[fault]
+        rows = await looks.look()
+        assert ([(105.0, None, None)], [(10.0, -1.0)]) == (supplies(rows), said(rows, Kind.MULTIPLIER))
+        assert (Health.UP, Why.NOTHING) == looks.state
+        server.instead.clear()
+        await stock.token.write("burn", node.accounts[1], 2 * 10**8)
+        assert [(103.0, 5.0, 2.0)] == supplies(await looks.look())
+        await stock.token.write("mint", node.accounts[1], 10**8)
+        assert [(104.0, 1.0, 0.0)] == supplies(await looks.look())
+
+
+async def test_mints_that_are_never_told_stay_unknown_and_later_ones_are_counted(chain: Parts, node: Anvil) -> None:
+    """
+    46. Logs that lack for long are given up: what comes after them is counted from there.
+    """
+    stock = await coinbase(chain, node)
+    async with NodeServer(node.url) as server, looking(stock.instrument(), url=server.url) as looks:
+        await looks.look()
+        await stock.token.write("mint", node.accounts[1], 5 * 10**8)
+        server.instead["eth_getLogs"] = lambda _: []
+        told = []
+        for _ in range(MAX_RECOUNTS):
+            told += supplies(await looks.look())
+            await node.mine()
+        assert [(105.0, None, None)] == told
+        server.instead.clear()
+        await stock.token.write("mint", node.accounts[1], 10**8)
+        assert [(106.0, 1.0, 0.0)] == supplies(await looks.look())
+
+
+@pytest.mark.parametrize("model", ["xstock", "dinari"])
+async def test_a_rebase_is_no_mint_that_lacks(model: str, chain: Parts, node: Anvil) -> None:
+    """
+    46. Balances are multiplied by ten: the supply is 1000, and nothing was minted; a mint after it is counted.
+    """
+    stock = await MODELS[model](chain, node)
+    async with looking(stock.instrument(), url=node.url) as looks:
+        await looks.look()
+        at = await node.now() + 10
+        await stock.change(10.0, at)
+        await node.at(at)
+        assert [(1000.0, 0.0, 0.0)] == supplies(await looks.look())
+        await stock.token.write("mint", node.accounts[0], 5 * ONE)
+        assert [(1005.0, 5.0, 0.0)] == supplies(await looks.look())
 
 
 def eight056(address: str, name: str = "TSLA") -> Instrument:
