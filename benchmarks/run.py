@@ -8,9 +8,11 @@ python -m benchmarks.run --big                 also peak memory at 50 million ro
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import statistics
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -89,6 +91,9 @@ def compare(rows: int, seed: int, rounds: int) -> dict[str, Any]:
         if isinstance(outcome, ours.Outcome):
             wakes = outcome.wakes
             result = check(outcome, fills, profit)
+    for name, what in (("plain loop from Parquet", "plain"), ("backtest from Parquet", "backtest")):
+        if name in subjects:  # each as its user runs it; here the loop's lists would be in the way of both
+            subjects[name] = lambda what=what: alone(f"--only-{what}", rows, seed)["seconds"]  # type: ignore[misc]
     seconds = measure.interleaved(subjects, rounds)
     report: dict[str, Any] = {
         "schema": 1,
@@ -113,9 +118,21 @@ def alone(what: str, rows: int, seed: int) -> dict[str, Any]:
 
 
 def only_backtest(tape: Path) -> dict[str, Any]:
-    """One backtest in this process, and the memory that it took."""
+    """A backtest in this process, the memory that it took, and the seconds of a second, warm one."""
     outcome = ours.backtest(CONFIG, tape)
-    return {"fills": len(outcome.fills), "peak_rss_mb": measure.peak_rss_mb()}
+    peak_rss_mb = measure.peak_rss_mb()
+    gc.collect()
+    start = time.perf_counter()
+    ours.backtest(CONFIG, tape)
+    seconds = time.perf_counter() - start
+    return {"fills": len(outcome.fills), "peak_rss_mb": peak_rss_mb, "seconds": seconds}
+
+
+def only_plain(tape: Path) -> dict[str, Any]:
+    """The plain loop from Parquet in this process."""
+    start = time.perf_counter()
+    plain_from_tape(tape)
+    return {"seconds": time.perf_counter() - start}
 
 
 def only_wakes(rows: int, seed: int) -> dict[str, Any]:
@@ -157,8 +174,12 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--big", action="store_true", help="also peak memory at 50 million rows (0.6 GB of disk)")
     parser.add_argument("--only-backtest", type=Path, metavar="TAPE", help=argparse.SUPPRESS)
+    parser.add_argument("--only-plain", type=Path, metavar="TAPE", help=argparse.SUPPRESS)
     parser.add_argument("--only-wakes", type=Path, metavar="TAPE", help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.only_plain:
+        print(json.dumps(only_plain(asked.only_plain)))
+        return 0
     if asked.only_wakes:
         print(json.dumps(only_wakes(asked.rows, asked.seed)))
         return 0
