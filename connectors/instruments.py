@@ -80,7 +80,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     trust: Trust
     decimals: int | None = None
     code_hash: str = ""
-    """keccak-256 of the code that runs (behind a proxy: the implementation's), as 0x and hex; empty is not pinned."""
+    """Of all the code that runs, a proxy's own too, as `pegline tokens verify` tells it; empty is not pinned."""
     source: str = ""
     note: str = ""
 

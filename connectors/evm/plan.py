@@ -10,7 +10,6 @@ import asyncio
 from typing import Final
 
 import msgspec
-from eth_utils.crypto import keccak
 
 from connectors.errors import Reverted
 from connectors.evm.abi import Call, Method
@@ -20,7 +19,7 @@ from connectors.evm.node import Node
 from connectors.evm.rehearsal import blame, rehearse, revert_reason
 from connectors.evm.rpc import Head
 from connectors.evm.swap import Amounts, Route, paid_with
-from connectors.evm.tokens_identity import implementation_of
+from connectors.evm.tokens_identity import code_of
 
 _ALLOWANCE: Final = Method("allowance", ("address", "address"))
 _PERMITTED: Final = Method("allowance", ("address", "address", "address"), ("uint160", "uint48", "uint48"))
@@ -108,8 +107,7 @@ async def _identity(node: Node, head: Head, route: Route) -> str:
     """What is wrong with the contracts that a swap touches; empty where each runs the code that is meant."""
 
     async def code_hash(address: str) -> str:
-        code = await node.code(await implementation_of(node, address, head) or address, head)
-        return "0x" + keccak(code).hex() if code else "no code"
+        return (await code_of(node, address, head))[0] or "no code"
 
     found = await asyncio.gather(*(code_hash(contract.address) for contract in route.contracts))
     for contract, code in zip(route.contracts, found, strict=True):

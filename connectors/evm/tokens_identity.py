@@ -1,7 +1,7 @@
 """Whether a contract is the token that the registry means: its chain, its code, its decimals and its symbol.
 
-The code that counts is the one that runs: behind a proxy (EIP-1967: an implementation, or a beacon that names one) it
-is the implementation's.
+The code that counts is all that runs: of a proxy (EIP-1967: an implementation, or a beacon that names one) its own, the
+beacon's and the implementation's.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Identity:
 
     chain_id: int
     code_hash: str
-    """keccak-256 of the code that runs, as 0x and hex; empty where there is none."""
+    """As `code_of` gives it."""
     implementation: str = ""
     """The contract that it is a proxy of."""
     decimals: int | None
@@ -77,11 +77,10 @@ class Identity:
 
 async def identify(rpc: Rpc, contract: str, head: Head, chain_id: int) -> Identity:
     """What stands at an address at a block. Raises as Rpc.ask."""
-    implementation = await implementation_of(rpc, contract, head)
-    code = await rpc.code(implementation or contract, head)
+    code_hash, implementation = await code_of(rpc, contract, head)
     decimals: int | None = None
     symbol: str | None = None
-    if code:
+    if code_hash:
         answers = await rpc.calls((DECIMALS.call(contract), SYMBOL.call(contract)), head)
         decimals = DECIMALS.known(answers[0])
         try:
@@ -90,25 +89,41 @@ async def identify(rpc: Rpc, contract: str, head: Head, chain_id: int) -> Identi
             symbol = None
     return Identity(
         chain_id=chain_id,
-        code_hash="0x" + keccak(code).hex() if code else "",
+        code_hash=code_hash,
         implementation=implementation,
         decimals=decimals,
         symbol=symbol,
     )
 
 
-async def implementation_of(rpc: Node, contract: str, head: Head) -> str:
-    """Where the code of a proxy is; empty where it is none. Raises as Rpc.ask."""
-    named = _address(await rpc.slot(contract, IMPLEMENTATION_SLOT, head))
+async def code_of(node: Node, contract: str, head: Head) -> tuple[str, str]:
+    """A hash of all the code that runs at an address, as 0x and hex (empty where there is none, or a part lacks), and
+    the contract that it is a proxy of. Raises as Rpc.ask.
+
+    keccak-256 of the code; of a proxy keccak-256 of the byte ef and the hashes of its own code, of its beacon's if it
+    has one, and of the implementation's. No code begins with ef (EIP-3541), so that none has the hash of a proxy.
+    """
+    beacon, implementation = await _behind(node, contract, head)
+    codes = [await node.code(part, head) for part in (contract, beacon, implementation) if part]
+    if not all(codes):
+        return "", implementation
+    hashes = [keccak(code) for code in codes]
+    whole = hashes[0] if len(hashes) == 1 else keccak(b"\xef" + b"".join(hashes))
+    return "0x" + whole.hex(), implementation
+
+
+async def _behind(node: Node, contract: str, head: Head) -> tuple[str, str]:
+    """The beacon and the implementation of a proxy; empty is none."""
+    named = _address(await node.slot(contract, IMPLEMENTATION_SLOT, head))
     if named:
-        return named
-    beacon = _address(await rpc.slot(contract, BEACON_SLOT, head))
+        return "", named
+    beacon = _address(await node.slot(contract, BEACON_SLOT, head))
     if not beacon:
-        return ""
+        return "", ""
     try:
-        return str(_IMPLEMENTATION.one(await rpc.call(_IMPLEMENTATION.call(beacon), head)))
+        return beacon, str(_IMPLEMENTATION.one(await node.call(_IMPLEMENTATION.call(beacon), head)))
     except Reverted:
-        return ""
+        return beacon, ""
 
 
 def _address(word: bytes) -> str:

@@ -18,6 +18,7 @@ from connectors.evm.fees import Caps
 from connectors.evm.node import Agreed, alone
 from connectors.evm.rpc import Rpc
 from connectors.evm.rpcs import Rpcs
+from connectors.evm.tokens_identity import IMPLEMENTATION_SLOT
 from connectors.orders import Outcome, Side
 from tests.chain.parts import Parts
 from tests.chain.trader import DOLLAR, GWEI, STOCK, Pit, Trader, pit, trader
@@ -585,7 +586,8 @@ async def test_row_51_a_contract_that_is_not_the_one_on_the_list_is_not_touched(
     chain: Parts, here: Pit, node: Anvil, which: str
 ) -> None:
     """
-    Another code at the address of token, pool, router or coin: no approval, no swap, and the reason names it.
+    Another code at the address of token, pool, router or coin, even one that names the right code as the implementation
+    it is a proxy of: no approval, no swap, and the reason names it.
     """
     contract = getattr(here.route, which)
     other = await node.deploy(chain.artifact("Coin"), "Tesla xStock", "TSLAx", 18)
@@ -598,6 +600,15 @@ async def test_row_51_a_contract_that_is_not_the_one_on_the_list_is_not_touched(
         (report,) = one.reports
         assert (Outcome.REFUSED, "identity") == (report.outcome, report.reason)
         assert contract.address in report.detail
+        # Code that is not the token's, and says that it is a proxy of one that is.
+        twin = "0x" + "5a" * 20
+        await node.rpc("anvil_setCode", twin, code)
+        await node.rpc("anvil_setCode", contract.address, "0x60006000fd")
+        await node.rpc("anvil_setStorageAt", contract.address, hex(IMPLEMENTATION_SLOT), "0x" + twin[2:].zfill(64))
+        one.order(Side.SELL, "4", "240", id="proxy")
+        await one.ticks(2)
+        assert (Outcome.REFUSED, "identity") == (one.reports[-1].outcome, one.reports[-1].reason)
+        await node.rpc("anvil_setStorageAt", contract.address, hex(IMPLEMENTATION_SLOT), "0x" + "0" * 64)
         await node.rpc("anvil_setCode", contract.address, "0x")
         one.order(Side.SELL, "4", "240", id="two")
         await one.ticks(2)

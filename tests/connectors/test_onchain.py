@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
+from eth_utils.crypto import keccak
 
 from connectors.events import NS, Flag, Health, Kind, Row, Why
 from connectors.evm.onchain import MAX_RECOUNTS, OnchainFeed
 from connectors.evm.rpc import MULTICALL3
+from connectors.evm.rpc import node as rpc_of
+from connectors.evm.tokens_identity import BEACON_SLOT, code_of
 from connectors.instruments import Hours, Instrument, Role, UnitModel
 from tests.chain.looks import POLL_S, Looks, looking, options_of
 from tests.chain.models import MODELS, ONE, coinbase, robinhood, xstock
@@ -222,6 +226,7 @@ async def test_between_two_looks_at_the_code_a_changed_token_is_seen_all_the_sam
 async def test_code_that_is_exchanged_behind_a_proxy_is_refused(chain: Parts, node: Anvil) -> None:
     """
     51. The implementation behind the token's address becomes another one: refused, by the hash of the code that runs.
+    So is another code at the address itself that names the same implementation.
     """
     made = [await node.deploy(chain.artifact(name), "Tesla", "", 6) for name in ("ScaledStock", "HostileStock")]
     proxy = await node.deploy(chain.artifact("UpgradeableProxy"), made[0].address)
@@ -236,6 +241,38 @@ async def test_code_that_is_exchanged_behind_a_proxy_is_refused(chain: Parts, no
         await proxy.write("upgrade", made[0].address)
         await looks.look()
         assert (Health.UP, Why.NOTHING) == looks.state
+        own = await node.rpc("eth_getCode", proxy.address, "latest")
+        await node.rpc("anvil_setCode", proxy.address, own + "00")
+        assert [] == [row for row in await looks.look() if row.kind is not Kind.HEALTH]
+        assert (Health.DOWN, Why.IDENTITY) == looks.state
+
+
+async def test_the_hash_of_a_proxy_is_of_all_the_code_that_runs(chain: Parts, node: Anvil) -> None:
+    """
+    51. A plain contract has the hash of its code. Two proxies of it have one hash, of their own code and of its; a few
+    other bytes that name it as their implementation have another, and so have proxies through two different beacons.
+    """
+    plain = await node.deploy(chain.artifact("ScaledStock"), "Tesla", "TSLA", 18)
+    proxies = [await node.deploy(chain.artifact("UpgradeableProxy"), plain.address) for _ in range(3)]
+    own = await node.rpc("eth_getCode", proxies[0].address, "latest")
+    await node.rpc("anvil_setCode", proxies[2].address, "0x60006000fd")
+    answer = "0x73" + plain.address[2:].lower() + "60005260206000f3"
+    through, beacons = [["0x" + digit * 40 for digit in digits] for digits in ("67", "89")]
+    for address, beacon, code in zip(through, beacons, (answer, answer + "00"), strict=True):
+        await node.rpc("anvil_setCode", beacon, code)
+        await node.rpc("anvil_setCode", address, own)
+        await node.rpc("anvil_setStorageAt", address, hex(BEACON_SLOT), "0x" + beacon[2:].rjust(64, "0"))
+    places = [plain.address, *(proxy.address for proxy in proxies), *through]
+    async with aiohttp.ClientSession() as session:
+        rpc = rpc_of(Looks(eight056(plain.address), url=node.url).setup, session)
+        head = await rpc.head()
+        code = await rpc.code(plain.address, head)
+        found = [await code_of(rpc, place, head) for place in places]
+    assert ["", *[plain.address.lower()] * 5] == [implementation for _, implementation in found]
+    hashes = [one for one, _ in found]
+    both = keccak(b"\xef" + keccak(hexstr=own) + keccak(code))
+    assert ["0x" + keccak(code).hex(), *["0x" + both.hex()] * 2] == hashes[:3]
+    assert 5 == len(set(hashes))
 
 
 async def test_a_look_alike_and_an_empty_address_are_refused(chain: Parts, node: Anvil) -> None:
