@@ -159,6 +159,8 @@ class SwapExecutor:
         if fx is None or native_usd is None or not native_usd > 0:
             raise Refusal("cost_unknown", "what the coin or the gas is worth is not known")
         wallet, deadline_s = self._wallet, order.intent.deadline_ns // NS
+        # What a leg has spent so far is for its allowance.
+        given = client_id in self._spent
         try:
             wanted = amounts(leg, route)
             swap = build(route, wanted, wallet.address, deadline_s)
@@ -166,7 +168,9 @@ class SwapExecutor:
             async def asked(node: Node, head: Head) -> tuple[int, Plan]:
                 """What must be known of one block, and what several nodes must say alike."""
                 counted, _ = await wallet.at(node, head)
-                return counted, await plan(node, head, route, wanted, swap, wallet.address, deadline_s, self._oracle)
+                return counted, await plan(
+                    node, head, route, wanted, swap, wallet.address, deadline_s, self._oracle, given=given
+                )
 
             head, (counted, found) = await wallet.agreed(asked)
             await wallet.ready(head, counted)

@@ -49,21 +49,24 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def plan(
-    node: Node, head: Head, route: Route, wanted: Amounts, swap: Call, wallet: str, deadline_s: int, oracle: str
-) -> Plan:
-    """What a swap of a wallet needs next at a block; `oracle` says what publishing costs, empty is nothing.
+    node: Node, head: Head, route: Route, wanted: Amounts, swap: Call, wallet: str, deadline_s: int, oracle: str,
+    *, given: bool = False,
+) -> Plan:  # fmt: skip
+    """What a swap of a wallet needs next at a block; `oracle` says what publishing costs, empty is nothing. `given`:
+    its allowance was given already, and is taken for exact even where the token made more of it by rounding.
 
     A contract that refuses to be asked is a reason against this swap alone. Raises as Rpc.ask otherwise.
     """
     try:
-        return await _plan(node, head, route, wanted, swap, wallet, deadline_s, oracle)
+        return await _plan(node, head, route, wanted, swap, wallet, deadline_s, oracle, given=given)
     except Reverted as error:
         return Plan(refused="simulation", detail=f"a contract does not answer: {revert_reason(error.data)}")
 
 
 async def _plan(
-    node: Node, head: Head, route: Route, wanted: Amounts, swap: Call, wallet: str, deadline_s: int, oracle: str
-) -> Plan:
+    node: Node, head: Head, route: Route, wanted: Amounts, swap: Call, wallet: str, deadline_s: int, oracle: str,
+    *, given: bool = False,
+) -> Plan:  # fmt: skip
     """The same. Raises Reverted too."""
     wrong = await _identity(node, head, route)
     if wrong:
@@ -78,15 +81,15 @@ async def _plan(
     if held < wanted.pay:
         return Plan(refused="balance", detail=f"the wallet holds {held} of {pays}, {wanted.pay} are needed")
     steps: dict[str, Call] = {}
-    if allowed < wanted.pay:
+    if allowed < wanted.pay or (allowed != wanted.pay and not given):
         # Some coins refuse a new allowance before the old one is taken back.
         if allowed:
             steps["reset"] = APPROVE.call(pays, spender, 0)
         steps["approve"] = APPROVE.call(pays, spender, wanted.pay)
     if route.permit is not None:
         permit, router = route.permit.address, route.router.address
-        given = _PERMITTED.read(await node.call(_PERMITTED.call(permit, wallet, pays, router), head))
-        if given[0] < wanted.pay or given[1] < deadline_s:
+        permitted = _PERMITTED.read(await node.call(_PERMITTED.call(permit, wallet, pays, router), head))
+        if permitted[0] != wanted.pay or permitted[1] < deadline_s:
             steps["permit"] = PERMIT.call(permit, pays, router, wanted.pay, deadline_s)
     steps["swap"] = swap
     ran = await rehearse(node, [(wallet, call) for call in steps.values()], wallet, head)

@@ -9,6 +9,8 @@ from decimal import Decimal
 import pytest
 
 from connectors.amm.forks import Family
+from connectors.evm.abi import Method
+from connectors.evm.keys import APPROVE, PERMIT
 from connectors.orders import Approved, Intent, Leg, Outcome, Side
 from tests.chain.parts import Parts
 from tests.chain.trader import DOLLAR, PRICE, STOCK, Kept, pit, trader
@@ -89,6 +91,49 @@ async def test_legs_are_swapped_in_turn_and_an_allowance_is_exact(chain: Parts, 
         unspent = 2 * 260 * DOLLAR + int(sum(f.quantity * f.price + f.fee for f in one.reports[-1].fills) * -DOLLAR)
         assert unspent == await here.coin.read("allowance", one.address, here.router.address)
         assert ["approve", "", "reset", "approve", "", "reset", "approve", ""] == one.told("detail")
+
+
+@pytest.mark.parametrize("family", [Family.V3, Family.V4])
+async def test_an_allowance_that_is_larger_than_needed_is_not_left(chain: Parts, node: Anvil, family: Family) -> None:
+    """
+    What somebody may spend from before, however much, is taken back and set to what the order needs: after a sale,
+    which needs all of it, nothing may be spent any more, at Permit2 neither.
+    """
+    here = await pit(chain, node, family)
+    async with trader(here) as one:
+        token, router = here.route.token.address, here.route.router.address
+        await node.become(one.address)
+        calls = [APPROVE.call(token, here.route.spender, 2**255)]
+        if here.route.permit:
+            calls.append(PERMIT.call(here.route.permit.address, token, router, 2**159, 2**47))
+        for call in calls:
+            await node.send(call.to, call.data, sender=one.address)
+        one.order(Side.SELL, "4", "240")
+        await one.ticks(5)
+        assert -4 == one.booked()[0]
+        assert 0 == await here.token.read("allowance", one.address, here.route.spender)
+        if here.route.permit:
+            call = Method("allowance", ("address", "address", "address"), ("uint160", "uint48", "uint48")).call(
+                here.route.permit.address, one.address, token, router
+            )
+            answer = await one.rpc.call(call, await one.rpc.head())
+            assert 0 == int.from_bytes(answer[:32], "big")
+
+
+async def test_a_token_that_rounds_its_allowances_up_is_asked_for_one_only(chain: Parts, node: Anvil) -> None:
+    """
+    An allowance that comes out a unit larger than it was given is not given again and again: one approval, one swap.
+    """
+    here = await pit(chain, node)
+    async with trader(here) as one:
+        one.order(Side.SELL, "4", "240")
+        await one.ticks()
+        await node.become(one.address)
+        one.wallet.nonces.next = 2
+        call = APPROVE.call(here.route.token.address, here.route.spender, 4 * STOCK + 1)
+        await node.send(call.to, call.data, sender=one.address)
+        await one.ticks(3)
+        assert (-4, ["approve", ""]) == (one.booked()[0], one.told("detail"))
 
 
 async def test_the_legs_of_an_intent_share_one_edge(chain: Parts, node: Anvil) -> None:
