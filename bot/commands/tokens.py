@@ -39,7 +39,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     show = commands.add_parser("show", help="one token: chains, contracts, unit model, trust, sources")
     show.add_argument("symbol", help="display name, e.g. TSLAx")
     show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
-    tokens_verify.arguments(commands.add_parser("verify", help="ask a node: chain, code, decimals, symbol, multiplier"))
+    asked = "ask a node: chain, decimals, symbol, multiplier; code is only shown, the registry pins no hash of it yet"
+    tokens_verify.arguments(commands.add_parser("verify", help=asked))
 
 
 def _filters(parser: argparse.ArgumentParser, default: str = "") -> None:
