@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from math import isqrt
 
 import pytest
 from numpy.random import Generator
@@ -10,9 +11,9 @@ from numpy.random import Generator
 from bot.clock import chance, monotonic_s
 from connectors.events import Health, Kind, Why
 from connectors.evm.pool_read import top_kept
-from tests.chain.exchanges import pool_id
+from tests.chain.exchanges import ONE, coins, pool_id
 from tests.chain.parts import Parts
-from tests.chain.pools import Followed, World, followed, instrument, world
+from tests.chain.pools import FEE, Followed, World, followed, instrument, world
 
 BLOCKS = 1_000
 
@@ -115,6 +116,31 @@ async def test_the_rows_of_a_pool_are_what_its_contract_gives(chain: Parts) -> N
             token, other = deltas if ours else deltas[::-1]
             assert abs(token) == pytest.approx(size * 1e18, rel=1e-12)
             assert price == pytest.approx(abs(other) / abs(token), rel=1e-9)
+
+
+@pytest.mark.parametrize("base", [0, 1])
+async def test_a_coin_of_6_decimals_on_either_side_is_a_price_in_dollars(chain: Parts, base: int) -> None:
+    """
+    4,000 stocks of 18 decimals for a million dollars of 6, in v2 (0.3 %) and v3 (1 %), the stock as token 0 or 1: the
+    bid is 250 less the fee and half of the 0.1 % by which it moves the price, the ask is 250 with both, for 2 stocks.
+    """
+    async with world(chain) as there:
+        while True:
+            (coin,) = await coins(chain, there.node, "USDC", decimals=6)
+            pair = sorted((there.token, coin), key=lambda one: int(one.address, 16))
+            if pair[base] is there.token:
+                break
+        first, second = (4_000 * ONE, 10**12) if base == 0 else (10**12, 4_000 * ONE)
+        v2 = await there.v2.pair(pair[0], pair[1], first, second)
+        v3 = await there.v3.pool(pair[0], pair[1], FEE, sqrt_price_x96=isqrt((second << 192) // first))
+        await there.v3.mint(v3, -880_000, 880_000, isqrt(first * second))
+        pools = [instrument(one.address, there.token) for one in (v2, v3)]
+        options = {v2.address: "uniswap_v2", v3.address: "uniswap_v3"}
+        async with followed(there, *pools, options=options) as follow:
+            rows = [follow.heard.quotes(at)[-1] for at in (0, 1)]
+    wanted = [(249.125, 250.877), (247.376, 252.651)]
+    assert [pytest.approx(prices, abs=2e-3) for prices in wanted] == [(row.bid, row.ask) for row in rows]
+    assert [pytest.approx((2.0, 2.0), abs=0.03)] * 2 == [(row.bid_size, row.ask_size) for row in rows]
 
 
 async def test_how_soon_a_log_is_a_row_is_printed(chain: Parts) -> None:
