@@ -86,7 +86,7 @@ class SwapExecutor:
         """
         self._wallet, self._routes, self._tell = wallet, dict(routes), tell
         self._fx, self._native_usd, self._clock = fx, native_usd, clock
-        known = DATA_FEE_ORACLE.get(wallet.terms.chain_id, "")
+        known = DATA_FEE_ORACLE.get(wallet.terms.chain_id)
         self._oracle = known if data_fee_oracle is None else data_fee_oracle
         self._queue: deque[tuple[Approved, int]] = deque()
         self._spent: dict[str, Decimal] = {}
@@ -158,6 +158,9 @@ class SwapExecutor:
         fx, native_usd = self._fx(leg.instrument), self._native_usd()
         if fx is None or native_usd is None or not native_usd > 0:
             raise Refusal("cost_unknown", "what the coin or the gas is worth is not known")
+        oracle = self._oracle
+        if oracle is None:
+            raise Refusal("cost_unknown", f"what chain {self._wallet.terms.chain_id} takes for publishing is not known")
         wallet, deadline_s = self._wallet, order.intent.deadline_ns // NS
         # What a leg has spent so far is for its allowance.
         given = client_id in self._spent
@@ -169,7 +172,7 @@ class SwapExecutor:
                 """What must be known of one block, and what several nodes must say alike."""
                 counted, _ = await wallet.at(node, head)
                 return counted, await plan(
-                    node, head, route, wanted, swap, wallet.address, deadline_s, self._oracle, given=given
+                    node, head, route, wanted, swap, wallet.address, deadline_s, oracle, given=given
                 )
 
             head, (counted, found) = await wallet.agreed(asked)
@@ -179,7 +182,7 @@ class SwapExecutor:
                 raise Refusal(found.refused, found.detail)
             market = await wallet.market()
             room_usd = self._room_usd(order, number)
-            needed_usd = cost_usd(found.gas_all, market.price, found.data_fee_wei, native_usd)
+            needed_usd = cost_usd(found.gas_all, market.price, found.data_fee_all_wei, native_usd)
             if needed_usd >= room_usd:
                 raise Refusal("gas", f"gas costs {needed_usd:.4f} USD, {room_usd:.4f} are left for it")
             gas = found.gas + found.gas // _SPARE
@@ -189,7 +192,7 @@ class SwapExecutor:
             )  # fmt: skip
             task = Task(
                 key=f"{client_id}.{found.step}", to=found.to, data=found.data, gas=gas, deadline_s=deadline_s,
-                max_fee_wei=int((room_usd / native_usd * WEI - found.data_fee_wei) / gas),
+                max_fee_wei=int((room_usd / native_usd * WEI - found.data_fee_all_wei) / gas),
                 note=msgspec.msgpack.encode(note),
             )  # fmt: skip
             sent = await wallet.begin(task, head, market)

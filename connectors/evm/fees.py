@@ -24,12 +24,23 @@ _BUMP: Final = 8
 
 DATA_FEE: Final = Method("getL1Fee", ("bytes",))
 """GasPriceOracle of OP stack chains: wei for publishing a transaction on the chain below."""
+_OP_STACK: Final = "0x420000000000000000000000000000000000000F"
+_IN_GAS: Final = ""
+"""What a rehearsal says that a call takes holds it."""
+_NONE: Final = ""
+"""There is no chain below."""
 DATA_FEE_ORACLE: Final[Mapping[int, str]] = {
-    10: "0x420000000000000000000000000000000000000F",
-    8453: "0x420000000000000000000000000000000000000F",
-    57073: "0x420000000000000000000000000000000000000F",
+    1: _NONE,
+    10: _OP_STACK,
+    56: _NONE,
+    143: _NONE,
+    999: _NONE,
+    8453: _OP_STACK,
+    42161: _IN_GAS,
+    57073: _OP_STACK,
 }
-"""By chain id. On other chains publishing is part of the gas (Arbitrum) or free (a chain without one below it)."""
+"""By chain id: who says what publishing costs, empty where it costs nothing besides the gas. Of a chain that is not
+here that is not known, and nothing is swapped."""
 
 
 class Fees(NamedTuple):

@@ -40,7 +40,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     gas_all: int = 0
     """That it takes with those that follow it."""
     data_fee_wei: int = 0
-    """For publishing it on the chain below."""
+    """For publishing this task on the chain below."""
+    data_fee_all_wei: int = 0
+    """For publishing it and those that follow it."""
     refused: str = ""
     """One word where there is no next task: identity, balance, token, simulation."""
     detail: str = ""
@@ -97,13 +99,14 @@ async def _plan(
     if said:
         return await _refusal(node, head, route, wanted, wallet, said)
     step, call = next(iter(steps.items()))
-    fee = 0
+    data_fees = [0]
     if oracle:
-        published = call.data + b"\xff" * _SIGNATURE_BYTES
-        fee = int(DATA_FEE.one(await node.call(DATA_FEE.call(oracle, published), head)))
+        published = [one.data + b"\xff" * _SIGNATURE_BYTES for one in steps.values()]
+        data_fees = [int(DATA_FEE.one(await node.call(DATA_FEE.call(oracle, one), head))) for one in published]
     return Plan(
-        step=step, to=call.to, data=call.data, gas=ran[0].gas, gas_all=sum(one.gas for one in ran), data_fee_wei=fee
-    )
+        step=step, to=call.to, data=call.data, gas=ran[0].gas, gas_all=sum(one.gas for one in ran),
+        data_fee_wei=data_fees[0], data_fee_all_wei=sum(data_fees),
+    )  # fmt: skip
 
 
 async def _identity(node: Node, head: Head, route: Route) -> str:

@@ -77,7 +77,7 @@ async def main(what: What) -> Ended:
             wallet = Wallet(terms_of(CAPS, confirmations=1), signer, rpc, journal, clock=wall_ns)
             executor = SwapExecutor(
                 wallet, {0: what.route}, tell=tell, fx=lambda _: Decimal(1), native_usd=lambda: Decimal(2_000),
-                clock=wall_ns,
+                clock=wall_ns, data_fee_oracle="",
             )  # fmt: skip
             executor.restore(payloads)
             if not steps:

@@ -504,21 +504,36 @@ async def test_row_49_when_gas_costs_more_than_the_edge_the_swap_is_skipped(here
 
 async def test_row_49_publishing_on_the_chain_below_counts(chain: Parts, here: Pit, node: Anvil) -> None:
     """
-    What an oracle of the chain asks for publishing is part of the cost: it refuses a swap that would else pay, and is
-    booked where the receipt does not say another one.
+    What an oracle of the chain asks for publishing is part of the cost: it refuses a swap that would else pay, also one
+    of which the approval alone would pay, and is booked where the receipt does not say another one.
     """
     oracle = await node.deploy(chain.artifact("DataFeeOracle"))
     async with trader(here, oracle=oracle.address) as one:
-        await oracle.write("set", 10**16)
-        one.order(Side.SELL, "4", "240", id="dear")
-        await one.ticks()
-        assert (Outcome.REFUSED, "gas") == (one.reports[-1].outcome, one.reports[-1].reason)
+        for wei in (10**16, 2 * 10**15):
+            await oracle.write("set", wei)
+            one.order(Side.SELL, "4", "240", id=f"dear at {wei}")
+            await one.ticks()
+            assert (Outcome.REFUSED, "gas") == (one.reports[-1].outcome, one.reports[-1].reason)
         await oracle.write("set", 10**14)
         wei = int(await node.rpc("eth_getBalance", one.address, "latest"), 16)
         one.order(Side.SELL, "4", "240", id="paid")
         await one.ticks(3)
         spent = wei - int(await node.rpc("eth_getBalance", one.address, "latest"), 16)
         assert Decimal(spent + 2 * 10**14) / 10**18 * 2_000 == one.ledger.gas
+
+
+async def test_row_49_nothing_is_swapped_where_publishing_may_cost_anything(here: Pit, node: Anvil) -> None:
+    """
+    On a chain of which nobody said what publishing costs a swap is refused, and nothing is sent.
+    """
+    async with trader(here, oracle=None) as one:
+        one.order(Side.SELL, "4", "240")
+        await one.ticks()
+        assert (Outcome.REFUSED, "cost_unknown", True) == (
+            one.reports[-1].outcome, one.reports[-1].reason, one.reports[-1].final,
+        )  # fmt: skip
+        assert "what chain 31337 takes for publishing is not known" == one.reports[-1].detail
+        assert 0 == await one.count()
 
 
 # --- 50: the token turns bad

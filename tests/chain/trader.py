@@ -284,7 +284,7 @@ async def trader(
     agreed: Callable[[list[Rpc]], Agreed] | None = None,
     others: tuple[str, ...] = (),
     relay: str = "",
-    oracle: str = "",
+    oracle: str | None = "",
 ) -> AsyncIterator[Trader]:
     """A wallet with 1,000 stocks, a million dollars and ten coins for gas, which asks the node at `url`."""
     node = pit.node
