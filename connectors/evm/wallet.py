@@ -17,7 +17,7 @@ from connectors.errors import ConnectorError, VenueUnreachable, WrongChain
 from connectors.events import NS
 from connectors.evm.fees import Caps, Fees, Market, bumped, fees, read_history
 from connectors.evm.keys import Signer, Transaction
-from connectors.evm.node import Agreed, Node, alone
+from connectors.evm.node import Agreed, Node
 from connectors.evm.nonces import Nonces, Slot, State
 from connectors.evm.receipt import Receipt, read_receipt
 from connectors.evm.rpc import Head, number
@@ -153,14 +153,14 @@ class Wallet:
         records: Records,
         *,
         clock: Callable[[], int],
+        agreed: Agreed,
         relay: Node | None = None,
-        agreed: Agreed | None = None,
     ) -> None:
         """`relay` takes what is sent, where it must not be seen by others before it is in a block. `agreed` asks
-        several nodes what they must say alike; without it `node` is believed.
+        several nodes what they must say alike; that of `alone` believes one.
         """
         self.terms, self._signer, self._node, self._relay = terms, signer, node, relay
-        self.agreed = agreed or alone(node)
+        self.agreed = agreed
         self._records, self._clock = records, clock
         self.nonces = Nonces()
         self._open: dict[str, _Open] = {}

@@ -22,6 +22,7 @@ from bot.restore import restore
 from connectors.errors import ConnectorError
 from connectors.evm.executor import SwapExecutor
 from connectors.evm.keys import KeySigner
+from connectors.evm.node import alone
 from connectors.evm.swap import Route
 from connectors.evm.wallet import KIND, Wallet
 from connectors.orders import Approved, Intent, Leg, Report, Side
@@ -74,7 +75,7 @@ async def main(what: What) -> Ended:
         async with aiohttp.ClientSession() as session:
             signer = KeySigner(KEY, policy_of(what.route, CAPS))
             rpc = client(session, what.url)
-            wallet = Wallet(terms_of(CAPS, confirmations=1), signer, rpc, journal, clock=wall_ns)
+            wallet = Wallet(terms_of(CAPS, confirmations=1), signer, rpc, journal, clock=wall_ns, agreed=alone(rpc))
             executor = SwapExecutor(
                 wallet, {0: what.route}, tell=tell, fx=lambda _: Decimal(1), native_usd=lambda: Decimal(2_000),
                 clock=wall_ns, data_fee_oracle="",

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from decimal import Decimal
 from functools import partial
+from inspect import Parameter, signature
 from itertools import pairwise
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from connectors.evm.node import Agreed, alone
 from connectors.evm.rpc import Rpc
 from connectors.evm.rpcs import Rpcs
 from connectors.evm.tokens_identity import IMPLEMENTATION_SLOT
+from connectors.evm.wallet import Wallet
 from connectors.orders import Outcome, Side
 from tests.chain.parts import Parts
 from tests.chain.trader import DOLLAR, GWEI, STOCK, Pit, Trader, pit, trader
@@ -351,6 +353,14 @@ async def test_row_45_money_moves_only_on_what_two_nodes_say_alike(here: Pit, no
             server.instead.clear()
             await one.ticks()
             assert -4 == one.booked()[0]
+
+
+def test_row_45_one_node_is_believed_only_where_that_was_said() -> None:
+    """
+    Whoever makes a wallet says which nodes must agree; there is nothing that holds where nobody said.
+    """
+    agreed = signature(Wallet).parameters["agreed"]
+    assert Parameter.empty is agreed.default
 
 
 # --- 46: answers without logs, or told again

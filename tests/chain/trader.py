@@ -19,7 +19,7 @@ from connectors.amm.forks import Family
 from connectors.evm.executor import SwapExecutor
 from connectors.evm.fees import Caps
 from connectors.evm.keys import KeySigner, Policy
-from connectors.evm.node import Agreed, Node
+from connectors.evm.node import Agreed, Node, alone
 from connectors.evm.rpc import Rpc
 from connectors.evm.swap import CALLS, Coin, Contract, Route
 from connectors.evm.wallet import Noted, Resumed, Signing, Terms, Wallet
@@ -305,7 +305,7 @@ async def trader(
             kept,
             clock=lambda: made.at_ns,
             relay=relays,
-            agreed=agreed(rpcs) if agreed else None,
+            agreed=agreed(rpcs) if agreed else alone(rpcs[0]),
         )
         executor = SwapExecutor(
             wallet,
