@@ -138,21 +138,20 @@ async def test_a_token_that_rounds_its_allowances_up_is_asked_for_one_only(chain
 
 async def test_the_legs_of_an_intent_share_one_edge(chain: Parts, node: Anvil) -> None:
     """
-    An edge that pays for the gas of one leg and a half lets the first one be swapped and the second not; one that pays
-    for three lets both.
+    An edge that pays for what one leg and a half cost lets the first one be swapped and the second not; one that pays
+    for three lets both. A leg costs 0.40 USD for publishing, and gas of a few cents.
     """
     here = await pit(chain, node)
-    async with trader(here) as one:
-        one.order(Side.SELL, "1", "240", id="gas")
-        await one.ticks(3)
-        gas = one.ledger.gas
-        for legs_paid, swapped in ((Decimal("1.5"), 1), (Decimal(3), 2)):
+    oracle = await node.deploy(chain.artifact("DataFeeOracle"))
+    await oracle.write("set", 10**14)
+    async with trader(here, oracle=oracle.address) as one:
+        for edge_usd, swapped in ((0.65, 1), (1.5, 2)):
             legs = tuple(
                 Leg(instrument=0, side=side, quantity=Decimal(1), limit=Decimal(limit), seen=Decimal(PRICE))
                 for side, limit in ((Side.SELL, "240"), (Side.BUY, "260"))
             )
             intent = Intent(
-                id=f"pays-{legs_paid}", strategy="test", legs=legs, reason="", edge_bps=float(gas * legs_paid * 10_000),
+                id=f"pays-{edge_usd}", strategy="test", legs=legs, reason="", edge_bps=edge_usd * 10_000,
                 notional_usd=Decimal(1), deadline_ns=one.at_ns + 600 * 10**9,
             )  # fmt: skip
             one.executor.submit(Approved(intent), one.at_ns)
