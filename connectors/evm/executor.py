@@ -30,8 +30,10 @@ from connectors.ports import Books, Sleep
 
 ZERO: Final = Decimal(0)
 _BPS: Final = Decimal(10_000)
-_SPARE: Final = 2
-"""Half as much gas again as the rehearsal took: by then other ticks may be crossed. What is not used is not paid."""
+_SPARE_GAS: Final = 50_000
+"""On top of twice what the rehearsal took: other ticks may be crossed by then, and the first swap of a later second
+writes a pool's price history, which the rehearsal in the second of the last one did not. What is not used is not paid.
+"""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,7 +187,7 @@ class SwapExecutor:
             needed_usd = cost_usd(found.gas_all, market.price, found.data_fee_all_wei, native_usd)
             if needed_usd >= room_usd:
                 raise Refusal("gas", f"gas costs {needed_usd:.4f} USD, {room_usd:.4f} are left for it")
-            gas = found.gas + found.gas // _SPARE
+            gas = 2 * found.gas + _SPARE_GAS
             note = Order(
                 client_id=client_id, intent_id=order.intent.id, number=number, leg=leg, step=found.step, fx=fx,
                 native_usd=native_usd, data_fee_wei=found.data_fee_wei,

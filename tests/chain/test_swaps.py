@@ -58,6 +58,23 @@ async def test_a_swap_settles_and_is_booked_to_the_smallest_unit(
         assert tasks == await one.count()
 
 
+async def test_a_swap_in_a_later_second_than_its_rehearsal_has_gas_enough(chain: Parts, node: Anvil) -> None:
+    """
+    A v2 pair writes its price history in the first swap of a second: 44,000 gas that a rehearsal does not see
+    which runs in the second of the pair's last move.
+    """
+    await node.rpc("anvil_setBlockTimestampInterval", 0)
+    here = await pit(chain, node, Family.V2)
+    async with trader(here) as one:
+        one.order(Side.SELL, "3", "240")
+        await one.ticks(1)
+        await node.rpc("anvil_removeBlockTimestampInterval")
+        await node.rpc("evm_setNextBlockTimestamp", await node.now() + 12)
+        await one.ticks(2)
+        assert [Outcome.UNKNOWN, Outcome.ACCEPTED] == one.told("outcome"), one.reports
+        assert Decimal(-3) == one.booked()[0]
+
+
 async def test_a_stock_whose_balances_are_shares_settles_too(chain: Parts, node: Anvil) -> None:
     """
     A token of balances times a multiplier that is no round number: what is booked is what the receipt says, and the
