@@ -244,6 +244,7 @@ class Keeper:
                     blocks.unproved[one.hash] = one.number
                 return
             path.append(await self._rpcs.first(partial(block_of, block=parent)))
+        self._sink.reject(self._setup.venue, "read_anew", f"block {head.number} stands on none that is kept")
         self._anew = True
 
     async def _prove(self, blocks: Blocks, block: str, number: int) -> None:

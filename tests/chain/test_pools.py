@@ -98,6 +98,7 @@ async def test_a_reorg_that_is_deeper_than_what_is_kept_reads_all_anew(chain: Pa
             await there.node.revert(before)
             await there.node.rpc("evm_setAutomine", False)
             await after(there, follow, rng, 6)
+            assert "read_anew" in {reason for _, reason in follow.heard.rejected}
 
 
 async def test_the_rows_of_a_pool_are_what_its_contract_gives(chain: Parts) -> None:
