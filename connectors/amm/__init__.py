@@ -8,5 +8,5 @@ quote       what a swap would do
 concentrated  the state that v3 and v4 pools share
 v2, v3, v4  the families: state, quotes, and what a log does to the state
 forks       what differs between deployments, as data
-curve       a pool as a cost curve: arcs, depth, top of book
+curve       a pool as a cost curve: arcs and depth
 """

@@ -1,4 +1,4 @@
-"""A pool as others see it: a cost curve of arcs for sizing, depth, and the top of its book after fees.
+"""A pool as others see it: a cost curve of arcs for sizing, and its depth.
 
 An arc is a stretch of one liquidity L. Between its prices pa and pb (token 1 per token 0, raw units) token 0 moves by
 L * (1/sqrt(pa) - 1/sqrt(pb)) and token 1 by L * (sqrt(pb) - sqrt(pa)); the fee is on the input.
@@ -7,12 +7,12 @@ L * (1/sqrt(pa) - 1/sqrt(pb)) and token 1 by L * (sqrt(pb) - sqrt(pa)); the fee 
 from __future__ import annotations
 
 from fractions import Fraction
-from math import isqrt, nan
+from math import isqrt
 from typing import Final, NamedTuple
 
 from connectors.amm.concentrated import RangePool
 from connectors.amm.step import PIPS
-from connectors.amm.ticks import MAX_SQRT_PRICE, MIN_SQRT_PRICE, Q96
+from connectors.amm.ticks import MAX_SQRT_PRICE, MIN_SQRT_PRICE
 from connectors.amm.v2 import MOST_RESERVE, V2Pool, amount_out
 from connectors.errors import SwapRefused
 
@@ -87,58 +87,11 @@ def depth(pool: Pool, bps: int, *, zero_for_one: bool) -> tuple[int, int]:
     return sum(arc.amount_in for arc in found), sum(arc.amount_out for arc in found)
 
 
-class Top(NamedTuple):
-    """Best prices after fees, in units of the other token for one of `base`; NaN where nothing can be had."""
-
-    bid: float
-    ask: float
-
-
-def top(pool: Pool, *, base: int, decimals: tuple[int, int], size: int = 0) -> Top:
-    """What selling and buying token `base` (0 or 1) comes to: a vanishing amount, or `size` raw units at once.
-
-    NaN on a side where the pool does not hold so much. Raises NotQuotable where only the chain knows.
-    """
-    scale = Fraction(10) ** (decimals[base] - decimals[1 - base])
-    sell, buy = base == 0, base != 0
-    if not size:
-        bid, ask = _vanishing(pool, sell), _vanishing(pool, buy)
-        return Top(float(bid * scale) if bid else nan, float(scale / ask) if ask else nan)
-    try:
-        sold = pool.exact_in(size, zero_for_one=sell)
-        bid = Fraction(sold.amount_out, size) if sold.filled else None
-    except SwapRefused:
-        bid = None
-    try:
-        bought = pool.exact_out(size, zero_for_one=buy)
-        ask = Fraction(bought.amount_in, size) if bought.filled else None
-    except SwapRefused:
-        ask = None
-    return Top(nan if bid is None else float(bid * scale), nan if ask is None else float(ask * scale))
-
-
 def sqrt_price_of(pool: Pool) -> int | None:
     """The marginal sqrt(price) * 2**96, fees aside; None where an empty v2 pool has none."""
     if isinstance(pool, RangePool):
         return pool.sqrt_price
     return isqrt((pool.reserve1 << 192) // pool.reserve0) if pool.reserve0 and pool.reserve1 else None
-
-
-def _vanishing(pool: Pool, zero_for_one: bool) -> Fraction | None:
-    """Output for input of the next vanishing amount, after the fee."""
-    if isinstance(pool, V2Pool):
-        if not (pool.reserve0 and pool.reserve1):
-            return None
-        price = Fraction(pool.reserve1, pool.reserve0)
-        kept = Fraction(pool.fork.keep, pool.fork.of)
-    else:
-        path = pool.path(zero_for_one)
-        sqrt_price = path.first_price()
-        if sqrt_price is None:
-            return None
-        price = Fraction(sqrt_price**2, Q96**2)
-        kept = 1 - Fraction(path.fee, PIPS)
-    return (price if zero_for_one else 1 / price) * kept
 
 
 def _v2_arcs(pool: V2Pool, zero_for_one: bool, limit: int | None) -> list[Arc]:

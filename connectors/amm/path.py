@@ -120,17 +120,6 @@ class Path:
         """Whether stop `at` lies beyond the limit."""
         return self.prices[at] < limit if self.zero_for_one else self.prices[at] > limit
 
-    def first_price(self) -> int | None:
-        """The price at which the first liquidity in this direction lies; None where there is none."""
-        at = 0
-        while not self.liquidity[at] or self.prices[at] == self.end:
-            if at + 1 == len(self.prices):
-                if self._complete:
-                    return None
-                self._advance()
-            at += 1
-        return self.prices[at]
-
     @property
     def stuck(self) -> bool:
         """Whether the price is so near to its end that no swap can move it on."""

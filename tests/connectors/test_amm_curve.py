@@ -1,4 +1,4 @@
-"""A pool as a cost curve: arcs, depth, top of book."""
+"""A pool as a cost curve: arcs and depth."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.amm import v3, v4
-from connectors.amm.curve import arcs, depth, top
+from connectors.amm import v3
+from connectors.amm.curve import arcs, depth
 from connectors.amm.ticks import MAX_SQRT_PRICE, MIN_SQRT_PRICE, sqrt_at
 from connectors.amm.v2 import V2Pool
-from connectors.errors import NotQuotable, SwapRefused
+from connectors.errors import SwapRefused
 
 Q96 = 1 << 96
 E18 = 10**18
@@ -133,62 +133,6 @@ def test_a_v2_curve_ends_where_a_reserve_would_not_fit():
         pool.exact_in(arc.amount_in + 1, zero_for_one=True)
     empty = V2Pool(reserve0=0, reserve1=0)
     assert ([], (0, 0)) == (arcs(empty, zero_for_one=True), depth(empty, 50, zero_for_one=True))
-
-
-def test_the_top_of_book_is_the_price_with_the_fee_on_both_sides():
-    """
-    A token of 18 decimals for 2,500 of one with 6: bid and ask are 0.3 % away, seen from either token.
-    """
-    price = math.isqrt(2500 * 10**6 * (1 << 192) // E18)
-    tick = -198080
-    while sqrt_at(tick + 1) <= price:
-        tick += 1
-    pool = v3.after_mint(v3.initialized(price, tick, fee_pips=3000, spacing=60), -887220, 887220, E18)
-    seen = top(pool, base=0, decimals=(18, 6))
-    assert (2492.5, 2507.522568) == (pytest.approx(seen.bid, rel=1e-9), pytest.approx(seen.ask, rel=1e-9))
-    other = top(pool, base=1, decimals=(18, 6))
-    assert (1 / seen.ask, 1 / seen.bid) == (pytest.approx(other.bid), pytest.approx(other.ask))
-
-
-@pytest.mark.parametrize("pool", [LAYERS, V2Pool(reserve0=10**24, reserve1=10**24)])
-@pytest.mark.parametrize("base", [0, 1])
-def test_the_price_of_a_size_is_that_of_its_swap_and_worse_than_the_top(pool, base):
-    """
-    Selling and buying a size comes to what the swaps give and take.
-    """
-    size = 10**15
-    best, seen = top(pool, base=base, decimals=(18, 18)), top(pool, base=base, decimals=(18, 18), size=size)
-    assert seen.bid < best.bid < 1 < best.ask < seen.ask
-    assert pool.exact_in(size, zero_for_one=base == 0).amount_out == round(seen.bid * size)
-    assert pool.exact_out(size, zero_for_one=base != 0).amount_in == round(seen.ask * size)
-
-
-def test_what_cannot_be_had_has_no_price():
-    """
-    More than the pool holds is NaN on that side, as is a side without liquidity, and both sides of an empty pool.
-    """
-    rising = pool_of((60, 120, E18))
-    assert [True, False] == [math.isnan(side) for side in top(rising, base=0, decimals=(18, 18))]
-    assert math.isclose(sqrt_at(60) ** 2 / Q96**2 / 0.997, top(rising, base=0, decimals=(18, 18)).ask)
-    for pool in (LAYERS, V2Pool(reserve0=E18, reserve1=E18)):
-        assert math.isnan(top(pool, base=0, decimals=(18, 18), size=10**30).ask)
-    for pool in (pool_of(), V2Pool(reserve0=0, reserve1=0)):
-        assert all(math.isnan(side) for side in top(pool, base=0, decimals=(18, 18)))
-        assert all(math.isnan(side) for side in top(pool, base=0, decimals=(18, 18), size=1))
-
-
-def test_directions_with_different_fees_have_their_own_side():
-    """
-    A protocol fee on one direction only moves one side of the book; a hook with a say has no book at all.
-    """
-    one = "0x" + "1" * 40
-    key = v4.PoolKey(currency0=v4.NO_HOOKS, currency1=one, fee=3000, spacing=60)
-    pool = v4.after_protocol_fee(v4.after_modify(v4.initialized(key, Q96, 0), -600, 600, E18), 1000)
-    seen = top(pool, base=0, decimals=(18, 18))
-    assert (1 - 0.003997, 1 / 0.997) == (pytest.approx(seen.bid), pytest.approx(seen.ask))
-    hooked = v4.PoolKey(currency0=v4.NO_HOOKS, currency1=one, fee=3000, spacing=60, hooks="0x" + "80".rjust(40, "0"))
-    with pytest.raises(NotQuotable):
-        top(v4.initialized(hooked, Q96, 0), base=0, decimals=(18, 18))
 
 
 def test_the_curve_of_a_whole_range_reaches_the_ends():

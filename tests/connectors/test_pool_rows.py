@@ -6,10 +6,10 @@ from math import isqrt
 
 import pytest
 
-from connectors.amm import v3
+from connectors.amm import v3, v4
 from connectors.amm.curve import Pool
 from connectors.amm.forks import FORKS
-from connectors.amm.ticks import tick_at
+from connectors.amm.ticks import Q96, tick_at
 from connectors.amm.v2 import V2Pool
 from connectors.evm.pool_read import Facts
 from connectors.evm.pool_rows import book
@@ -58,3 +58,17 @@ def test_what_the_quoter_says_is_read_with_the_decimals_of_both_tokens(base: int
     answers = [(dollars * DOLLAR).to_bytes(32, "big") + bytes(32) for dollars in (498, 502)]
     seen = answered(facts, 2 * STOCK, answers)
     assert (((249.0, 2.0),), ((251.0, 2.0),), "") == (seen.bids, seen.asks, seen.why_not)
+
+
+def test_directions_with_different_fees_have_their_own_side() -> None:
+    """
+    A protocol fee on one direction moves only that side of the book; a hook with a say has no book, and the reason.
+    """
+    one = "0x" + "1" * 40
+    key = v4.PoolKey(currency0=v4.NO_HOOKS, currency1=one, fee=3000, spacing=60)
+    pool = v4.after_modify(v4.initialized(key, Q96, 0), -600, 600, 10**18)
+    before, after = [book(each, 0, (18, 18), (10,)) for each in (pool, v4.after_protocol_fee(pool, 1000))]
+    assert before.asks == after.asks
+    assert 0.996003 / 0.997 == pytest.approx(after.bids[0][0] / before.bids[0][0], rel=1e-9)
+    hooked = v4.PoolKey(currency0=v4.NO_HOOKS, currency1=one, fee=3000, spacing=60, hooks="0x" + "80".rjust(40, "0"))
+    assert "hook" in book(v4.initialized(hooked, Q96, 0), 0, (18, 18), (10,)).why_not
