@@ -24,6 +24,7 @@ PeglineError
     ├── RateLimited      429, with the seconds to wait where the venue says so    RETRY
     ├── BadMessage       a message that cannot be read as what it should be       RETRY
     │   ├── FrameTooLarge  a frame longer than allowed; it was not read
+    │   ├── LogsRefused  a node does not tell the logs of so many blocks at once
     │   └── Reverted     a contract refused a call
     ├── EntitlementLost  401 or 403: this account may not have this               STOP_VENUE
     └── SymbolUnknown    the venue does not know the symbol                       STOP_VENUE
@@ -179,6 +180,12 @@ class FrameTooLarge(BadMessage):
     """A frame was longer than the line allows; it was not read."""
 
     word = "frame_too_large"
+
+
+class LogsRefused(BadMessage):
+    """A node does not tell the logs of so many blocks at once; of fewer it may."""
+
+    word = "logs_refused"
 
 
 class Reverted(BadMessage):

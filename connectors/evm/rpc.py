@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import aiohttp
 import msgspec
 
-from connectors.errors import BadMessage, EntitlementLost, Maintenance, RateLimited, Reverted, VenueUnreachable
+from connectors.errors import (
+    BadMessage,
+    EntitlementLost,
+    LogsRefused,
+    Maintenance,
+    RateLimited,
+    Reverted,
+    VenueUnreachable,
+)
 from connectors.evm.abi import Call, batch, unbatch
+from connectors.evm.log_ranges import in_parts, too_many
 from connectors.poll import MAX_BODY_BYTES, Poll
 from connectors.ports import FeedSetup
 from connectors.refusal import refused, unreachable
@@ -27,6 +36,8 @@ ANSWER_S: Final = 5.0
 _PER_BATCH: Final = 300
 _LIMITS: Final = (-32005, -32029, 429)
 """Codes under which providers say that we ask too much (EIP-1474 and common use)."""
+_LOGS_REFUSED: Final = (400, 413)
+"""Statuses with which some send the same error in JSON that others send with 200."""
 
 
 class _Problem(msgspec.Struct, frozen=True):
@@ -63,8 +74,9 @@ class Rpc:
     async def ask(self, method: str, *params: Any) -> Any:
         """The result of a call.
 
-        Raises Reverted where a contract refused it, RateLimited, EntitlementLost, VenueUnreachable (no connection, a
-        time-out, 5xx, a node that does not have the block), BadMessage (anything else that is no answer).
+        Raises Reverted where a contract refused it, LogsRefused where logs of a range of blocks were, RateLimited,
+        EntitlementLost, VenueUnreachable (no connection, a time-out, 5xx, a node that does not have the block),
+        BadMessage (anything else that is no answer).
         """
         return await self._poll.call(lambda: self._post(method, params), endpoint=method)
 
@@ -120,16 +132,27 @@ class Rpc:
         self, addresses: Sequence[str], topics: Sequence[Any], first: int, last: int
     ) -> list[dict[str, Any]]:
         """Logs of contracts in blocks `first` to `last`; `topics` as eth_getLogs takes them."""
-        wish = {"address": list(addresses), "topics": list(topics), "fromBlock": hex(first), "toBlock": hex(last)}
-        found = await self.ask("eth_getLogs", wish)
-        if not isinstance(found, list) or not all(isinstance(log, dict) for log in found):
-            raise BadMessage("not a list of logs", where=self._poll.venue)
-        return found
+        return await self.logs_where({"address": list(addresses), "topics": list(topics)}, first, last)
+
+    async def logs_where(self, wish: Mapping[str, Any], first: int, last: int) -> list[dict[str, Any]]:
+        """Logs that fit a filter in blocks `first` to `last`, in parts where the node does not tell them at once.
+
+        Raises LogsRefused where it refuses those of one block too.
+        """
+
+        async def ask(start: int, end: int) -> list[dict[str, Any]]:
+            found = await self.ask("eth_getLogs", {**wish, "fromBlock": hex(start), "toBlock": hex(end)})
+            if not isinstance(found, list) or not all(isinstance(log, dict) for log in found):
+                raise BadMessage(f"not a list of logs: {str(found)[:80]!a}", where=self._poll.venue)
+            return found
+
+        return await in_parts(ask, first, last)
 
     async def _post(self, method: str, params: Sequence[Any]) -> Any:
         where = self._poll.venue
         patience = aiohttp.ClientTimeout(total=ANSWER_S)
         asked = {"jsonrpc": "2.0", "id": next(self._numbers), "method": method, "params": params}
+        ranged = method == "eth_getLogs" and "fromBlock" in params[0]
         try:
             async with self._session.post(self._url, json=asked, allow_redirects=False, timeout=patience) as answer:
                 self._poll.heard(answer.headers)
@@ -139,15 +162,16 @@ class Rpc:
                 async for chunk in answer.content.iter_chunked(1 << 16):
                     body += chunk
                     if len(body) > MAX_BODY_BYTES:
-                        raise BadMessage(f"an answer of more than {MAX_BODY_BYTES} bytes", where=where)
-                if answer.status != 200:
+                        said = f"an answer of more than {MAX_BODY_BYTES} bytes"
+                        raise LogsRefused(said, where=where) if ranged else BadMessage(said, where=where)
+                if answer.status != 200 and not (ranged and answer.status in _LOGS_REFUSED):
                     raise refused(where, answer.status, answer.headers)
         except TimeoutError as error:
             raise VenueUnreachable("no answer in time", where=where) from error
         except (aiohttp.ClientError, OSError) as error:
             raise unreachable(where, "no answer", error) from None
         self._frame(bytes(body))
-        return _result(bytes(body), f"{where} {method}")
+        return _result(bytes(body), f"{where} {method}", ranged=ranged)
 
 
 def node(setup: FeedSetup, session: aiohttp.ClientSession, frame: Callable[[bytes], None] = lambda _: None) -> Rpc:
@@ -166,8 +190,11 @@ def node(setup: FeedSetup, session: aiohttp.ClientSession, frame: Callable[[byte
     return Rpc(session, url, poll, frame)
 
 
-def _result(body: bytes, where: str) -> Any:
-    """The result in an answer. Raises as Rpc.ask; an error of the node itself (-32000 to -32099) may pass."""
+def _result(body: bytes, where: str, *, ranged: bool = False) -> Any:
+    """The result in an answer; `ranged`: it was asked for the logs of a range of blocks.
+
+    Raises as Rpc.ask; an error of the node itself (-32000 to -32099) may pass.
+    """
     try:
         answer = msgspec.json.decode(body, type=_Answer)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -178,8 +205,12 @@ def _result(body: bytes, where: str) -> Any:
     said = f"{problem.message[:200]} ({problem.code})"
     if problem.code == 3 or "revert" in problem.message.lower():
         raise Reverted(said, where=where, data=_bytes(problem.data) if isinstance(problem.data, str) else b"")
+    if ranged and too_many(problem.code, f"{problem.message} {problem.data}"):
+        raise LogsRefused(said, where=where)
     if problem.code in _LIMITS:
         raise RateLimited(said, where=where)
+    if ranged:
+        raise LogsRefused(said, where=where)
     if -32099 <= problem.code <= -32000:
         raise VenueUnreachable(said, where=where)
     raise BadMessage(said, where=where)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import aiohttp
 import msgspec
@@ -163,24 +163,20 @@ async def logs_of_block(rpc: Rpc, filters: Sequence[Filter], block: str) -> list
 
     Raises as Rpc.ask.
     """
-    return await _logs(rpc, [{**one, "blockHash": block} for one in filters])
+    return [log for one in filters for log in _read(await rpc.ask("eth_getLogs", {**one, "blockHash": block}))]
 
 
 async def logs_of(rpc: Rpc, filters: Sequence[Filter], first: int, last: int) -> list[Log]:
-    """The logs of some blocks. Raises as Rpc.ask; a provider's limit on their number comes out of there."""
-    return await _logs(rpc, [{**one, "fromBlock": hex(first), "toBlock": hex(last)} for one in filters])
+    """The logs of some blocks, in parts where the node does not tell them at once. Raises as Rpc.logs_where."""
+    return [log for one in filters for log in _read(await rpc.logs_where(one, first, last))]
 
 
-async def _logs(rpc: Rpc, wishes: Sequence[Filter]) -> list[Log]:
-    found: list[Log] = []
-    for wish in wishes:
-        answer = await rpc.ask("eth_getLogs", wish)
-        try:
-            raw = msgspec.convert(answer, list[RawLog])
-        except msgspec.ValidationError as error:
-            raise BadMessage(f"not a list of logs: {str(answer)[:80]!a}") from error
-        found += [log for one in raw if (log := read_log(one)) is not None]
-    return found
+def _read(answer: Any) -> list[Log]:
+    try:
+        raw = msgspec.convert(answer, list[RawLog])
+    except msgspec.ValidationError as error:
+        raise BadMessage(f"not a list of logs: {str(answer)[:80]!a}") from error
+    return [log for one in raw if (log := read_log(one)) is not None]
 
 
 def nodes(

@@ -76,6 +76,8 @@ class ChainServer(VenueServer):
         """JSON-RPC calls as they came."""
         self.instead: dict[str, Callable[[Any], Any]] = {}
         """By method: what becomes of the result."""
+        self.limit: Callable[[int, int], tuple[int, dict[str, Any]] | None] = lambda blocks, logs: None
+        """Status and error with which eth_getLogs over so many blocks with so many logs is refused; None answers it."""
         self.sends: Callable[[list[dict[str, Any]]], Sequence[dict[str, Any]]] = list
         """What is sent of the logs of a block, and in which order."""
         self.heads_first = False
@@ -150,11 +152,14 @@ class ChainServer(VenueServer):
         call = await request.json()
         self.calls.append(call)
         method, params = call["method"], call["params"]
-        result = getattr(self, "_" + method)(*params)
+        result, status = getattr(self, "_" + method)(*params), 200
         if method in self.instead:
             result = self.instead[method](result)
+        if method == "eth_getLogs" and "fromBlock" in params[0]:
+            blocks = int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) + 1
+            status, result = self.limit(blocks, len(result)) or (status, result)
         error = {"error": result} if isinstance(result, dict) and "code" in result else {"result": result}
-        return web.json_response({"jsonrpc": "2.0", "id": call["id"], **error})
+        return web.json_response({"jsonrpc": "2.0", "id": call["id"], **error}, status=status)
 
     def _hash(self) -> str:
         return f"0x{next(self._numbers):064x}"
