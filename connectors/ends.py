@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from connectors.errors import ConnectorError, EntitlementLost, Maintenance, RateLimited, Silent, SymbolUnknown
+from connectors.errors import (
+    ConnectorError,
+    EntitlementLost,
+    Maintenance,
+    NodesBehind,
+    NodesDisagree,
+    RateLimited,
+    Silent,
+    SymbolUnknown,
+)
 from connectors.events import Why
 from connectors.ports import Sink
 
@@ -15,6 +24,8 @@ _WHYS: Final[tuple[tuple[type[ConnectorError], Why], ...]] = (
     (Silent, Why.SILENT),
     (RateLimited, Why.RATE_LIMITED),
     (SymbolUnknown, Why.NOT_LISTED),
+    (NodesBehind, Why.LAGS),
+    (NodesDisagree, Why.DISAGREES),
 )
 
 

@@ -21,6 +21,8 @@ PeglineError
     │   ├── Silent       connected, but nothing comes in the time in which it must
     │   ├── Maintenance  the venue says that it is not there now (503, a page)
     │   └── NoQuorum     too few nodes say the same of one block
+    │       ├── NodesBehind    because those that answer are behind
+    │       └── NodesDisagree  because they say different things
     ├── RateLimited      429, with the seconds to wait where the venue says so    RETRY
     ├── BadMessage       a message that cannot be read as what it should be       RETRY
     │   ├── FrameTooLarge  a frame longer than allowed; it was not read
@@ -157,6 +159,18 @@ class NoQuorum(VenueUnreachable):
     """Too few nodes of a chain say the same of one block, so nothing is known of it."""
 
     word = "no_quorum"
+
+
+class NodesBehind(NoQuorum):
+    """Enough nodes answer, but too few of them are not behind the newest."""
+
+    word = "nodes_behind"
+
+
+class NodesDisagree(NoQuorum):
+    """Nodes of one chain say different things of it, and nobody can know which of them is right."""
+
+    word = "nodes_disagree"
 
 
 class RateLimited(ConnectorError):

@@ -78,8 +78,7 @@ def _check_node(url: str, key_file: str) -> None:
 
     if bool(url) == bool(key_file):
         raise UsageError("write --node URL or --key-file FILE", hint='the file holds a line url = "..."')
-    parts = urlsplit(url)
-    if "@" in parts.netloc or parts.query or re.search(r"[0-9A-Za-z_-]{16,}", parts.path):
+    if any("@" in p.netloc or p.query or re.search(r"[0-9A-Za-z_-]{16,}", p.path) for p in map(urlsplit, url.split())):
         raise UsageError(
             "the address of --node seems to hold a key", hint='put it into a file: url = "...", --key-file'
         )

@@ -1,47 +1,47 @@
 """A Feed that asks contracts of one chain, all at one block: what tokens are worth in shares, what oracles say.
 
-Each look takes one batch of reads at the newest block. Of a token it tells the multiplier in force and the one that is
-to come, supply with what was minted and burnt, and a pause (MAINTENANCE); of an oracle each new price. A contract that
-is not, or no longer, what the registry means (IDENTITY) tells nothing.
+Each look takes one batch of reads at the newest block that the nodes share. Of a token it tells the multiplier in force
+and the one that is to come, supply with what was minted and burnt, and a pause (MAINTENANCE); of an oracle each new
+price. A contract that is not, or no longer, what the registry means (IDENTITY) tells nothing, nor does one of which
+nodes say different things (DISAGREES).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import aiohttp
 
 from connectors.backoff import REFUSED_S, of_stream
 from connectors.ends import Ends
-from connectors.errors import BadMessage, ConnectorError, EntitlementLost, VenueUnreachable
-from connectors.events import NAN, NS, Flag, Kind, Why
-from connectors.evm.abi import Call
-from connectors.evm.oracles import HEARTBEAT_S, PYTH_MAX_AGE_S, Aggregator, Pyth
-from connectors.evm.rpc import Head, Rpc, node
-from connectors.evm.tokens import BURNS, MINTS, ONE, Reader, Reading, Standard, moved, standard_of
-from connectors.evm.tokens_identity import Expected, Identity, expected_of, identify, reader_for, shares_oracle
-from connectors.instruments import Instrument, Role, UnitModel
+from connectors.errors import BadMessage, ConnectorError, EntitlementLost, NodesBehind, NodesDisagree
+from connectors.events import NS, Why
+from connectors.evm.agreement import Agreement
+from connectors.evm.oracles_tell import OracleTeller
+from connectors.evm.rpc import Head, Rpc
+from connectors.evm.rpcs import CALLS_PER_S, LAG_BLOCKS, nodes
+from connectors.evm.tokens import BURNS, MINTS, moved
+from connectors.evm.tokens_tell import MAX_LOGS_BLOCKS, Found, TokenTeller
+from connectors.instruments import Instrument, Role
 from connectors.ports import Feed, FeedSetup, Finding, Option, Sink
-from connectors.registry import load_registry
 
 POLL_S: Final = 12.0
 VERIFY_S: Final = 600.0
 MAX_BLOCK_AGE_S: Final = 120.0
-MAX_LOGS_BLOCKS: Final = 2_000
-"""Providers bound how many blocks eth_getLogs may span; after a longer silence only the supply itself is told."""
-
-MAX_RECOUNTS: Final = 5
-"""So often mints and burns are asked for that do not make up the supply; then they stay unknown."""
-SUPPLY_PART: Final = 10**9
-"""Mints and burns are off by less than this part of the supply where a rebasing token rounds each of them."""
+PATIENCE_S: Final = 5.0
+"""A node that asks for more is not waited for: there may be another one."""
 
 OPTIONS: Final[Mapping[str, Option]] = {
     "poll_s": float,
     "verify_s": float,
     "max_block_age_s": float,
+    "quorum": float,
+    "lag_blocks": float,
+    "calls_per_s": float,
     "heartbeat_s": float,
+    "sequencer": str,
+    "restart_s": float,
     "pyth": str,
     "pyth_max_age_s": float,
     "shares_oracle": str,
@@ -61,18 +61,22 @@ class OnchainFeed:
         """The symbol is the contract of a token (role token, with issuer and chain) or of a Chainlink aggregator, or
         the 64 hex digits of a Pyth feed, whose contract is the option `pyth`.
 
-        Options: `poll_s` between looks, `verify_s` between looks at the code, `max_block_age_s` after which a node is
-        late, `heartbeat_s` of the aggregators, `pyth_max_age_s` after which a price of Pyth is old, `shares_oracle`
-        Ondo's oracle where the registry has none. Raises BadMessage for an instrument that is none of these.
+        Addresses of nodes: `url` of the config or, where they hold keys, of the key file; several with spaces between
+        them. Options: `quorum` of nodes that must say the same of a block that they share (by default one; where nodes
+        say different things, more than half of them in any case), `lag_blocks` after which one is behind, `calls_per_s`
+        to each; `poll_s` between looks, `verify_s` between looks at the code, `max_block_age_s` after which the chain
+        is late; `heartbeat_s` of the aggregators, `sequencer` the uptime feed of the chain's, `restart_s` for which
+        nothing is believed after that one came back; `pyth_max_age_s` after which a price of Pyth is old,
+        `shares_oracle` Ondo's oracle where the registry has none. Raises BadMessage for an instrument that is none of
+        these.
         """
         self._setup = setup
         options = setup.options
         self._poll_s = float(options.get("poll_s", POLL_S))
         self._verify_s = float(options.get("verify_s", VERIFY_S))
         self._max_block_age_s = float(options.get("max_block_age_s", MAX_BLOCK_AGE_S))
-        self._tokens = [_Token(setup, i) for i in setup.instruments if _is_token(i)]
-        self._oracles = [_Oracle(setup, i) for i in setup.instruments if not _is_token(i)]
-        self._chain_id: int | None = None
+        self._tokens = [TokenTeller(setup, i) for i in setup.instruments if _is_token(i)]
+        self._oracles = [OracleTeller(setup, i) for i in setup.instruments if not _is_token(i)]
         self._last: Head | None = None
         self._verified_s = float("-inf")
 
@@ -89,77 +93,119 @@ class OnchainFeed:
     async def run(self, sink: Sink, numbers: dict[str, int]) -> None:
         """Looks until cancelled. Raises EntitlementLost where no address of a node is given."""
         setup, mine = self._setup, tuple(numbers[i.name] for i in self._setup.instruments)
-        everything: list[_Token | _Oracle] = [*self._tokens, *self._oracles]
+        everything: list[TokenTeller | OracleTeller] = [*self._tokens, *self._oracles]
         for one in everything:
             one.number = numbers[one.instrument.name]
         ends, backoff = Ends(sink, setup.venue, mine), of_stream(setup.rng)
         async with aiohttp.ClientSession() as session:
-            rpc = node(setup, session, lambda body: sink.frame(setup.venue, body))
+            nodes_ = self._nodes(
+                session, lambda word, detail: sink.reject(setup.venue, word, detail),
+                lambda body: sink.frame(setup.venue, body),
+            )  # fmt: skip
             while True:
                 try:
-                    await self._look(rpc, sink, ends)
+                    await self._look(nodes_, sink, ends)
                 except ConnectorError as error:
                     ends.ended(error)
-                    sink.against(mine, Why.NOT_HEARD)
+                    if not isinstance(error, NodesBehind | NodesDisagree):
+                        sink.against(mine, Why.NOT_HEARD)
                     await setup.sleep(REFUSED_S if isinstance(error, EntitlementLost) else backoff.next_s())
                 else:
                     backoff.reset()
                     await setup.sleep(self._poll_s)
 
     async def probe(self) -> tuple[Finding, ...]:
-        """The node, its chain, and whether every token is what the registry means."""
+        """The nodes, their chain, and whether every token is what the registry means."""
+        away: list[Finding] = []
+        calls = [call for oracle in self._oracles for call in oracle.calls()]
+
+        async def read(rpc: Rpc) -> list[list[bytes | None]]:
+            return [await rpc.calls(calls, head)]
+
         async with aiohttp.ClientSession() as session:
             try:
-                rpc = node(self._setup, session)
-                self._chain_id = await rpc.chain_id()
-                head = await rpc.head()
-                age_s = self._setup.clock() / NS - head.timestamp_s
-                found = [
-                    Finding(what="reachable", ok=True, detail=f"chain {self._chain_id}, block {head.number}"),
-                    Finding(what="latency", ok=age_s <= self._max_block_age_s, detail="age of the newest block",
-                            value=age_s, unit="s"),
-                ]  # fmt: skip
-                for token in self._tokens:
-                    problems = await token.verify(rpc, head, self._chain_id)
-                    name = token.instrument.symbol
-                    found.append(Finding(what="symbol", subject=name, ok=not problems, detail="; ".join(problems)))
-                found += [await oracle.probe(rpc, head) for oracle in self._oracles]
+                nodes_ = self._nodes(
+                    session, lambda word, detail: away.append(Finding(what=word, ok=False, detail=detail))
+                )
+                head = await nodes_.block()
+                found = await self._find(nodes_, head)
+                chain_id = await nodes_.first(lambda rpc: rpc.chain_id())
+                (answers,) = await nodes_.said(read) if calls else [None]
             except ConnectorError as error:
-                return (Finding(what="reachable", ok=False, detail=error.what, hint=error.hint),)
-        return tuple(found)
+                return (Finding(what="reachable", ok=False, detail=error.what, hint=error.hint), *away)
+        age_s = self._setup.clock() / NS - head.timestamp_s
+        findings = [
+            Finding(what="reachable", ok=True, detail=f"chain {chain_id}, block {head.number}"),
+            Finding(what="latency", ok=age_s <= self._max_block_age_s, detail="age of the newest block",
+                    value=age_s, unit="s"),
+            *away,
+        ]  # fmt: skip
+        for token, one in zip(self._tokens, found, strict=True):
+            if one is not None:
+                token.judge(one)
+            problems = ("the nodes disagree",) if one is None else token.problems
+            name = token.instrument.symbol
+            findings.append(Finding(what="symbol", subject=name, ok=not problems, detail="; ".join(problems)))
+        rest = iter(answers or [None] * len(calls))
+        findings += [oracle.finding([next(rest) for _ in oracle.calls()], head) for oracle in self._oracles]
+        return tuple(findings)
 
-    async def _look(self, rpc: Rpc, sink: Sink, ends: Ends) -> None:
-        """One look at everything, at the newest block.
+    def _nodes(
+        self,
+        session: aiohttp.ClientSession,
+        told: Callable[[str, str], None],
+        frame: Callable[[bytes], None] = lambda _: None,
+    ) -> Agreement:
+        """Raises EntitlementLost where no address is given."""
+        options = self._setup.options
+        lag, rate = int(options.get("lag_blocks", LAG_BLOCKS)), int(options.get("calls_per_s", CALLS_PER_S))
+        rpcs = nodes(self._setup, session, lag, rate, frame, PATIENCE_S)
+        return Agreement(rpcs, max(1, int(options.get("quorum", 1))), told)
 
-        Never at an older one than before, nor at another of the same height: a node that is behind would take a new
-        multiplier back. What a reorg put in its place counts as soon as it is longer.
-        """
-        setup = self._setup
-        if self._chain_id is None:
-            self._chain_id = await rpc.chain_id()
-        head, last = await rpc.head(), self._last
-        if last is not None and (head.number < last.number or (head.number == last.number and head.hash != last.hash)):
-            raise VenueUnreachable(f"block {head.number} again, after {last.number} was read", where=setup.venue)
+    async def _find(self, nodes_: Agreement, head: Head) -> list[Found | None]:
+        """What stands at the address of each token; None where the nodes disagree on that."""
+
+        async def find(rpc: Rpc) -> list[Found]:
+            chain_id = await rpc.chain_id()
+            return [await token.find(rpc, head, chain_id) for token in self._tokens]
+
+        return await nodes_.said(find)
+
+    async def _look(self, nodes_: Agreement, sink: Sink, ends: Ends) -> None:
+        """One look at everything, at one block."""
+        setup, disputed = self._setup, set[int]()
+        head = await nodes_.block(self._last)
         if setup.monotonic() - self._verified_s >= self._verify_s:
-            self._chain_id = await rpc.chain_id()
-            for token in self._tokens:
-                await token.verify(rpc, head, self._chain_id)
-            self._verified_s = setup.monotonic()
-        good = [token for token in self._tokens if not token.problems and token.reader is not None]
-        subjects: list[_Token | _Oracle] = [*good, *self._oracles]
+            for token, found in zip(self._tokens, await self._find(nodes_, head), strict=True):
+                if found is None:
+                    disputed.add(token.number)
+                else:
+                    token.judge(found)
+            self._verified_s = float("-inf") if disputed else setup.monotonic()
+        everything: list[TokenTeller | OracleTeller] = [*self._tokens, *self._oracles]
+        subjects = [one for one in everything if one.calls() and one.number not in disputed]
         asked = [subject.calls() for subject in subjects]
-        answers = iter(await rpc.calls([call for calls in asked for call in calls], head))
-        moves = await self._moved(rpc, sink, head)
+
+        async def read(rpc: Rpc) -> list[list[bytes | None]]:
+            answers = iter(await rpc.calls([call for calls in asked for call in calls], head))
+            return [[next(answers) for _ in calls] for calls in asked]
+
+        said = await nodes_.said(read)
+        moves = await self._moved(nodes_, sink, head)
         ends.over()
         late = setup.clock() / NS - head.timestamp_s > self._max_block_age_s
         (sink.against if late else sink.cleared)([one.number for one in subjects], Why.LAGS)
         for token in self._tokens:
-            if token not in good:
+            if token.problems and token.number not in disputed:
                 token.refuse(sink)
-        for subject, calls in zip(subjects, asked, strict=True):
-            part = [next(answers) for _ in calls]
+        disputed |= {subject.number for subject, part in zip(subjects, said, strict=True) if part is None}
+        sink.against(sorted(disputed), Why.DISAGREES)
+        sink.cleared([one.number for one in everything if one.number not in disputed], Why.DISAGREES)
+        for subject, part in zip(subjects, said, strict=True):
+            if part is None:
+                continue
             try:
-                if isinstance(subject, _Oracle):
+                if isinstance(subject, OracleTeller):
                     subject.tell(sink, part, head, late=late)
                 else:
                     subject.tell(sink, part, head, moves.get(subject.instrument.contract.lower()))
@@ -168,7 +214,7 @@ class OnchainFeed:
                 sink.against((subject.number,), subject.unread)
         self._last = head
 
-    async def _moved(self, rpc: Rpc, sink: Sink, head: Head) -> dict[str, tuple[int, int]]:
+    async def _moved(self, nodes_: Agreement, sink: Sink, head: Head) -> dict[str, tuple[int, int]]:
         """Raw units (minted, burnt) by contract in lower case, of each token since it was last counted; those of which
         that is not known are left out."""
         found: dict[str, tuple[int, int]] = {}
@@ -176,8 +222,15 @@ class OnchainFeed:
             if not 0 < head.number - since <= MAX_LOGS_BLOCKS:
                 continue
             contracts = [token.instrument.contract for token in self._tokens if token.counted == since]
+
+            async def count(
+                rpc: Rpc, contracts: list[str] = contracts, since: int = since
+            ) -> tuple[dict[str, int], dict[str, int]]:
+                made, gone = [await rpc.logs(contracts, t, since + 1, head.number) for t in (MINTS, BURNS)]
+                return moved(made), moved(gone)
+
             try:
-                minted, burnt = [moved(await rpc.logs(contracts, t, since + 1, head.number)) for t in (MINTS, BURNS)]
+                minted, burnt = await nodes_.first(count)
             except ConnectorError as error:
                 sink.reject(self._setup.venue, error.word, f"mints and burns: {error}")
                 continue
@@ -188,177 +241,3 @@ class OnchainFeed:
 def _is_token(instrument: Instrument) -> bool:
     """Whether an instrument is a token's own contract; else it is an oracle's."""
     return instrument.role is Role.TOKEN and instrument.contract.lower() == instrument.symbol.lower()
-
-
-class _Token:
-    """One token: what must be true of it, and what was told last."""
-
-    unread: Final = Why.IDENTITY
-
-    def __init__(self, setup: FeedSetup, instrument: Instrument) -> None:
-        """Raises BadMessage where nobody knows how its contract speaks."""
-        self.instrument = instrument
-        self.number = -1
-        self.reader: Reader | None = None
-        self.problems: tuple[str, ...] = ("not looked at yet",)
-        self.expected: Expected = expected_of(instrument)
-        standard = standard_of(instrument.issuer, instrument.unit_model)
-        if standard is None:
-            hint = 'write issuer = "..." as `pegline tokens list` has it'
-            raise BadMessage(
-                f"how {instrument.symbol} says what it is worth is not known", where=setup.venue, hint=hint
-            )
-        self._standard = standard
-        self._oracle = shares_oracle(load_registry(), instrument.issuer, instrument.chain, setup)
-        if standard is Standard.SVALUE and not self._oracle:
-            hint = f'write options = {{ shares_oracle = "0x..." }} at [venues.{setup.venue}]'
-            raise BadMessage(f"no SyntheticSharesOracle is known on {instrument.chain}", where=setup.venue, hint=hint)
-        self._told: Reading | None = None
-        self.counted: int | None = None
-        """The block up to which mints and burns are told."""
-        self._before: Reading | None = None
-        """What was read at that block."""
-        self._recounts = 0
-
-    async def verify(self, rpc: Rpc, head: Head, chain_id: int) -> tuple[str, ...]:
-        """Looks at the contract itself; gives what is wrong. What is not written of it is remembered from the first
-        time, so that a change is seen. Raises VenueUnreachable and the like, as Rpc.ask."""
-        try:
-            found = await identify(rpc, self.instrument.contract, head, chain_id)
-            self.problems = tuple(found.problems(self.expected))
-            if not self.problems:
-                self._remember(found)
-                self.reader = await reader_for(
-                    rpc, head, self.instrument.contract, self._standard, self._oracle, found.decimals
-                )
-        except BadMessage as error:
-            self.problems = (str(error),)
-        return self.problems
-
-    def _remember(self, found: Identity) -> None:
-        self.expected = replace(
-            self.expected, chain_id=found.chain_id, code_hash=found.code_hash, decimals=found.decimals,
-            symbol=found.symbol or "",
-        )  # fmt: skip
-
-    def calls(self) -> tuple[Call, ...]:
-        """What to ask about it."""
-        return self.reader.calls() if self.reader is not None else ()
-
-    def refuse(self, sink: Sink) -> None:
-        """It is not what it must be."""
-        sink.reject(self.instrument.venue, "identity", f"{self.instrument.symbol}: {'; '.join(self.problems)}")
-        sink.against((self.number,), Why.IDENTITY)
-        self._told = self.counted = None
-
-    def tell(self, sink: Sink, answers: Sequence[bytes | None], head: Head, moves: tuple[int, int] | None) -> None:
-        """Tells what is new. Raises BadMessage where the answers cannot be read."""
-        assert self.reader is not None
-        now = self.reader.read(answers, head.timestamp_s)
-        if (now.decimals, now.symbol) != (self.expected.decimals, self.expected.symbol):
-            raise BadMessage(f"{now.decimals} decimals, symbol {now.symbol!a} now", where=self.instrument.symbol)
-        me, ts = (self.number,), head.timestamp_s * NS
-        sink.cleared(me, Why.IDENTITY)
-        (sink.against if now.paused else sink.cleared)(me, Why.MAINTENANCE)
-        sink.cleared(me, Why.NOT_HEARD)
-        for value, activates_s in news(self._told, now, head.timestamp_s):
-            sink.put(Kind.MULTIPLIER, self.number, ts_venue=ts, bid=value / ONE, ask=activates_s)
-        moves = self._count(now, head.number, moves)
-        if self._told is None or self._told.supply != now.supply or (moves and any(moves)):
-            minted, burnt = (NAN, NAN) if moves is None else [units / 10**now.decimals for units in moves]
-            sink.put(Kind.SUPPLY, self.number, ts_venue=ts, bid=now.supply_units, bid_size=minted, ask_size=burnt)
-        self._told = now
-
-    def _count(self, now: Reading, block: int, moves: tuple[int, int] | None) -> tuple[int, int] | None:
-        """What was minted and burnt, where it makes the supply what it is; else None, and all of it is asked for again
-        at the next looks, since a node may have a block before it has its logs."""
-        before = self._before
-        if self.counted is not None and before is not None and block - self.counted <= MAX_LOGS_BLOCKS:
-            if moves is None:
-                return None
-            rebased = self.instrument.unit_model is UnitModel.REBASING and before.multiplier != now.multiplier
-            off = abs(before.supply + moves[0] - moves[1] - now.supply)
-            if not rebased and off * SUPPLY_PART > now.supply:
-                moves, self._recounts = None, self._recounts + 1
-                if self._recounts < MAX_RECOUNTS:
-                    return None
-        else:
-            moves = None
-        self.counted, self._before, self._recounts = block, now, 0
-        return moves
-
-
-def news(told: Reading | None, now: Reading, now_s: int) -> Iterator[tuple[int, float]]:
-    """What a MULTIPLIER row must say after `told`: (value, from when in unix seconds; NaN is now).
-
-    A change that was announced and is no longer is taken back: at its moment the value will be what it is now.
-    """
-    if told is None or told.multiplier != now.multiplier:
-        yield now.multiplier, NAN
-    coming = (now.pending, now.activates_s)
-    before = (None, None) if told is None else (told.pending, told.activates_s)
-    if coming == before:
-        return
-    if before[1] is not None and before[1] > now_s and before[1] != now.activates_s:
-        yield now.multiplier, float(before[1])
-    if now.pending is not None and now.activates_s is not None:
-        yield now.pending, float(now.activates_s)
-
-
-class _Oracle:
-    """One oracle: how it is read, how long its word holds, and which update was told last."""
-
-    unread: Final = Why.NOT_HEARD
-
-    def __init__(self, setup: FeedSetup, instrument: Instrument) -> None:
-        """Raises BadMessage where the symbol is neither an address nor the id of a Pyth feed."""
-        self.instrument = instrument
-        self.number = -1
-        symbol = instrument.symbol.lower()
-        digits = len(symbol) - 2 if symbol.startswith("0x") and set(symbol[2:]) <= set("0123456789abcdef") else 0
-        self._source: Aggregator | Pyth
-        if digits == 40:
-            self._source, default_s = Aggregator(symbol), HEARTBEAT_S
-            self._max_age_s = float(setup.options.get("heartbeat_s", default_s))
-        elif digits == 64 and setup.options.get("pyth"):
-            self._source, default_s = Pyth(str(setup.options["pyth"]), symbol), PYTH_MAX_AGE_S
-            self._max_age_s = float(setup.options.get("pyth_max_age_s", default_s))
-        else:
-            hint = "an oracle is 0x and 40 hex digits, or 64 of a Pyth feed with options = { pyth = ... }"
-            raise BadMessage(f"{instrument.symbol} is neither a token's contract nor an oracle", hint=hint)
-        self._updated_s = 0
-
-    def calls(self) -> tuple[Call, ...]:
-        """What to ask about it."""
-        return self._source.calls()
-
-    async def probe(self, rpc: Rpc, head: Head) -> Finding:
-        """Whether there is such an oracle, what it says, and whether that is fresh."""
-        name = self.instrument.symbol
-        try:
-            price = self._source.read(await rpc.calls(self.calls(), head))
-        except BadMessage as error:
-            return Finding(what="symbol", subject=name, ok=False, detail=str(error))
-        age_s = head.timestamp_s - price.updated_s
-        fresh = price.speaks_against(head.timestamp_s, self._max_age_s) is None
-        detail = f"{price.price:g}, updated {age_s} s before the block"
-        return Finding(what="symbol", subject=name, ok=fresh, detail=detail, hint="" if fresh else "it is stale now")
-
-    def tell(self, sink: Sink, answers: Sequence[bytes | None], head: Head, *, late: bool) -> None:
-        """Tells a new price; an old one is no print, and after its time it is late. Raises BadMessage."""
-        price, me = self._source.read(answers), (self.number,)
-        why = price.speaks_against(head.timestamp_s, self._max_age_s)
-        for reason in (Why.LAGS, Why.CLOCK):
-            if reason is why or (late and reason is Why.LAGS):
-                sink.against(me, reason)
-            else:
-                sink.cleared(me, reason)
-        sink.cleared(me, Why.NOT_HEARD)
-        if price.updated_s != self._updated_s and why is None:
-            self._updated_s = price.updated_s
-            kind = Kind.QUOTE if self.instrument.role is Role.TOKEN else Kind.REFERENCE
-            kind = Kind.FX if self.instrument.role is Role.COIN else kind
-            sink.put(
-                kind, self.number, ts_venue=price.updated_s * NS, bid=price.price - price.error,
-                ask=price.price + price.error, flags=0 if price.error else Flag.ONE_PRICE,
-            )  # fmt: skip

@@ -11,7 +11,6 @@ import msgspec
 
 from connectors.errors import (
     BadMessage,
-    EntitlementLost,
     LogsRefused,
     Maintenance,
     RateLimited,
@@ -21,7 +20,6 @@ from connectors.errors import (
 from connectors.evm.abi import Call, batch, unbatch
 from connectors.evm.log_ranges import in_parts, too_many
 from connectors.poll import MAX_BODY_BYTES, Poll
-from connectors.ports import FeedSetup
 from connectors.refusal import refused, unreachable
 
 MULTICALL3: Final = "0xcA11bde05977b3631167028862bE2a173976CA11"
@@ -172,22 +170,6 @@ class Rpc:
             raise unreachable(where, "no answer", error) from None
         self._frame(bytes(body))
         return _result(bytes(body), f"{where} {method}", ranged=ranged)
-
-
-def node(setup: FeedSetup, session: aiohttp.ClientSession, frame: Callable[[bytes], None] = lambda _: None) -> Rpc:
-    """The node of a venue: its address is `url` in the key file, since it may hold a key, else in the config.
-
-    Raises EntitlementLost where there is none.
-    """
-    url = setup.key().get("url") or setup.url
-    if not url:
-        hint = 'write url = "http://..." there, or key_file with an address that holds a key'
-        raise EntitlementLost("no address of a node", where=f"[venues.{setup.venue}]", hint=hint)
-    poll = Poll(
-        setup.venue, clock=setup.clock, monotonic=setup.monotonic, rng=setup.rng, sleep=setup.sleep,
-        per_period=20, period_s=1.0, tries=2, vitals=setup.vitals,
-    )  # fmt: skip
-    return Rpc(session, url, poll, frame)
 
 
 def _result(body: bytes, where: str, *, ranged: bool = False) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from math import inf
 from typing import Any, Final, NamedTuple, TypeVar
 
 import aiohttp
@@ -65,7 +66,7 @@ class Rpcs:
     def __init__(self, rpcs: Sequence[Rpc], lag_blocks: int = LAG_BLOCKS) -> None:
         """At least one node."""
         self.rpcs = tuple(rpcs)
-        self._lag_blocks = lag_blocks
+        self.lag_blocks = lag_blocks
         self._good = list(range(len(self.rpcs)))
 
     @property
@@ -79,7 +80,7 @@ class Rpcs:
         Nobody is waited for longer than one answer may take. Raises nothing.
         """
         heads = await asyncio.gather(*(_or_none(rpc.head()) for rpc in self.rpcs))
-        late = behind(heads, self._lag_blocks)
+        late = behind(heads, self.lag_blocks)
         self._good = [at for at, head in enumerate(heads) if head and at not in late]
         best = max((head.number for head in heads if head), default=-1)
         if not self._good:
@@ -106,7 +107,7 @@ class Rpcs:
         one, or say the same of it.
         """
         heads = await asyncio.gather(*(_or_none(rpc.head()) for rpc in self.rpcs))
-        late = behind(heads, self._lag_blocks)
+        late = behind(heads, self.lag_blocks)
         good = [(head.number, rpc) for at, (head, rpc) in enumerate(zip(heads, self.rpcs, strict=True))
                 if head and at not in late]  # fmt: skip
         if len(good) < count:
@@ -180,10 +181,16 @@ def _read(answer: Any) -> list[Log]:
 
 
 def nodes(
-    setup: FeedSetup, session: aiohttp.ClientSession, lag_blocks: int = LAG_BLOCKS, calls_per_s: int = CALLS_PER_S
+    setup: FeedSetup,
+    session: aiohttp.ClientSession,
+    lag_blocks: int = LAG_BLOCKS,
+    calls_per_s: int = CALLS_PER_S,
+    frame: Callable[[bytes], None] = lambda _: None,
+    max_wait_s: float = inf,
 ) -> Rpcs:
     """The nodes of a venue: addresses with spaces between them in `url` of the key file, since they may hold keys, or
-    else in the config's. Each has a rate budget of its own.
+    else in the config's. Each has a rate budget of its own. `frame` gets every answer as it came; one that asks
+    for more patience than `max_wait_s` is not waited for, but RateLimited.
 
     Raises EntitlementLost where there is none.
     """
@@ -196,8 +203,9 @@ def nodes(
         poll = Poll(
             setup.venue, clock=setup.clock, monotonic=setup.monotonic, rng=setup.rng, sleep=setup.sleep,
             per_period=calls_per_s, period_s=1.0, tries=2, vitals=Vitals() if at else setup.vitals,
+            max_wait_s=max_wait_s,
         )  # fmt: skip
-        rpcs.append(Rpc(session, url, poll))
+        rpcs.append(Rpc(session, url, poll, frame))
     return Rpcs(rpcs, lag_blocks)
 
 

@@ -1,4 +1,4 @@
-"""Asks one node whether contracts are the tokens that the registry means, and what each is worth in shares now."""
+"""Asks nodes of a chain whether contracts are the tokens that the registry means, and what each is worth in shares."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from connectors.errors import BadMessage
-from connectors.evm.rpc import Head, Rpc, node
+from connectors.errors import BadMessage, NodesDisagree
+from connectors.evm.agreement import Agreement
+from connectors.evm.rpc import Head, Rpc
+from connectors.evm.rpcs import nodes
 from connectors.evm.tokens import Reading, Standard, standard_of
 from connectors.evm.tokens_identity import Expected, Identity, identify, reader_for, shares_oracle
 from connectors.instruments import Token
@@ -29,12 +31,21 @@ class Verified:
 
 
 async def verify(setup: FeedSetup, tokens: Sequence[Token], registry: Registry) -> tuple[Head, tuple[Verified, ...]]:
-    """Looks at tokens of one chain at the newest block. Raises as Rpc.ask where the node does not answer."""
+    """Looks at tokens of one chain at the newest block. Raises as Rpc.ask where no node answers, NodesDisagree where
+    several do not find the same."""
     async with aiohttp.ClientSession() as session:
-        rpc = node(setup, session)
-        chain_id, head = await rpc.chain_id(), await rpc.head()
-        found = [await _one(rpc, head, chain_id, token, registry, setup) for token in tokens]
-    return head, tuple(found)
+        agreement = Agreement(nodes(setup, session), 1, lambda *_: None)
+        head = await agreement.block()
+
+        async def find(rpc: Rpc) -> list[Verified]:
+            chain_id = await rpc.chain_id()
+            return [await _one(rpc, head, chain_id, token, registry, setup) for token in tokens]
+
+        found = await agreement.said(find)
+    sure = tuple(one for one in found if one is not None)
+    if len(sure) < len(tokens):
+        raise NodesDisagree(f"the nodes do not say the same of {len(tokens) - len(sure)} tokens", where=setup.venue)
+    return head, sure
 
 
 async def _one(rpc: Rpc, head: Head, chain_id: int, token: Token, registry: Registry, setup: FeedSetup) -> Verified:

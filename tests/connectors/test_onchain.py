@@ -1,4 +1,4 @@
-"""The feed of contracts on a real node: every unit model, identity, oracles, one block for all, a node that errs."""
+"""The feed of contracts on a real node: every unit model, identity, one block for all, a node that errs."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import aiohttp
 import pytest
 from eth_utils.crypto import keccak
 
-from connectors.events import NS, Flag, Health, Kind, Row, Why
-from connectors.evm.onchain import MAX_RECOUNTS, OnchainFeed
+from connectors.events import NS, Health, Kind, Row, Why
+from connectors.evm.onchain import OnchainFeed
 from connectors.evm.rpc import MULTICALL3
-from connectors.evm.rpc import node as rpc_of
+from connectors.evm.rpcs import nodes
 from connectors.evm.tokens_identity import BEACON_SLOT, code_of
-from connectors.instruments import Hours, Instrument, Role, UnitModel
+from connectors.evm.tokens_tell import MAX_RECOUNTS
+from connectors.instruments import Instrument, Role, UnitModel
 from tests.chain.looks import POLL_S, Looks, looking, options_of
-from tests.chain.models import MODELS, ONE, coinbase, robinhood, xstock
+from tests.chain.models import MODELS, ONE, coinbase, ondo, robinhood, xstock
 from tests.chain.parts import Parts
 from tests.servers.anvil import Anvil, Deployed
 from tests.servers.node import NodeServer, error
-from tests.servers.proxy import FaultProxy
 
 
 @pytest.fixture
@@ -97,6 +97,25 @@ async def test_a_change_that_is_put_off_or_called_off_is_taken_back(chain: Parts
         await stock.change(1.0, 0)
         assert [(1.0, float(at + 600))] == said(await looks.look(), Kind.MULTIPLIER)
         await node.at(at + 700)
+        assert [] == said(await looks.look(), Kind.MULTIPLIER)
+
+
+async def test_a_change_that_did_not_come_is_taken_back_when_the_pause_ends(chain: Parts, node: Anvil) -> None:
+    """
+    58. Ondo pauses at the moment of a split and goes on without it: what was to hold from then on is taken back when
+    the pause ends, not before; nothing more is told then.
+    """
+    stock = await ondo(chain, node)
+    at = await node.now() + 3600
+    async with looking(stock.instrument(), url=node.url, **options_of(stock)) as looks:
+        await looks.look()
+        await stock.change(10.0, at)
+        assert [(10.0, float(at))] == said(await looks.look(), Kind.MULTIPLIER)
+        await node.at(at)
+        assert [] == said(await looks.look(), Kind.MULTIPLIER)
+        await stock.helper.write("set", stock.token.address, ONE)
+        assert [(1.0, -1.0)] == said(await looks.look(), Kind.MULTIPLIER)
+        assert (Health.UP, Why.NOTHING) == looks.state
         assert [] == said(await looks.look(), Kind.MULTIPLIER)
 
 
@@ -264,7 +283,7 @@ async def test_the_hash_of_a_proxy_is_of_all_the_code_that_runs(chain: Parts, no
         await node.rpc("anvil_setStorageAt", address, hex(BEACON_SLOT), "0x" + beacon[2:].rjust(64, "0"))
     places = [plain.address, *(proxy.address for proxy in proxies), *through]
     async with aiohttp.ClientSession() as session:
-        rpc = rpc_of(Looks(eight056(plain.address), url=node.url).setup, session)
+        (rpc,) = nodes(Looks(eight056(plain.address), url=node.url).setup, session).rpcs
         head = await rpc.head()
         code = await rpc.code(plain.address, head)
         found = [await code_of(rpc, place, head) for place in places]
@@ -301,47 +320,6 @@ async def test_everything_is_read_at_one_block(chain: Parts, node: Anvil) -> Non
         rows = [row for row in await looks.look() if row.kind is not Kind.HEALTH]
         assert {await node.now() * NS} == {row.ts_venue for row in rows}
         assert {0, 1} == {row.instrument for row in rows}
-
-
-async def test_an_oracle_is_fresh_for_its_heartbeat_and_repeats_nothing(chain: Parts, node: Anvil) -> None:
-    """
-    13. A new round is one row at the time of its update; the same round again is none; past the heartbeat the source is
-    late, whatever it answers; a price of 0 is no price.
-    """
-    feed = await node.deploy(chain.artifact("Aggregator"), 8, "TSLA / USD")
-    share = Instrument(venue="chain", symbol=feed.address, role=Role.SHARE, underlying="TSLA", hours=Hours.WEEKDAYS)
-    now = await node.now()
-    await feed.write("set", 43_380_934_000, now)
-    async with looking(share, url=node.url, heartbeat_s=3600.0) as looks:
-        (row,) = [row for row in await looks.look() if row.kind is Kind.REFERENCE]
-        assert (433.80934, 433.80934, now * NS, Flag.ONE_PRICE) == (row.bid, row.ask, row.ts_venue, row.flags)
-        await node.at(now + 3000)
-        assert [] == await looks.look()
-        await node.at(now + 4000)
-        await looks.look()
-        assert (Health.DEGRADED, Why.LAGS) == looks.state
-        await feed.write("set", 43_000_000_000, now + 3990)
-        assert [430.0] == [row.bid for row in await looks.look() if row.kind is Kind.REFERENCE]
-        assert (Health.UP, Why.NOTHING) == looks.state
-        await feed.write("set", 0, now + 4000)
-        assert [] == [row for row in await looks.look() if row.kind is Kind.REFERENCE]
-        assert (Health.DOWN, Why.NOT_HEARD) == looks.state
-
-
-async def test_pyth_on_chain_tells_price_and_confidence_by_its_publish_time(chain: Parts, node: Anvil) -> None:
-    """
-    The interval around the price is bid and ask; a minute after it was published it is late.
-    """
-    prices = await node.deploy(chain.artifact("PythPrices"))
-    feed_id, now = "0x" + "7a" * 32, await node.now()
-    share = Instrument(venue="chain", symbol=feed_id, role=Role.SHARE, underlying="TSLA")
-    await prices.write("set", bytes.fromhex(feed_id[2:]), 43_380_934, 2_000, -5, now)
-    async with looking(share, url=node.url, pyth=prices.address) as looks:
-        (row,) = [row for row in await looks.look() if row.kind is Kind.REFERENCE]
-        assert (pytest.approx(433.78934), pytest.approx(433.82934), now * NS) == (row.bid, row.ask, row.ts_venue)
-        await node.at(now + 120)
-        await looks.look()
-        assert (Health.DEGRADED, Why.LAGS) == looks.state
 
 
 async def test_a_node_whose_newest_block_is_old_is_late(chain: Parts, node: Anvil) -> None:
@@ -397,23 +375,6 @@ async def test_a_reorg_counts_once_it_is_longer(chain: Parts, node: Anvil) -> No
         await node.mine()
         await node.mine()
         assert [(1.0, -1.0)] == said(await looks.look(), Kind.MULTIPLIER)
-
-
-async def test_a_node_that_goes_and_comes_back_is_down_between(chain: Parts, node: Anvil) -> None:
-    """
-    Without a node the instruments are down; when one answers again they are up, and what has not changed is not
-    told again.
-    """
-    stock = await robinhood(chain, node)
-    async with FaultProxy(node.url) as proxy, looking(stock.instrument(), url=proxy.url) as looks:
-        await looks.look()
-        proxy.refusing = True
-        proxy.reset()
-        looks.doors.let(POLL_S)
-        await looks.heard.until(lambda: looks.state == (Health.DOWN, Why.DISCONNECTED))
-        proxy.refusing = False
-        await looks.heard.until(lambda: looks.state == (Health.UP, Why.NOTHING))
-    assert [] == said(looks.heard.rows[looks.told :], Kind.MULTIPLIER)
 
 
 async def test_a_probe_names_what_is_wrong(chain: Parts, node: Anvil) -> None:

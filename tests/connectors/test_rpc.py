@@ -21,7 +21,8 @@ from connectors.errors import (
     VenueUnreachable,
 )
 from connectors.evm.abi import Method, text_of, unbatch
-from connectors.evm.rpc import MULTICALL3, Rpc, node
+from connectors.evm.rpc import MULTICALL3, Rpc
+from connectors.evm.rpcs import nodes
 from connectors.evm.tokens import DECIMALS, SUPPLY, moved
 from connectors.instruments import Instrument, Role
 from connectors.poll import Poll
@@ -160,7 +161,7 @@ async def test_no_error_names_the_address_of_the_node(server: NodeServer) -> Non
         setup = setup_for(server, SHARE, sleep=no_wait, key=lambda url=url: {"url": url})
         async with aiohttp.ClientSession() as session:
             with pytest.raises(ConnectorError) as caught:
-                await node(setup, session).chain_id()
+                await nodes(setup, session).rpcs[0].chain_id()
         assert secret not in str(caught.value)
 
 
@@ -171,7 +172,7 @@ async def test_without_an_address_of_a_node_the_feed_says_what_to_write(server: 
     setup = setup_for(type("None", (), {"url": ""})(), SHARE)
     async with aiohttp.ClientSession() as session:
         with pytest.raises(EntitlementLost, match="url"):
-            node(setup, session)
+            nodes(setup, session)
 
 
 @given(st.binary(max_size=200))

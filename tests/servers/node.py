@@ -26,6 +26,8 @@ class NodeServer(VenueServer):
         """Reads at a block are answered from so many blocks before it."""
         self.instead: dict[str, Callable[[Call], Any]] = {}
         """By method: the result that is given instead, or {"error": ...}, or bytes that are the whole body."""
+        self.edits: dict[str, Callable[[str], str]] = {}
+        """By method: what becomes of the text of a true answer."""
 
     def routes(self, app: web.Application) -> None:
         """One path for all."""
@@ -44,7 +46,8 @@ class NodeServer(VenueServer):
         if self.lag and call["method"] in ("eth_call", "eth_getCode", "eth_getStorageAt"):
             call["params"][-1] = hex(int(call["params"][-1], 16) - self.lag)
         async with aiohttp.ClientSession() as session, session.post(self.behind, json=call) as answer:
-            return web.Response(body=await answer.read(), content_type="application/json")
+            edit = self.edits.get(call["method"], str)
+            return web.Response(text=edit(await answer.text()), content_type="application/json")
 
 
 def error(code: int, message: str, data: str | None = None) -> Callable[[Call], Any]:

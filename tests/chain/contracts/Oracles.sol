@@ -8,6 +8,7 @@ contract Aggregator {
     uint80 private round;
     int256 private answer;
     uint256 private updatedAt;
+    uint80 private answeredIn;
 
     constructor(uint8 decimals_, string memory description_) {
         decimals = decimals_;
@@ -15,13 +16,18 @@ contract Aggregator {
     }
 
     function set(int256 answer_, uint256 updatedAt_) external {
-        round += 1;
+        say(round + 1, answer_, updatedAt_, round + 1);
+    }
+
+    function say(uint80 round_, int256 answer_, uint256 updatedAt_, uint80 answeredIn_) public {
+        round = round_;
         answer = answer_;
         updatedAt = updatedAt_;
+        answeredIn = answeredIn_;
     }
 
     function latestRoundData() external view returns (uint80, int256, uint256, uint256, uint80) {
-        return (round, answer, updatedAt, updatedAt, round);
+        return (round, answer, updatedAt, updatedAt, answeredIn);
     }
 }
 
