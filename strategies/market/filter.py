@@ -1,0 +1,259 @@
+"""Fair value at any hour: what all witnesses of a share say together, each without itself, and each alone.
+
+A share source (no premium) is evidence of the log fair value x itself; a token on a venue, a perp or what is made from
+one is a witness, which says x plus its premium. Witnesses that feed each other share one premium (`group`), so that
+together they never weigh more than one that is free of noise. The maths is strategies/market/kalman.py's, over all
+underlyings at once.
+
+Three banks hear the same prints: `together` (everything), `without` (one for each group, which does not hear it: what
+it may be judged by) and `alone` (one for each group, which hears it and the share only; and one that hears the share
+only). Of the last the scan's form is made: what a witness adds to the share's own evidence, as weight and offset,
+
+    w = 1 / v_alone - 1 / v_share,   z' = (x_alone / v_alone - x_share / v_share) / w,   offset = 1 - exp(z' - z)
+
+Sums of it are `without` exactly where at most two groups speak. Three or more have learnt from the same past, so that
+their errors go together: then all weights are made less and the levels are moved, such that the sums are `without` at
+the moment of the call. They differ from it as prices move on, the more the longer the timer waits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from connectors.events import F8, I8, NAN
+from strategies.market.kalman import Bank, Verdict
+
+GATE = 5.0
+"""Sigmas of an innovation beyond which a print is not simply believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Premium:
+    """How a witness differs from the share, in fractions of the price."""
+
+    mean: float = 0.0
+    sd: float = 0.0
+    """Stationary; 0 with mean 0 is the share itself."""
+    half_life_s: float = 3600.0
+    noise: float = 0.0
+    """One sigma of a print beyond its spread: white, gone with the next."""
+    shut: float = 1.0
+    """How many times the variance of the premium is this while the share trades nowhere (weekend, holiday)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witness:
+    """Something whose prints are evidence of a share."""
+
+    underlying: int
+    group: str = ""
+    """Who it depends on: witnesses of one name share one premium. Empty: the share itself."""
+    premium: Premium = Premium()
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """A bank, the underlying of each of its rows, and for each turn the rows, slots and witnesses that take part."""
+
+    bank: Bank
+    underlying: I8
+    turns: tuple[tuple[I8, I8, I8], ...]
+
+
+class Filter:
+    """The filters of all underlyings. Arrays are [U] by underlying, [W] by witness, in the order handed in.
+
+    `judge` = False leaves out the bank `without`: the scan's form stands for it, explanations and tests need it.
+    """
+
+    def __init__(
+        self, witnesses: Sequence[Witness], daily_vol: Sequence[float], *, gate: float = GATE, judge: bool = True
+    ) -> None:
+        """Filters that have heard nothing. `daily_vol`: one sigma of a regular day as a fraction, by underlying."""
+        self.witnesses, self.daily_vol, self.gate = tuple(witnesses), tuple(daily_vol), gate
+        self.underlying: I8 = np.array([w.underlying for w in witnesses], np.int64)
+        best: list[dict[str, Premium]] = [{} for _ in daily_vol]
+        for w in witnesses:
+            if w.group:
+                of = best[w.underlying]
+                of[w.group] = min(of.get(w.group, w.premium), w.premium, key=lambda p: (p.sd**2 + p.noise**2, p.mean))
+        self._groups = [list(of) for of in best]
+        self._premia = [list(of.values()) for of in best]
+        pairs = [(u, slot) for u, names in enumerate(self._groups) for slot in range(1, len(names) + 1)]
+        slot = [self._groups[w.underlying].index(w.group) + 1 if w.group else 0 for w in witnesses]
+        self._slot: I8 = np.array(slot, np.int64)
+        """Of each witness within its underlying: its group's number from 1, or 0 for the share itself."""
+        place = {pair: at for at, pair in enumerate(pairs)}
+        self._pair: I8 = np.array(
+            [place.get((w.underlying, s), -1) for w, s in zip(witnesses, slot, strict=True)], np.int64
+        )
+        """Of each witness: the row of its group in `alone` and `without`; -1 for the share itself."""
+        self._share: I8 = np.arange(len(self._groups)) + len(pairs)
+        """Of each underlying: the row of `alone` that hears the share only."""
+        # A group knows one mean; what a member lies beside it is known and taken off.
+        self._shift: F8 = np.array(
+            [w.premium.mean - (best[w.underlying][w.group].mean if w.group else 0.0) for w in witnesses]
+        )
+        self._noise: F8 = np.array([w.premium.noise**2 for w in witnesses])
+        slots = [tuple(range(1, len(names) + 1)) for names in self._groups]
+        self.together = self._view(list(enumerate(slots)))
+        self.alone = self._view([*((u, (s,)) for u, s in pairs), *((u, ()) for u in range(len(slots)))])
+        rest = [(u, tuple(other for other in slots[u] if other != s)) for u, s in pairs]
+        self.without = self._view(rest) if judge else None
+        self.z: F8 = np.full(len(witnesses), NAN)
+        """Last log price heard of each witness."""
+        self.damped: I8 = np.zeros(len(witnesses), np.int64)
+        """Prints of each witness beyond the gate, whose weight was cut."""
+        self.jumped: I8 = np.zeros(len(witnesses), np.int64)
+        """Prints of each witness at which a jump was believed."""
+        self._spoke: F8 = np.full(len(witnesses), -inf)
+        self._now = 0.0
+
+    def _view(self, rows: Sequence[tuple[int, tuple[int, ...]]]) -> _View:
+        """A bank of (underlying, groups heard) rows, and who hears what in which turn; evidence comes first."""
+        width = max((len(heard) for _, heard in rows), default=0)
+        mean, sd = np.zeros((len(rows), width)), np.zeros((len(rows), width))
+        half, shut = np.ones((len(rows), width)), np.ones((len(rows), width))
+        of: list[list[int]] = [[] for _ in self.daily_vol]
+        for row, (u, heard) in enumerate(rows):
+            of[u].append(row)
+            for at, s in enumerate(heard):
+                premium = self._premia[u][s - 1]
+                mean[row, at], sd[row, at] = premium.mean, premium.sd
+                half[row, at], shut[row, at] = premium.half_life_s, premium.shut
+        turns: list[list[tuple[int, int, int]]] = []
+        taken = [0] * len(rows)
+        for w in np.argsort(self._slot, kind="stable").tolist():
+            s = int(self._slot[w])
+            for row in of[self.witnesses[w].underlying]:
+                heard = rows[row][1]
+                if s and s not in heard:
+                    continue
+                if taken[row] == len(turns):
+                    turns.append([])
+                turns[taken[row]].append((row, heard.index(s) + 1 if s else 0, w))
+                taken[row] += 1
+        underlying = np.array([u for u, _ in rows], np.int64)
+        bank = Bank(mean, sd, half, np.square(self.daily_vol)[underlying], self.gate, shut)
+        return _View(bank, underlying, tuple(tuple(np.array(turn, np.int64).T) for turn in turns))
+
+    def _views(self) -> tuple[_View, ...]:
+        """All that hear."""
+        return (self.together, self.alone) if self.without is None else (self.together, self.alone, self.without)
+
+    def predict(self, days: F8 | float, seconds: float, drift: F8 | float = 0.0, shut: bool = False) -> None:
+        """Time passes: see Bank.predict; days and drift are [U], or one number for all."""
+        days, drift = np.broadcast_to(days, len(self.daily_vol)), np.broadcast_to(drift, len(self.daily_vol))
+        for view in self._views():
+            view.bank.predict(days[view.underlying], seconds, drift[view.underlying], shut)
+        self._now += seconds
+
+    def observe(self, z: F8, var: F8) -> tuple[F8, F8, I8]:
+        """New prints: log USD per share [W] and the variance of their error (spread, tick, coin); NaN is no print.
+
+        Only what has printed since the last call may be handed in: an old price is no news. Returns, by witness, the
+        innovation against everything heard before it, its variance, and the Verdict.
+        """
+        y, s, verdict = np.full(len(z), NAN), np.full(len(z), NAN), np.zeros(len(z), np.int64)
+        moved, var = z - self._shift, var + self._noise
+        for rows, slots, who in self.together.turns:
+            y[who], s[who], verdict[who] = self.together.bank.update(rows, slots, moved[who], var[who])
+        for view in self._views()[1:]:
+            for rows, slots, who in view.turns:
+                view.bank.update(rows, slots, moved[who], var[who])
+        heard = verdict != Verdict.UNHEARD
+        self.z = np.where(heard, z, self.z)
+        self._spoke[heard] = self._now
+        self.damped += verdict == Verdict.DAMPED
+        self.jumped += verdict == Verdict.JUMPED
+        return y, s, verdict
+
+    def value(self) -> tuple[F8, F8]:
+        """Log fair value by everything heard and its variance [U]; NaN and inf where nothing was."""
+        bank = self.together.bank
+        return bank.x.copy(), bank.x_var
+
+    def share_only(self) -> tuple[F8, F8]:
+        """As `value`, by the share's own evidence."""
+        bank = self.alone.bank
+        return bank.x[self._share], bank.x_var[self._share]
+
+    def value_without(self) -> tuple[F8, F8]:
+        """Log fair value that a witness may be judged by, and its variance [W]: without it and all that depend on it.
+
+        For evidence of the share itself: by everything. Raises ValueError where the filter was made with judge=False.
+        """
+        if self.without is None:
+            raise ValueError("this filter keeps no values without a witness")
+        x, var = self.value()
+        bank, witness = self.without.bank, self._pair >= 0
+        return (
+            np.where(witness, bank.x[self._pair] if len(bank.x) else NAN, x[self.underlying]),
+            np.where(witness, bank.x_var[self._pair] if len(bank.x) else inf, var[self.underlying]),
+        )
+
+    def premium(self) -> tuple[F8, F8]:
+        """Expected premium of each witness now and its variance [W], by everything heard; 0 and 0 for the share."""
+        bank = self.together.bank
+        return (
+            np.where(self._slot > 0, bank.state[self.underlying, self._slot] + self._shift, 0.0),
+            np.where(self._slot > 0, bank.cov[self.underlying, self._slot, self._slot], 0.0),
+        )
+
+    def witness_weights(self) -> tuple[F8, F8]:
+        """The scan's form: weight (1 / variance of a log) and offset (a fraction) of each witness [W].
+
+        Of a group only the member that spoke last has a weight, of several the least noisy. A witness that was never
+        heard, or adds nothing, and the share itself weigh 0.
+        """
+        weight, offset = np.zeros(len(self.z)), np.zeros(len(self.z))
+        bank = self.alone.bank
+        precision = 1 / bank.x_var
+        told = np.nan_to_num(bank.x) * precision
+        speaker: dict[int, int] = {}
+        for w in np.flatnonzero((self._pair >= 0) & np.isfinite(self.z)).tolist():
+            other = speaker.get(int(self._pair[w]), -1)
+            if other < 0 or (-self._spoke[w], self._noise[w]) < (-self._spoke[other], self._noise[other]):
+                speaker[int(self._pair[w])] = w
+        who = np.array(sorted(speaker.values()), np.int64)
+        pair, share = self._pair[who], self._share[self.underlying[who]]
+        added = precision[pair] - precision[share]
+        who, pair, share = (part[added > 0] for part in (who, pair, share))
+        added = added[added > 0]
+        level = (told[pair] - told[share]) / added
+        if self.without is not None:
+            added, level = self._agreed(self.underlying[who], pair, added, level)
+        weight[who], offset[who] = added, -np.expm1(level - self.z[who])
+        return weight, offset
+
+    def _agreed(self, underlying: I8, pair: I8, added: F8, level: F8) -> tuple[F8, F8]:
+        """Weights and levels (log) of groups made such that sums without one are the filter's value without it.
+
+        Per underlying with n > 1 groups: all weights times one number, so that the precisions without each sum to the
+        filter's; then levels z'_i = (S - (W - w_i) F_i) / w_i with the filter's values F_i, W the sum of weights and S
+        that of weighted values, which follows from adding up over i. A level is moved by one of its sigmas at most.
+        """
+        assert self.without is not None
+        count = len(self.daily_vol)
+        known = np.isfinite(self.without.bank.x[pair])
+        groups: F8 = np.bincount(underlying, known.astype(np.float64), count).astype(np.float64)
+        base = 1 / self.alone.bank.x_var[self._share]
+        value = np.exp(self.alone.bank.x[self._share])
+        usable = groups[underlying] > 1
+        precision = np.bincount(underlying, 1 / self.without.bank.x_var[pair], count)
+        total = np.bincount(underlying, added, count)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            less = np.clip((precision - groups * base) / ((groups - 1) * total), 0.0, 1.0)
+        added = np.where(usable, added * np.nan_to_num(less[underlying]), added)
+        whole = base + np.bincount(underlying, added, count)
+        rest = np.exp(self.without.bank.x[pair]) * (whole[underlying] - added)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            summed = (np.bincount(underlying, np.nan_to_num(rest), count) - np.nan_to_num(value) * base) / (groups - 1)
+            # From adding up over i: n S - (S - base value) = sum of rest.
+            moved = np.log((summed[underlying] - rest) / added) - level
+        sigma = 1 / np.sqrt(np.where(added > 0, added, 1.0))
+        return added, np.where(usable & np.isfinite(moved), level + np.clip(moved, -sigma, sigma), level)

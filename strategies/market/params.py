@@ -1,0 +1,118 @@
+"""Parameters of the filter: what a witness's premium is like and how far a share moves, by default or as fitted.
+
+Defaults, from data of shared/data on which no skill is judged:
+
+- token: spread 20 bps, half-life 15 min, 1.6 times the variance while the share is shut. TSLAx on two Solana pools lies
+  within 18 bps of the share in regular sessions; the two differ from each other by 14 bps then and 19 at weekends, with
+  a half-life of 14 min (hourly closes of six weeks from May 2026); two of CRCLx by 29 bps.
+- perp: spread 4 bps, half-life 10 min: marks of AMZN and PLTR perps against the issuer's quote, August 2026 (3 to 4
+  bps, 4 to 6 min). 100 times the variance while the share is shut: when the market was back on Sunday 16 August, AMZN,
+  PLTR and HOOD lay 30 to 77 bps from where their perps had been (three names, one weekend).
+- a 24/7 source of the share: as a perp, since what speaks while the share is shut speaks from perps or from nothing.
+  Other sources are evidence of the share itself.
+
+A fit pulls what it finds for an underlying to the mean of its kind; `pegline fit` writes it, with the span, the number
+of prints and the log-likelihood that it stands on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from connectors.instruments import Hours, Instrument, Role
+from strategies.market.fair import DEFAULT_DAILY_VOL_BPS
+from strategies.market.filter import Filter, Premium, Witness
+
+VERSION: Final = 1
+"""Of the file that a fit writes; another one is refused."""
+
+DEFAULT_VOL_BPS: Final = 300.0
+"""One sigma of a regular day of a share that nobody named."""
+
+_BPS: Final = 1e-4
+
+TOKEN: Final = Premium(sd=20 * _BPS, half_life_s=900.0, noise=5 * _BPS, shut=1.6)
+PERP: Final = Premium(sd=4 * _BPS, half_life_s=600.0, noise=1 * _BPS, shut=100.0)
+AROUND_THE_CLOCK: Final = Premium(sd=3 * _BPS, half_life_s=600.0, noise=3 * _BPS, shut=100.0)
+SHARE: Final = Premium(noise=3 * _BPS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """What a fit stands on."""
+
+    start_ns: int
+    end_ns: int
+    prints: int
+    loglik: float
+    tape: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Params:
+    """Parameters by name; what is not named has its kind's default."""
+
+    daily_vol_bps: Mapping[str, float] = field(default_factory=lambda: dict(DEFAULT_DAILY_VOL_BPS))
+    """By underlying."""
+    default_vol_bps: float = DEFAULT_VOL_BPS
+    premia: Mapping[str, Premium] = field(default_factory=dict)
+    """By instrument (`venue:SYMBOL`)."""
+    betas: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By underlying: how much of the return of a control (an index future, a coin) it shares."""
+    explained: Mapping[str, float] = field(default_factory=dict)
+    """By underlying: the share of its variance that its controls explain while they all speak."""
+    fitted: Mapping[str, Fitted] = field(default_factory=dict)
+    """By underlying; absent is default."""
+
+    def vol(self, underlying: str) -> float:
+        """One sigma of a regular day, as a fraction."""
+        return self.daily_vol_bps.get(underlying, self.default_vol_bps) * _BPS
+
+    def premium(self, instrument: Instrument) -> Premium:
+        """How an instrument differs from its share."""
+        return self.premia.get(instrument.name, kind_of(instrument))
+
+    def witness(self, instrument: Instrument, underlying: int) -> Witness | None:
+        """An instrument as a witness of the underlying of that number; None of a coin, which tells of no share."""
+        if instrument.role is Role.COIN or not instrument.underlying:
+            return None
+        return Witness(underlying=underlying, group=group_of(instrument), premium=self.premium(instrument))
+
+
+def kind_of(instrument: Instrument) -> Premium:
+    """The default of an instrument's kind."""
+    if instrument.role is Role.TOKEN:
+        return TOKEN
+    if instrument.role is Role.PERP:
+        return PERP
+    return SHARE if is_evidence(instrument) else AROUND_THE_CLOCK
+
+
+def is_evidence(instrument: Instrument) -> bool:
+    """Whether it speaks of the share itself: a source of the share that is silent while the share is shut."""
+    return instrument.role is Role.SHARE and instrument.hours is not Hours.ALWAYS
+
+
+def group_of(instrument: Instrument) -> str:
+    """Whose word it is: what has one name here counts once. Empty for evidence of the share itself.
+
+    Perps and sources: their `witness`, else their venue. Tokens: the same, with the token, so that a venue's quotes of
+    it in several coins are one, and those of two issuers are two.
+    """
+    if is_evidence(instrument):
+        return ""
+    who = instrument.witness or instrument.venue
+    return f"{who}:{instrument.token}" if instrument.role is Role.TOKEN else who
+
+
+def filter_of(
+    params: Params, instruments: list[Instrument], *, judge: bool = True
+) -> tuple[Filter, dict[int, int], tuple[str, ...]]:
+    """A filter of all underlyings of a universe; the witness of each instrument's number; the underlyings in order."""
+    names = tuple(dict.fromkeys(i.underlying for i in instruments if i.underlying))
+    found = [(at, params.witness(i, names.index(i.underlying))) for at, i in enumerate(instruments) if i.underlying]
+    witnesses = [(at, w) for at, w in found if w is not None]
+    place = {at: n for n, (at, _) in enumerate(witnesses)}
+    return Filter([w for _, w in witnesses], [params.vol(name) for name in names], judge=judge), place, names
