@@ -33,16 +33,16 @@ from connectors.evm.logs import Swapped
 from connectors.evm.pools import PoolsFeed
 from connectors.instruments import Instrument, Role, Universe
 from connectors.ports import FeedSetup
-from tests.servers.chain import TOKEN, ChainServer, Say
+from tests.servers.chain import PROOF, TOKEN, ChainServer, Say
 
 POSITIONS: Final = 20
 
 
 def pools(count: int) -> dict[str, Pool]:
-    """Pools with 20 positions of different size around a price of one."""
-    random, made = Random(1), {}
+    """Pools with 20 positions of different size around a price of one, each of another fee, as a factory has them."""
+    random, made = Random(1), dict[str, Pool]()
     for number in range(count):
-        pool = v3.initialized(Q96, 0, fee_pips=3_000, spacing=200)
+        pool = v3.initialized(Q96, 0, fee_pips=3_000 + number, spacing=200)
         for _ in range(POSITIONS):
             lower = random.randrange(-30, 1) * 200
             pool = v3.after_mint(pool, lower, lower + random.randrange(31, 60) * 200, random.randrange(10**23, 10**25))
@@ -84,7 +84,7 @@ async def measure(count: int, each: int, seconds: int) -> dict[str, Any]:
     feed = PoolsFeed(
         FeedSetup(
             venue="dex", instruments=instruments, clock=wall_ns, monotonic=monotonic_s, sleep=sleep, rng=chance(1),
-            url=url, depth_every_s=1.0, options={name: "uniswap_v3" for name in names},
+            url=url, depth_every_s=1.0, options={**PROOF, **dict.fromkeys(names, "uniswap_v3")},
         )
     )  # fmt: skip
     running = asyncio.create_task(feed.run(inbox, {i.name: at for at, i in enumerate(instruments)}))

@@ -1,4 +1,6 @@
-"""The registry of tokenized shares: which contract is which token, who says so, and what a unit is worth."""
+"""The registry of tokenized shares: which contract is which token, who says so, and what a unit is worth; and by which
+contracts of coins and exchanges a pool of them is known to be real.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from connectors.amm.forks import FORKS
 from connectors.errors import RegistryError
 from connectors.instruments import Issuer, Token, Trust, UnitModel
 
@@ -38,6 +41,24 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     note: str = ""
 
 
+class Coin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The contracts of a coin by EVM chain."""
+
+    symbol: str
+    addresses: dict[str, str]
+    source: str
+
+
+class Factory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who makes the pools of a fork and lists them, by EVM chain: the factory, of v4 the PoolManager."""
+
+    fork: str
+    addresses: dict[str, str]
+    views: dict[str, str] = {}
+    """v4: the StateView of each."""
+    source: str
+
+
 class Market(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How ccxt spells a venue's symbols, with {T} for the ticker, and what the venue needs."""
 
@@ -57,6 +78,12 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
     """Per issuer: names of its functions, factories and other facts, as written."""
     tokens: tuple[Token, ...]
     pools: tuple[Pool, ...]
+    coins: dict[tuple[str, str], str]
+    """Contract of a coin by (chain, symbol)."""
+    factories: dict[tuple[str, str], str]
+    """Factory by (chain, fork); of v4 the PoolManager."""
+    views: dict[tuple[str, str], str]
+    """StateView by (chain, fork)."""
     markets: tuple[Market, ...]
     pyth: dict[str, dict[str, str]]
     """Pyth feed ids (64 hex digits) per underlying or coin, by sort of feed."""
@@ -118,6 +145,8 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     issuers: dict[str, dict[str, Any]]
     token: list[_Entry]
     pool: list[Pool] = []
+    coin: list[Coin] = []
+    factory: list[Factory] = []
     market: list[Market] = []
     pyth: dict[str, dict[str, str]] = {}
 
@@ -160,6 +189,13 @@ def parse_registry(text: str, *, where: str) -> Registry:
         if pool.token not in known:
             raise RegistryError(f"no token {pool.token!r}", where=f"{where}: pool[{at}]")
         _check_address(pool.chain, pool.address, written.chains, f"{where}: pool[{at}]")
+    chains = written.chains
+    for at, maker in enumerate(written.factory):
+        if maker.fork not in FORKS:
+            raise RegistryError(f"no fork {maker.fork!r}", where=f"{where}: factory[{at}]")
+    coins = [(c.symbol, c.addresses, f"{where}: coin[{at}]") for at, c in enumerate(written.coin)]
+    makers = [(f.fork, f.addresses, f"{where}: factory[{at}]") for at, f in enumerate(written.factory)]
+    views = [(f.fork, f.views, f"{where}: factory[{at}].views") for at, f in enumerate(written.factory)]
     return Registry(
         collected=written.collected,
         chains=written.chains,
@@ -167,9 +203,23 @@ def parse_registry(text: str, *, where: str) -> Registry:
         facts=written.issuers,
         tokens=tokens,
         pools=tuple(written.pool),
+        coins=_by_chain(coins, chains),
+        factories=_by_chain(makers, chains),
+        views=_by_chain(views, chains),
         markets=tuple(written.market),
         pyth=written.pyth,
     )
+
+
+def _by_chain(named: list[tuple[str, dict[str, str], str]], chains: Mapping[str, int]) -> dict[tuple[str, str], str]:
+    """Addresses by (chain, name). Raises RegistryError for one that cannot be one, or two of one name on a chain."""
+    found: dict[tuple[str, str], str] = {}
+    for name, addresses, where in named:
+        for chain, address in addresses.items():
+            _check_address(chain, address, chains, where)
+            if found.setdefault((chain, name), address) != address:
+                raise RegistryError(f"{name} on {chain} is already {found[chain, name]}", where=where)
+    return found
 
 
 def identity(chain: str, contract: str) -> tuple[str, str]:

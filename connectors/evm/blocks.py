@@ -167,6 +167,8 @@ class Blocks:
         if at is None:
             return False
         for pool, state in states.items():
+            if pool not in self.now:
+                continue
             self.broken.pop(pool, None)
             self._blocks[at].read[pool] = state
             self._again(pool, at)
@@ -182,6 +184,21 @@ class Blocks:
         self.broken[pool] = why
         self.now[pool] = None
         self.dirty.add(pool)
+
+    def await_reading(self, pool: str) -> None:
+        """A pool of which nothing is known joins the others; `install` makes it known."""
+        self.now[pool] = None
+
+    def forget(self, pool: str) -> None:
+        """A pool is followed no more: all that is kept of it goes."""
+        self.now.pop(pool, None)
+        self._before.pop(pool, None)
+        self.broken.pop(pool, None)
+        for block in self._blocks:
+            block.logs.pop(pool, None)
+            block.after.pop(pool, None)
+            block.read.pop(pool, None)
+        self.dirty.discard(pool)
 
     def compare(self, logs: Iterable[Log], blocks: Iterable[int]) -> Compared:
         """Holds a whole answer about these block numbers against what is kept, and takes what had not been heard."""

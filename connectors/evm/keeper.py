@@ -20,7 +20,8 @@ from connectors.errors import BadMessage, ConnectorError, PoolError, VenueUnreac
 from connectors.events import Why
 from connectors.evm.blocks import DEPTH, Blocks, State, Took
 from connectors.evm.logs import Log
-from connectors.evm.pool_read import Asked, Facts, differs, read_facts, read_states, same_top, top_read
+from connectors.evm.pool_facts import Facts, Identities
+from connectors.evm.pool_read import differs, read_states, same_top, top_read, tops
 from connectors.evm.pool_spec import PoolSpec
 from connectors.evm.rpc import Head, Rpc
 from connectors.evm.rpcs import Rpcs, block_of, logs_of, logs_of_block, read_at
@@ -53,7 +54,6 @@ class Keeper:
         sink: Sink,
         teller: Teller,
         *,
-        asked: Asked,
         filters: Sequence[Filter],
         habits: Habits,
         chain_id: int | None = None,
@@ -61,17 +61,20 @@ class Keeper:
         """`teller` makes rows of what changed; a node of another chain than `chain_id` is not read."""
         self.blocks: Blocks | None = None
         """None before the first reading."""
-        self.facts: dict[str, Facts] = {}
-        """Of every pool that is what the config says."""
+        self._identities = Identities(specs)
+        self.facts: Mapping[str, Facts] = self._identities.known
+        """Of every pool that is what is meant."""
         self.whole = False
         """Whether everything that was heard is applied and nothing is in doubt."""
         self._setup, self._rpcs, self._sink, self._teller = setup, rpcs, sink, teller
         self._specs = {spec.pool: spec for spec in specs}
-        self._asked, self._filters, self._habits, self._chain_id = asked, tuple(filters), habits, chain_id
+        self._filters, self._habits, self._chain_id = tuple(filters), habits, chain_id
         self._held: deque[Head | Log] = deque()
         self._anew = False
         self._unread: dict[str, str] = {}
         """Pools that could not be read at the last try, and why."""
+        self._refused: set[str] = set()
+        """Pools that were not what is meant at the last look."""
         self._doubt = False
         self._mend, self._look = asyncio.Event(), asyncio.Event()
         self._live = False
@@ -195,25 +198,31 @@ class Keeper:
                 raise BadMessage(f"a node of chain {found}, not of {self._chain_id}")
             head = await rpc.head()
             read = partial(read_at, rpc, head=head)
-            lacking = [spec for pool, spec in self._specs.items() if pool not in self.facts]
-            for pool, fact in (await read_facts(read, lacking)).items():
-                self._identified(pool, fact)
-            states = await read_states(read, tuple(self.facts.values()), self._asked)
-            return Blocks(head, self._known(states))
+            await self._identities.look(read)
+            return Blocks(head, self._known(await read_states(read, tuple(self.facts.values()))))
 
         self._unread = {}
         self.blocks = await self._rpcs.first(ask)
+        self._identified()
         self._checked = self._reconciled = self.blocks.tip.number
         self._teller.begin(self.blocks, self.facts)
 
-    def _identified(self, pool: str, found: Facts | BadMessage) -> None:
-        numbers = self._teller.numbers((pool,))
-        if isinstance(found, Facts):
-            self.facts[pool] = found
-            self._sink.cleared(numbers, Why.IDENTITY)
-        else:
-            self._sink.reject(self._setup.venue, "identity", str(found))
-            self._sink.against(numbers, Why.IDENTITY)
+    def _identified(self) -> None:
+        """Tells which pools are what is meant; the others are no longer followed."""
+        blocks, wrong = self.blocks, self._identities.wrong
+        assert blocks is not None
+        for why in wrong.values():
+            self._sink.reject(self._setup.venue, "identity", why)
+        for reason in (Why.NOT_HEARD, Why.IDENTITY):
+            self._sink.against(self._teller.numbers(wrong), reason)
+        self._sink.cleared(self._teller.numbers(self._refused - wrong.keys()), Why.IDENTITY)
+        self._refused = set(wrong)
+        for pool in wrong.keys() & blocks.now.keys():
+            self._unread.pop(pool, None)
+            blocks.forget(pool)
+        for pool in self.facts.keys() - blocks.now.keys():
+            blocks.await_reading(pool)
+            self._mend.set()
 
     def _known(self, states: Mapping[str, State | PoolError | BadMessage]) -> dict[str, State]:
         """What could be read; None, counted and remembered, where it could not."""
@@ -272,7 +281,7 @@ class Keeper:
         lost = [self.facts[pool] for pool, state in blocks.now.items() if state is None and pool not in self._unread]
 
         async def ask(rpc: Rpc) -> Mapping[str, State | PoolError | BadMessage]:
-            return await read_states(partial(read_at, rpc, head=head), lost, self._asked)
+            return await read_states(partial(read_at, rpc, head=head), lost)
 
         for pool, why in blocks.broken.items():
             self._sink.reject(self._setup.venue, "broken", f"{pool}: {why}")
@@ -308,23 +317,29 @@ class Keeper:
         self._halt()
 
     async def _reconcile(self, blocks: Blocks) -> None:
-        """Holds the numbers of all pools, and the whole of one in turn, against the chain at the same block."""
+        """Looks at what all pools are, and holds the numbers of all and the whole of one in turn against the chain, at
+        the same block."""
         head = blocks.settled
         if head.number < self._reconciled + self._habits.reconcile_blocks:
             return
+        await self._rpcs.first(lambda rpc: self._identities.look(partial(read_at, rpc, head=head)))
+        if blocks is not self.blocks:
+            return
+        self._identified()
         facts = [facts for pool, facts in self.facts.items() if blocks.now.get(pool) is not None]
         if self._unread:
             self._reconciled, self._unread = head.number, {}
             self._mend.set()
             return
         if not facts:
+            self._reconciled = head.number
             return
         turn = facts[self._turn % len(facts)]
-        calls = [self._asked.tops(one) for one in facts]
+        calls = [tops(one) for one in facts]
 
         async def ask(rpc: Rpc) -> tuple[list[bytes | None], Mapping[str, State | PoolError | BadMessage]]:
             read = partial(read_at, rpc, head=head)
-            return await read([call for part in calls for call in part]), await read_states(read, [turn], self._asked)
+            return await read([call for part in calls for call in part]), await read_states(read, [turn])
 
         answers, whole = await self._rpcs.first(ask)
         kept = blocks.states_at(head)
@@ -335,7 +350,7 @@ class Keeper:
         for one, part in zip(facts, calls, strict=True):
             pool = one.spec.pool
             top, state = [next(rest) for _ in part], kept[pool]
-            if blocks.now[pool] is None or state is None:
+            if blocks.now.get(pool) is None or state is None:
                 continue
             try:
                 read = top_read(one, top)

@@ -6,8 +6,7 @@ pool with a spacing of 60 has 116 words, one with a spacing of 1 has 6,932.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from connectors.amm import v3, v4
@@ -20,64 +19,39 @@ from connectors.errors import BadMessage, PoolError
 from connectors.evm.abi import Call, Method, words
 from connectors.evm.blocks import State
 from connectors.evm.logs import Unborn
-from connectors.evm.pool_spec import PoolSpec
+from connectors.evm.pool_facts import Facts, Read
 
-Read = Callable[[Sequence[Call]], Awaitable[list[bytes | None]]]
-"""Asks contracts, all at one block."""
-
-NATIVE: Final = "0x" + "0" * 40
-NATIVE_DECIMALS: Final = 18
-
-_TOKEN0, _TOKEN1 = Method("token0", gives=("address",)), Method("token1", gives=("address",))
-_DECIMALS: Final = Method("decimals", gives=("uint8",))
-_SPACING: Final = Method("tickSpacing", gives=("int24",))
-_FEE: Final = Method("fee")
 _RESERVES: Final = Method("getReserves")
-_SLOT0, _LIQUIDITY = Method("slot0"), Method("liquidity")
+_SLOT0, _LIQUIDITY, _FEE = Method("slot0"), Method("liquidity"), Method("fee")
 _BITMAP, _TICKS = Method("tickBitmap", ("int16",)), Method("ticks", ("int24",))
 _SLOT0_4, _LIQUIDITY_4 = Method("getSlot0", ("bytes32",)), Method("getLiquidity", ("bytes32",))
 _BITMAP_4 = Method("getTickBitmap", ("bytes32", "int16"))
 _TICKS_4 = Method("getTickLiquidity", ("bytes32", "int24"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What does not change about a pool."""
+def tops(facts: Facts) -> list[Call]:
+    """The calls whose answers `top_read` takes."""
+    pool = facts.spec.pool
+    if facts.spec.fork.family is Family.V2:
+        return [_RESERVES.call(pool)]
+    if facts.spec.fork.family is Family.V3:
+        return [_SLOT0.call(pool), _LIQUIDITY.call(pool), _FEE.call(pool)]
+    view, key = facts.spec.view, bytes.fromhex(pool[2:])
+    return [_SLOT0_4.call(view, key), _LIQUIDITY_4.call(view, key)]
 
-    spec: PoolSpec
-    base: int
-    """Which of its tokens is ours: 0 or 1."""
-    decimals: tuple[int, int]
-    spacing: int = 0
+
+def _word(facts: Facts, word: int) -> Call:
+    """One word of the bitmap."""
+    if facts.spec.key is None:
+        return Call(facts.spec.pool, _BITMAP.selector + words(word))
+    return Call(facts.spec.view, _BITMAP_4.selector + words(bytes.fromhex(facts.spec.pool[2:]), word))
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Where pools are asked: each at its own contract, those of v4 at a StateView."""
-
-    state_view: str = ""
-
-    def tops(self, facts: Facts) -> list[Call]:
-        """The calls whose answers `top_read` takes."""
-        pool = facts.spec.pool
-        if facts.spec.fork.family is Family.V2:
-            return [_RESERVES.call(pool)]
-        if facts.spec.fork.family is Family.V3:
-            return [_SLOT0.call(pool), _LIQUIDITY.call(pool), _FEE.call(pool)]
-        view, key = self.state_view, bytes.fromhex(pool[2:])
-        return [_SLOT0_4.call(view, key), _LIQUIDITY_4.call(view, key)]
-
-    def word(self, facts: Facts, word: int) -> Call:
-        """One word of the bitmap."""
-        if facts.spec.key is None:
-            return Call(facts.spec.pool, _BITMAP.selector + words(word))
-        return Call(self.state_view, _BITMAP_4.selector + words(bytes.fromhex(facts.spec.pool[2:]), word))
-
-    def tick(self, facts: Facts, tick: int) -> Call:
-        """Gross and net liquidity of a tick."""
-        if facts.spec.key is None:
-            return Call(facts.spec.pool, _TICKS.selector + words(tick))
-        return Call(self.state_view, _TICKS_4.selector + words(bytes.fromhex(facts.spec.pool[2:]), tick))
+def _tick(facts: Facts, tick: int) -> Call:
+    """Gross and net liquidity of a tick."""
+    if facts.spec.key is None:
+        return Call(facts.spec.pool, _TICKS.selector + words(tick))
+    return Call(facts.spec.view, _TICKS_4.selector + words(bytes.fromhex(facts.spec.pool[2:]), tick))
 
 
 Top = tuple[int, ...]
@@ -119,62 +93,19 @@ def same_top(read: Top, state: State) -> bool:
     return read == kept
 
 
-async def read_facts(read: Read, specs: Sequence[PoolSpec]) -> dict[str, Facts | BadMessage]:
-    """What does not change about pools, by pool; BadMessage where one is not what the config says."""
-    asked = [
-        (spec, [_TOKEN0.call(spec.pool), _TOKEN1.call(spec.pool), _SPACING.call(spec.pool)])
-        for spec in specs
-        if spec.key is None
-    ]
-    answers = iter(await read([call for _, calls in asked for call in calls]))
-    said = {spec.pool: [next(answers) for _ in calls] for spec, calls in asked}
-    tokens: dict[str, tuple[str, str]] = {}
-    found: dict[str, Facts | BadMessage] = {}
-    for spec in specs:
-        try:
-            if spec.key is not None:
-                tokens[spec.pool] = spec.key.currency0, spec.key.currency1
-            else:
-                one, two, _ = said[spec.pool]
-                tokens[spec.pool] = str(_TOKEN0.one(one)).lower(), str(_TOKEN1.one(two)).lower()
-            if spec.token not in tokens[spec.pool]:
-                raise BadMessage(f"this pool does not hold the token {spec.token}", where=spec.instrument.name)
-        except BadMessage as error:
-            found[spec.pool] = error
-    coins = sorted({coin for pair in tokens.values() for coin in pair} - {NATIVE})
-    places = dict(zip(coins, await read([_DECIMALS.call(coin) for coin in coins]), strict=True))
-    for spec in specs:
-        if spec.pool in found:
-            continue
-        pair = tokens[spec.pool]
-        try:
-            decimals = [NATIVE_DECIMALS if coin == NATIVE else int(_DECIMALS.one(places[coin])) for coin in pair]
-            spacing = 0
-            if spec.fork.family is not Family.V2:
-                spacing = spec.key.spacing if spec.key else int(_SPACING.one(said[spec.pool][2]))
-                if spacing <= 0:
-                    raise BadMessage(f"a tick spacing of {spacing}", where=spec.instrument.name)
-            found[spec.pool] = Facts(
-                spec=spec, base=pair.index(spec.token), decimals=(decimals[0], decimals[1]), spacing=spacing
-            )
-        except BadMessage as error:
-            found[spec.pool] = error
-    return found
-
-
-async def read_states(read: Read, pools: Sequence[Facts], asked: Asked) -> dict[str, State | PoolError | BadMessage]:
+async def read_states(read: Read, pools: Sequence[Facts]) -> dict[str, State | PoolError | BadMessage]:
     """Whole states by pool; an error where what was read cannot be one. Raises as `read`."""
-    plan = [(facts, asked.tops(facts), list(_words(facts))) for facts in pools]
-    calls = [[*top, *(asked.word(facts, word) for word in numbers)] for facts, top, numbers in plan]
+    plan = [(facts, tops(facts), list(_words(facts))) for facts in pools]
+    calls = [[*top, *(_word(facts, word) for word in numbers)] for facts, top, numbers in plan]
     answers = iter(await read([call for part in calls for call in part]))
-    tops: dict[str, Top] = {}
+    read_tops: dict[str, Top] = {}
     ticks: dict[str, list[int]] = {}
     found: dict[str, State | PoolError | BadMessage] = {}
     for facts, top, numbers in plan:
         pool = facts.spec.pool
         part, bitmap = [next(answers) for _ in top], [next(answers) for _ in numbers]
         try:
-            tops[pool] = top_read(facts, part)
+            read_tops[pool] = top_read(facts, part)
             bits = [_numbers(answer, 1)[0] for answer in bitmap]
             ticks[pool] = [
                 tick for word, bit in zip(numbers, bits, strict=True) if bit
@@ -183,7 +114,7 @@ async def read_states(read: Read, pools: Sequence[Facts], asked: Asked) -> dict[
         except BadMessage as error:
             found[pool] = error
     good = [facts for facts in pools if facts.spec.pool not in found]
-    answers = iter(await read([asked.tick(facts, tick) for facts in good for tick in ticks[facts.spec.pool]]))
+    answers = iter(await read([_tick(facts, tick) for facts in good for tick in ticks[facts.spec.pool]]))
     for facts in good:
         pool = facts.spec.pool
         try:
@@ -192,7 +123,7 @@ async def read_states(read: Read, pools: Sequence[Facts], asked: Asked) -> dict[
             for tick, answer in told:
                 gross, net = _numbers(answer, 2)
                 liquidity[tick] = gross, _signed(net)
-            found[pool] = _state(facts, tops[pool], liquidity)
+            found[pool] = _state(facts, read_tops[pool], liquidity)
         except (PoolError, BadMessage) as error:
             found[pool] = error
     return found

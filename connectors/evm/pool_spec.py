@@ -1,4 +1,6 @@
-"""Which pool an instrument is, by the config: contract or v4 pool id, fork, key; and which of its tokens is ours."""
+"""Which pool an instrument is, by config and registry: contract or v4 pool id, fork, key, who must have made it, and
+which two contracts it must hold.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,11 @@ from eth_utils.crypto import keccak
 from connectors.amm.forks import FORKS, Family, Fork
 from connectors.amm.v4 import PoolKey
 from connectors.errors import BadMessage, PoolStateError
+from connectors.evm.tokens_identity import expected_of
 from connectors.instruments import Instrument, Role
+from connectors.registry import load_registry
+
+Options = Mapping[str, str | float | bool]
 
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _POOL_ID: Final = re.compile(r"0x[0-9a-fA-F]{64}")
@@ -36,6 +42,14 @@ class PoolSpec:
     fork: Fork
     key: PoolKey | None = None
     """v4 only."""
+    decimals: int | None = None
+    """Of the token, as the registry has it."""
+    coin: str = ""
+    """Contract of the coin that a price is in, in lower case; empty where nobody said."""
+    factory: str = ""
+    """The contract that must know the pool (of v4 the PoolManager), in lower case; empty where nobody said."""
+    view: str = ""
+    """v4: the StateView that tells its state, in lower case; empty where nobody said."""
 
 
 def pool_id(key: PoolKey) -> str:
@@ -44,10 +58,12 @@ def pool_id(key: PoolKey) -> str:
     return "0x" + keccak(encode(["address", "address", "uint24", "int24", "address"], values)).hex()
 
 
-def pool_of(instrument: Instrument, options: Mapping[str, str | float | bool]) -> PoolSpec:
+def pool_of(instrument: Instrument, options: Options) -> PoolSpec:
     """The pool of an instrument whose symbol is its contract or its v4 pool id.
 
-    Raises BadMessage where the config does not say what is needed, or contradicts itself.
+    Coin, factory and StateView are those of the options `coins` ("USDC 0x... USDG 0x..."), `factories` ("uniswap_v3
+    0x..."), `manager` (the factory of v4) and `state_view`, else the registry's. Raises BadMessage where the config
+    does not say what is needed, or contradicts itself.
     """
     name = instrument.name
     if instrument.role is not Role.TOKEN or not _ADDRESS.fullmatch(instrument.contract):
@@ -64,9 +80,24 @@ def pool_of(instrument: Instrument, options: Mapping[str, str | float | bool]) -
             raise BadMessage(f"a pool with this key has the id {pool_id(key)}", where=name, hint=HINT)
     elif len(said) != 1 or not _ADDRESS.fullmatch(instrument.symbol):
         raise BadMessage("a pool of v2 and v3 is known by its contract", where=name, hint=HINT)
+    registry, chain = load_registry(), instrument.chain
+    manager = {"uniswap_v4": str(options["manager"])} if options.get("manager") else {}
+    coins, factories = _named(options, "coins"), {**_named(options, "factories"), **manager}
     return PoolSpec(
-        instrument=instrument, pool=instrument.symbol.lower(), token=instrument.contract.lower(), fork=fork, key=key
-    )
+        instrument=instrument, pool=instrument.symbol.lower(), token=instrument.contract.lower(), fork=fork, key=key,
+        decimals=expected_of(instrument).decimals,
+        coin=coins.get(instrument.quote, registry.coins.get((chain, instrument.quote), "")).lower(),
+        factory=factories.get(fork.key, registry.factories.get((chain, fork.key), "")).lower(),
+        view=str(options.get("state_view", registry.views.get((chain, fork.key), ""))).lower(),
+    )  # fmt: skip
+
+
+def _named(options: Options, option: str) -> dict[str, str]:
+    """Addresses by name, as an option has them in turns. Raises BadMessage."""
+    said = str(options.get(option, "")).split()
+    if len(said) % 2 or not all(_ADDRESS.fullmatch(address) for address in said[1::2]):
+        raise BadMessage(f"options.{option} is not NAME ADDRESS NAME ADDRESS ...", hint=f'{option} = "NAME 0x..."')
+    return dict(zip(said[::2], said[1::2], strict=True))
 
 
 def _key(said: list[str], name: str) -> PoolKey:

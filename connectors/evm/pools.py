@@ -14,7 +14,7 @@ from connectors.ends import Ends
 from connectors.errors import BadMessage, ConnectorError, ForkUnverified
 from connectors.events import NS, Why
 from connectors.evm.keeper import Habits, Keeper
-from connectors.evm.pool_read import Asked, Facts, read_facts
+from connectors.evm.pool_facts import Facts, read_facts
 from connectors.evm.pool_spec import PoolSpec, pool_of
 from connectors.evm.quoter import quoting
 from connectors.evm.rpcs import CALLS_PER_S, LAG_BLOCKS, Rpcs, disagreement, nodes, read_at
@@ -34,6 +34,8 @@ CHECK_BLOCKS: Final = 10
 OPTIONS: Final[Mapping[str, Option]] = {
     ANY_SYMBOL: str,
     "ws": str,
+    "coins": str,
+    "factories": str,
     "state_view": str,
     "manager": str,
     "quoter": str,
@@ -62,7 +64,8 @@ class PoolsFeed:
 
         Addresses of nodes: `url` (of the config or, where they hold keys, of the key file; several with spaces between
         them) for calls, `ws` (of the options or the key file) for the subscription, by default the first of the others.
-        Options: `state_view` and `manager` of v4, `quoter` where pools with a hook or a dynamic fee shall be quoted;
+        Options: `coins` and `factories` by which pools are proved, `manager` and `state_view` of v4, each where the
+        registry has none or another one is meant; `quoter` where pools with a hook or a dynamic fee shall be quoted;
         `move_bps` for the sizes of POOL rows; `fresh_s` after which a pool that did not change is told again; `watch_s`
         between looks at the nodes, `lag_blocks` after which one is behind, `calls_per_s` to each, `max_block_age_s`
         after which the chain is late; `reconcile_blocks` and `check_blocks` as Habits.
@@ -73,13 +76,13 @@ class PoolsFeed:
         self.specs = tuple(pool_of(instrument, options) for instrument in setup.instruments)
         self.keeper: Keeper | None = None
         """Once it runs."""
-        self.asked = Asked(state_view=str(options.get("state_view", "")))
-        ids = [spec.pool for spec in self.specs if spec.key is not None]
-        if ids and not (self.asked.state_view and options.get("manager")):
+        of_manager = [spec for spec in self.specs if spec.key is not None]
+        if not all(spec.factory and spec.view for spec in of_manager):
             hint = 'write options = { manager = "0x...", state_view = "0x..." }'
             raise BadMessage("where the pools of v4 are is not known", where=f"[venues.{setup.venue}]", hint=hint)
         contracts = [spec.pool for spec in self.specs if spec.fork.family is not Family.V4]
-        self._filters = filters(contracts, str(options.get("manager", "")), ids)
+        manager = of_manager[0].factory if of_manager else ""
+        self._filters = filters(contracts, manager, [spec.pool for spec in of_manager])
         chains = {instrument.chain for instrument in setup.instruments}
         if len(chains) != 1:
             raise BadMessage(f"pools of {len(chains)} chains", where=f"[venues.{setup.venue}]", hint="one venue each")
@@ -118,7 +121,7 @@ class PoolsFeed:
             rpcs = nodes(setup, session, lag, rate)
             keeper = self.keeper = Keeper(
                 setup, self.specs, rpcs, sink, teller,
-                asked=self.asked, filters=self._filters, habits=self._habits, chain_id=self._chain_id,
+                filters=self._filters, habits=self._habits, chain_id=self._chain_id,
             )  # fmt: skip
             ends = Ends(sink, setup.venue, mine.values())
             socket = Socket(self._line(), rng=setup.rng, sleep=setup.sleep, vitals=setup.vitals)

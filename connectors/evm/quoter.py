@@ -13,7 +13,7 @@ from connectors.errors import BadMessage, ConnectorError
 from connectors.events import NS
 from connectors.evm.abi import Call, Method
 from connectors.evm.keeper import Keeper
-from connectors.evm.pool_read import Facts
+from connectors.evm.pool_facts import Facts
 from connectors.evm.pool_rows import PoolBook
 from connectors.evm.rpcs import Rpcs, read_at
 from connectors.evm.teller import MOVE_BPS, Teller
@@ -84,5 +84,7 @@ async def quoting(setup: FeedSetup, rpcs: Rpcs, keeper: Keeper, teller: Teller, 
         if not keeper.whole or blocks.hash_at(head.number) != head.hash:
             continue
         for at, (facts, size, _) in enumerate(asked):
+            if facts.spec.pool not in keeper.facts:
+                continue
             levels = answered(facts, size, answers[2 * at : 2 * at + 2])
             teller.answer(facts.spec.pool, levels, head.timestamp_s * NS)

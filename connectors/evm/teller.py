@@ -9,7 +9,7 @@ from typing import Final
 from connectors.events import NS, Kind, Why
 from connectors.evm.blocks import Blocks
 from connectors.evm.logs import Unborn
-from connectors.evm.pool_read import Facts
+from connectors.evm.pool_facts import Facts
 from connectors.evm.pool_rows import DEPTH_BPS, PoolBook, book
 from connectors.ports import FeedSetup, Sink
 

@@ -16,7 +16,8 @@ from bot.clock import chance, sleep
 from connectors.amm.v4 import DYNAMIC_FEE
 from connectors.events import Why
 from connectors.evm.blocks import State
-from connectors.evm.pool_read import Facts, differs, read_states
+from connectors.evm.pool_facts import Facts
+from connectors.evm.pool_read import differs, read_states
 from connectors.evm.pools import PoolsFeed
 from connectors.evm.rpc import MULTICALL3, Head, Rpc
 from connectors.evm.rpcs import block_of, read_at
@@ -90,7 +91,10 @@ class World:
     def options(self) -> dict[str, Any]:
         """Everything that a feed of these pools is told; it looks back only when a test lets it."""
         return {
-            **self.forks, "manager": self.v4.manager.address, "state_view": self.v4.view.address, "watch_s": WATCH_S,
+            **self.forks, "coins": f"USDC {self.other.address}",
+            "factories": f"uniswap_v2 {self.v2.factory.address} uniswap_v3 {self.v3.factory.address} "
+            f"pancakeswap_v3 {self.pancake.factory.address}",
+            "manager": self.v4.manager.address, "state_view": self.v4.view.address, "watch_s": WATCH_S,
             "reconcile_blocks": 1e9, "check_blocks": 1e9, "fresh_s": 1e9, "calls_per_s": 1e4, "max_block_age_s": 1e9,
         }  # fmt: skip
 
@@ -175,11 +179,11 @@ def call(contract: Deployed, function: str, *args: Any) -> tuple[str, bytes]:
     return contract.address, contract.artifact.data(function, *args)
 
 
-def instrument(symbol: str, token: Deployed, **more: Any) -> Instrument:
+def instrument(symbol: str, token: Deployed, quote: str = "USDC") -> Instrument:
     """A pool as a config names it."""
     return Instrument(
         venue="dex", symbol=symbol, role=Role.TOKEN, token="TSLAx", underlying="TSLA", chain="nowhere",
-        contract=token.address, quote="USDC", **more,
+        contract=token.address, quote=quote,
     )  # fmt: skip
 
 
@@ -233,7 +237,7 @@ class Followed:
         rpc = Rpc(self._session, url, self._poll)
         assert self.feed.keeper is not None
         facts: list[Facts] = list(self.feed.keeper.facts.values())
-        found = await read_states(partial(read_at, rpc, head=await block_of(rpc, block)), facts, self.feed.asked)
+        found = await read_states(partial(read_at, rpc, head=await block_of(rpc, block)), facts)
         assert not [state for state in found.values() if isinstance(state, Exception)]
         return found  # type: ignore[return-value]
 

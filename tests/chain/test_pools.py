@@ -136,7 +136,7 @@ async def test_a_coin_of_6_decimals_on_either_side_is_a_price_in_dollars(chain: 
         v3 = await there.v3.pool(pair[0], pair[1], FEE, sqrt_price_x96=isqrt((second << 192) // first))
         await there.v3.mint(v3, -880_000, 880_000, isqrt(first * second))
         pools = [instrument(one.address, there.token) for one in (v2, v3)]
-        options = {v2.address: "uniswap_v2", v3.address: "uniswap_v3"}
+        options = {v2.address: "uniswap_v2", v3.address: "uniswap_v3", "coins": f"USDC {coin.address}"}
         async with followed(there, *pools, options=options) as follow:
             rows = [follow.heard.quotes(at)[-1] for at in (0, 1)]
     wanted = [(249.125, 250.877), (247.376, 252.651)]

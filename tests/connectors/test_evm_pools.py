@@ -22,7 +22,7 @@ from connectors.evm.logs import Moved, Swapped, Synced
 from connectors.evm.pools import PoolsFeed
 from connectors.instruments import Instrument, Role
 from tests.chain.pools import Ear
-from tests.servers.chain import TOKEN, Block, ChainServer, Say
+from tests.servers.chain import PROOF, TOKEN, Block, ChainServer, Say
 from tests.servers.doors import Doors
 from tests.servers.heard import setup_for
 
@@ -70,7 +70,7 @@ class Follow:
             for pool in server.tip.states
         ]  # fmt: skip
         given = {
-            **FORK, "watch_s": WATCH_S, "reconcile_blocks": 1e9, "check_blocks": 1e9, "fresh_s": 1e9,
+            **FORK, **PROOF, "watch_s": WATCH_S, "reconcile_blocks": 1e9, "check_blocks": 1e9, "fresh_s": 1e9,
             "calls_per_s": 1e4, **options,
         }  # fmt: skip
         self.setup = setup_for(
@@ -372,7 +372,14 @@ async def test_a_pool_without_our_token_or_with_an_unknown_fork_is_not_quoted() 
         follow = Follow(server)
         instrument = follow.setup.instruments[0]
         bad = Instrument(
-            venue="dex", symbol=POOL, role=Role.TOKEN, token="TSLAx", underlying="TSLA", chain="nowhere", contract=wrong
+            venue="dex",
+            symbol=POOL,
+            role=Role.TOKEN,
+            token="TSLAx",
+            underlying="TSLA",
+            chain="nowhere",
+            contract=wrong,
+            quote="USDC",
         )
         setup = setup_for(server, instrument, bad, sleep=follow.doors.sleep, options=follow.setup.options)
         running = asyncio.create_task(PoolsFeed(setup).run(follow.heard, {instrument.name: 0, bad.name: 1}))

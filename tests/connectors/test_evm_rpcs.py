@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.clock import monotonic_s
+from connectors.amm.forks import FORKS
+from connectors.amm.v2 import V2Pool
 from connectors.errors import BadMessage, NoQuorum
 from connectors.events import Health, Why
 from connectors.evm.abi import Call, Method, batch, unbatch
@@ -232,7 +234,8 @@ async def test_a_probe_names_what_is_wrong() -> None:
     Chain, age and agreement of the nodes, the one that is behind, the pool that is shown only, and the one without our
     token; a node that is not there is one finding.
     """
-    async with ChainServer(start()) as one, ChainServer(start()) as two:
+    pools = {**start(), PAIR: V2Pool(reserve0=10**24, reserve1=10**24, fork=FORKS["pancakeswap_v2"])}
+    async with ChainServer(pools) as one, ChainServer(pools) as two:
         for _ in range(5):
             await one.mine()
         two.blocks[0].timestamp_s = one.blocks[0].timestamp_s

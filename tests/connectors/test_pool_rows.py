@@ -11,7 +11,7 @@ from connectors.amm.curve import Pool
 from connectors.amm.forks import FORKS
 from connectors.amm.ticks import Q96, tick_at
 from connectors.amm.v2 import V2Pool
-from connectors.evm.pool_read import Facts
+from connectors.evm.pool_facts import Facts
 from connectors.evm.pool_rows import book
 from connectors.evm.pool_spec import PoolSpec
 from connectors.evm.quoter import answered

@@ -27,13 +27,21 @@ from tests.servers.venue import VenueServer
 TOKEN: Final = "0x" + "11" * 20
 OTHER: Final = "0x" + "22" * 20
 """The tokens of every pool, in this order, with 18 decimals."""
+FACTORIES: Final = {"uniswap_v2": "0x" + "f2" * 20, "uniswap_v3": "0x" + "f3" * 20, "pancakeswap_v2": "0x" + "c2" * 20,
+                    "pancakeswap_v3": "0x" + "c3" * 20}  # fmt: skip
+"""Who made the pools of each fork. A v3 factory knows one pool for each fee, a v2 factory one in all."""
+PROOF: Final[dict[str, Any]] = {
+    "coins": f"USDC {OTHER}", "factories": " ".join(f"{fork} {at}" for fork, at in FACTORIES.items()),
+}  # fmt: skip
+"""Options of a feed by which it knows that these pools are real."""
 
 _AGGREGATE: Final = Method("aggregate3", ("(address,bool,bytes)[]",), ("(bool,bytes)[]",))
 _NAMES: Final = {
     Method(name, takes).selector: name
     for name, takes in {
         "getCurrentBlockTimestamp": (), "token0": (), "token1": (), "decimals": (), "tickSpacing": (), "fee": (),
-        "getReserves": (), "slot0": (), "liquidity": (), "tickBitmap": ("int16",), "ticks": ("int24",),
+        "getReserves": (), "slot0": (), "liquidity": (), "tickBitmap": ("int16",), "ticks": ("int24",), "factory": (),
+        "getPair": ("address", "address"), "getPool": ("address", "address", "uint24"), "symbol": (),
     }.items()
 }  # fmt: skip
 
@@ -80,6 +88,8 @@ class ChainServer(VenueServer):
         """Status and error with which eth_getLogs over so many blocks with so many logs is refused; None answers it."""
         self.sends: Callable[[list[dict[str, Any]]], Sequence[dict[str, Any]]] = list
         """What is sent of the logs of a block, and in which order."""
+        self.facts: dict[tuple[str, str], int] = {}
+        """What a function without arguments answers instead, by contract and name."""
         self.heads_first = False
         self._subscribed: dict[web.WebSocketResponse, list[Any]] = {}
 
@@ -164,6 +174,38 @@ class ChainServer(VenueServer):
     def _hash(self) -> str:
         return f"0x{next(self._numbers):064x}"
 
+    def _answer(self, block: Block, to: str, data: bytes) -> bytes:
+        """What a contract answers after a block."""
+        name, argument = _NAMES.get(data[:4], ""), data[4:]
+        fixed = {
+            "getCurrentBlockTimestamp": block.timestamp_s, "token0": int(TOKEN, 16), "token1": int(OTHER, 16),
+            "decimals": 18,
+        }  # fmt: skip
+        if (to, name) in self.facts or name in fixed:
+            return bytes.fromhex(word(self.facts.get((to, name), fixed.get(name, 0))))
+        if name in ("getPair", "getPool"):
+            fee = int.from_bytes(data[-32:], "big") if name == "getPool" else None
+            known = (pool for pool, state in block.states.items() if (_factory(state), _fee(state)) == (to, fee))
+            return bytes.fromhex(word(int(next(known, "0x0"), 16)))
+        pool = block.states.get(to)
+        if name == "factory" and pool is not None:
+            return bytes.fromhex(word(int(_factory(pool), 16)))
+        if isinstance(pool, V2Pool):
+            return bytes.fromhex(word(pool.reserve0, pool.reserve1, 0)) if name == "getReserves" else b""
+        if not isinstance(pool, V3Pool):
+            return b""
+        at = int.from_bytes(argument, "big", signed=True)
+        if name == "tickBitmap":
+            return bytes.fromhex(word(words(pool.ticks.order, pool.ticks.spacing).get(at, 0)))
+        if name == "ticks":
+            held = pool.ticks[at] if at in pool.ticks else (0, 0)  # noqa: SIM401 - not a mapping
+            return bytes.fromhex(word(*held, 0, 0))
+        numbers = {
+            "slot0": (pool.sqrt_price, pool.tick, 0, 0, 0, 0, 1), "liquidity": (pool.liquidity,),
+            "fee": (pool.fee_pips,), "tickSpacing": (pool.ticks.spacing,),
+        }.get(name)  # fmt: skip
+        return bytes.fromhex(word(*numbers)) if numbers else b""
+
     def _eth_chainId(self) -> str:
         return "0x1"
 
@@ -186,7 +228,7 @@ class ChainServer(VenueServer):
         if block is None:
             return {"code": -32000, "message": "unknown block"}
         (calls,) = decode(_AGGREGATE.takes, bytes.fromhex(wish["data"][10:]))
-        answers = [(True, _answer(block, to, data)) for to, _, data in calls]
+        answers = [(True, self._answer(block, to, data)) for to, _, data in calls]
         return "0x" + encode(_AGGREGATE.gives, [answers]).hex()
 
 
@@ -219,28 +261,9 @@ def word(*values: int) -> str:
     return "".join((value % (1 << 256)).to_bytes(32, "big").hex() for value in values)
 
 
-def _answer(block: Block, to: str, data: bytes) -> bytes:
-    """What a contract answers after a block."""
-    name, argument = _NAMES.get(data[:4], ""), data[4:]
-    fixed = {
-        "getCurrentBlockTimestamp": block.timestamp_s, "token0": int(TOKEN, 16), "token1": int(OTHER, 16),
-        "decimals": 18,
-    }  # fmt: skip
-    if name in fixed:
-        return bytes.fromhex(word(fixed[name]))
-    pool = block.states.get(to)
-    if isinstance(pool, V2Pool):
-        return bytes.fromhex(word(pool.reserve0, pool.reserve1, 0)) if name == "getReserves" else b""
-    if not isinstance(pool, V3Pool):
-        return b""
-    at = int.from_bytes(argument, "big", signed=True)
-    if name == "tickBitmap":
-        return bytes.fromhex(word(words(pool.ticks.order, pool.ticks.spacing).get(at, 0)))
-    if name == "ticks":
-        held = pool.ticks[at] if at in pool.ticks else (0, 0)  # noqa: SIM401 - not a mapping
-        return bytes.fromhex(word(*held, 0, 0))
-    numbers = {
-        "slot0": (pool.sqrt_price, pool.tick, 0, 0, 0, 0, 1), "liquidity": (pool.liquidity,), "fee": (pool.fee_pips,),
-        "tickSpacing": (pool.ticks.spacing,),
-    }.get(name)  # fmt: skip
-    return bytes.fromhex(word(*numbers)) if numbers else b""
+def _fee(pool: Pool) -> int | None:
+    return pool.fee_pips if isinstance(pool, V3Pool) else None
+
+
+def _factory(pool: Pool) -> str:
+    return FACTORIES[pool.fork.key] if isinstance(pool, (V2Pool, V3Pool)) else ""
