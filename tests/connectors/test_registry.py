@@ -31,6 +31,15 @@ token = "TSLAon"
 chain = "ethereum"
 address = "0xf6b1117ec07684D3958caD8BEb1b302bfD21103e"
 source = "c"
+[[coin]]
+symbol = "USDC"
+addresses = { ethereum = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48" }
+source = "d"
+[[factory]]
+fork = "uniswap_v4"
+addresses = { ethereum = "0x000000000004444c5dc75cB358380D2e3dE08A90" }
+views = { ethereum = "0x7ffe42c4a5deea5b0fec41c94c136cf115597227" }
+source = "e"
 """  # noqa: E501  (an inline table of TOML may not be wrapped)
 
 ROTATIONS = (0, 1, 62, 28, 27, 36, 44, 6, 55, 20, 3, 10, 43, 25, 39, 41, 45, 15, 21, 8, 18, 2, 61, 56, 14)
@@ -159,6 +168,9 @@ def test_an_unknown_name_is_answered_with_the_nearest():
         ('name = "Ondo"', "title = 5", "issuers.ondo: needs a name"),
         ('solana = "KeGv7', 'base = "KeGv7', "is not 0x and 40 hex digits"),
         ("[issuers.ondo]", "[issuers.ondo", "x.toml"),
+        ("0xA0b86991", "0xA0b8", r"coin\[0\]: .* is not 0x and 40 hex digits"),
+        ('fork = "uniswap_v4"', 'fork = "uniswap_v5"', r"factory\[0\]: no fork 'uniswap_v5'"),
+        ("0x7ffe42c4", "0x7ffe", r"factory\[0\]\.views: .* is not 0x and 40 hex digits"),
     ],
 )
 def test_a_registry_that_is_not_sound_is_refused_with_its_place(old, new, message):
@@ -193,3 +205,27 @@ def test_the_shipped_registry_holds_every_contract_of_the_collected_one(shared):
     ]
     assert wanted == [(t.symbol, t.issuer, t.chain, t.contract) for t in load_registry().tokens]
     assert (len(collected["pool"]), collected["pyth"]) == (len(load_registry().pools), load_registry().pyth)
+
+
+def test_a_coin_and_a_factory_are_known_by_chain():
+    """
+    What a pool is proved by: the coin's contract and the factory of its fork there, of v4 the StateView too.
+    """
+    registry = parse_registry(SOUND, where="x.toml")
+    assert {("ethereum", "USDC"): "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB48"} == registry.coins
+    assert {("ethereum", "uniswap_v4"): "0x000000000004444c5dc75cB358380D2e3dE08A90"} == registry.factories
+    assert {("ethereum", "uniswap_v4"): "0x7ffe42c4a5deea5b0fec41c94c136cf115597227"} == registry.views
+    twice = '[[coin]]\nsymbol = "USDC"\naddresses = { ethereum = "0xA0b86991c6218b36c1d19D4a2e9Eb0cE3606eB49" }\n'
+    with pytest.raises(RegistryError, match=r"coin\[1\]: USDC on ethereum is already 0xA0b8"):
+        parse_registry(f'{SOUND}\n{twice}source = "f"', where="x.toml")
+
+
+def test_the_coins_of_the_shipped_pools_have_contracts():
+    """
+    Every EVM pool of the registry can be proved on its coin's side, and USDG is that of Robinhood's own facts.
+    """
+    registry = load_registry()
+    on_evm = [pool for pool in registry.pools if pool.chain in registry.chains]
+    assert on_evm and all((pool.chain, pool.quote) in registry.coins for pool in on_evm)
+    assert registry.facts["robinhood"]["usdg"] == registry.coins["robinhood", "USDG"]
+    assert {chain for chain, fork in registry.factories if fork == "uniswap_v4"} == {c for c, _ in registry.views}
