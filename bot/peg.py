@@ -15,7 +15,8 @@ from connectors.errors import RegistryError
 from connectors.events import F8, I2, I4, I8, NAN, NS, Flag, Kind
 from connectors.instruments import USD, Instrument, Role, UnitModel, Universe
 from connectors.tape import Tape
-from strategies.market.peg_stats import half_life, level, longest_outside_s, share_outside
+from strategies.market.ou import half_life
+from strategies.market.peg_stats import level, longest_outside_s, share_outside
 from strategies.market.session import Session
 
 BPS: Final = 1e4

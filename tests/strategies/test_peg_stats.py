@@ -1,9 +1,9 @@
-"""Premium statistics: level, share and spells outside a band, and the half-life."""
+"""Premium statistics: level, share and spells outside a band, what is ordinary, and what can be executed."""
 
 from __future__ import annotations
 
 import json
-from math import isnan, log
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.events import NS
-from strategies.market.peg_stats import (
-    MAX_PAIRS,
-    half_life,
-    level,
-    longest_outside_s,
-    ou_fit,
-    ou_profile,
-    share_outside,
-)
+from strategies.market.peg_stats import baseline, executable, level, longest_outside_s, share_outside
 
 VECTORS = json.loads((Path(__file__).resolve().parents[1] / "vectors" / "peg_stats.json").read_text())
 GAP = 1800 * NS
@@ -35,24 +27,6 @@ def seconds(*moments: float) -> np.ndarray:
 def longest(moments: tuple[float, ...], premia: list[float], band: float = 10.0) -> float:
     """The longest spell outside a constant band, with the usual gap of 30 minutes."""
     return longest_outside_s(seconds(*moments), np.array(premia), np.full(len(premia), band), GAP)
-
-
-def reverting(n: int, half_life_s: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Moments (about a minute apart) and premia of an OU process around 5 bps with a stationary sd of 20."""
-    rng = np.random.default_rng(seed)
-    dt = rng.exponential(60.0, n)
-    phi = np.exp(-log(2) / half_life_s * dt)
-    x = np.zeros(n)
-    for at, shock in enumerate(rng.normal(size=n)[1:], start=1):
-        x[at] = 5 + (x[at - 1] - 5) * phi[at] + 20 * np.sqrt(1 - phi[at] ** 2) * shock
-    return (np.cumsum(dt) * NS).astype(np.int64), x
-
-
-def walking(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Moments (about a minute apart) and a random walk."""
-    rng = np.random.default_rng(seed)
-    dt = rng.exponential(60.0, n)
-    return (np.cumsum(dt) * NS).astype(np.int64), np.cumsum(rng.normal(size=n) * np.sqrt(dt))
 
 
 def test_the_level_of_a_few_samples():
@@ -145,75 +119,43 @@ def test_spells_equal_a_walk_through_the_prints(steps):
     assert found == longest(tuple(moments.tolist()), [20.0 if outside else 0.0 for _, outside in steps])
 
 
-@pytest.mark.parametrize("vector", VECTORS["ou_mle"], ids=lambda vector: f"seed{vector['seed']}")
-def test_the_likelihood_and_its_maximum_are_those_of_the_vectors(vector):
+@pytest.mark.parametrize("case", VECTORS["robust_z"])
+def test_the_robust_distance_of_the_vectors(case):
     """
-    kappa, sigma, theta, half-life and log-likelihood of irregular samples, to the tolerance of the vectors.
+    Median, MAD, scale and the distance of the last value.
     """
-    t, x = np.array(vector["t"]), np.array(vector["x"])
-    found, wanted = ou_fit(x[:-1], x[1:], np.diff(t)), vector["mle"]
-    for name, value in wanted.items():
-        assert pytest.approx(value, rel=vector["tol_rel"]) == getattr(found, name)
-    assert ou_profile(x[:-1], x[1:], np.diff(t), vector["true"]["kappa"]).loglik >= float(vector["loglik_at_true"])
+    found = baseline(np.array(case["values"]))
+    assert pytest.approx((case["median"], case["mad"], case["scale"])) == (found.median, found.mad, found.scale)
+    assert pytest.approx(case["robust_z_last"]) == found.z(case["values"][-1])
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says():
+def test_without_deviation_a_distance_is_not_defined():
     """
-    In 100 seeded worlds with a half-life of ten minutes the 95 % interval holds it at least 88 times.
+    More than half of the values are equal: the MAD is 0, and the distance of another one is unknown, not infinite.
     """
-    found = [half_life(*reverting(400, 600.0, seed), GAP) for seed in range(100)]
-    assert 88 <= sum(one.low <= 600.0 <= one.high for one in found)
-    assert all(one.low < one.seconds < one.high for one in found if not one.note)
+    still = baseline(np.array([1.0, 1.0, 1.0, 5.0]))
+    assert (1.0, 0.0, True, True) == (still.median, still.mad, isnan(still.z(5.0)), isnan(still.z(1.0)))
+    assert isnan(baseline(NONE).z(0.0))
 
 
-def test_a_random_walk_has_no_half_life():
+@pytest.mark.parametrize("case", VECTORS["executable_premium"], ids=lambda case: case["expected"]["mid_premium"][:8])
+def test_executable_premia_of_the_vectors(case):
     """
-    In 100 seeded random walks at most eleven are taken for reverting (5 % are expected), and the note says why not.
+    At the mid, by minting and by redeeming; both ways are at most what the mid promises.
     """
-    notes = [half_life(*walking(300, seed), GAP).note for seed in range(100)]
-    assert sum(note == "" for note in notes) <= 11
-    assert {"", "no return to a mean that differs from a random walk at 5 %"} == set(notes)
-
-
-def test_noise_that_forgets_at_once_has_only_an_upper_bound():
-    """
-    Where nothing of a deviation is left at the next print, the half-life is not told but bounded.
-    """
-    ts, _ = reverting(500, 600.0, 1)
-    found = half_life(ts, np.random.default_rng(5).normal(size=500), GAP)
-    assert (True, True) == (isnan(found.seconds), found.note.startswith("too fast for these prints: below"))
-
-
-def test_few_prints_and_prints_far_apart_tell_nothing():
-    """
-    Thirty pairs within the gap are needed; hourly prints have none within half an hour.
-    """
-    ts, x = reverting(31, 600.0, 2)
-    assert "29 pairs" in half_life(ts[:30], x[:30], 10**18).note
-    assert "0 pairs" in half_life(np.arange(100) * 3600 * NS, np.tile([1.0, 2.0], 50), GAP).note
-    assert "0 pairs" in half_life(seconds(), NONE, GAP).note
-
-
-def test_a_premium_that_stands_still_has_no_half_life():
-    """
-    A constant premium is no reversion, and no division by zero either.
-    """
-    assert "does not move" in half_life(np.arange(100) * 60 * NS, np.full(100, 3.0), GAP).note
-
-
-def test_of_prints_at_one_instant_the_last_counts():
-    """
-    Repeated prints of one instant add no pair with a time of zero: the result is that of the last ones alone.
-    """
-    ts, x = reverting(400, 600.0, 3)
-    twice = half_life(np.repeat(ts, 2), np.stack([x + 9, x], axis=1).ravel(), GAP)
-    assert half_life(ts, x, GAP) == twice
-
-
-def test_very_many_prints_are_thinned_and_say_the_same():
-    """
-    Above MAX_PAIRS prints are thinned: the half-life stays within its interval.
-    """
-    ts, x = reverting(3 * MAX_PAIRS, 6000.0, 4)
-    found = half_life(ts, x, GAP)
-    assert found.low <= 6000.0 <= found.high
+    found = executable(
+        share=(case["stock_bid"], case["stock_ask"]),
+        token=(case["token_bid"], case["token_ask"]),
+        multiplier=case["multiplier"],
+        fx=case["fx_usd_per_quote"],
+        fee_token=case["fee_token"],
+        fee_share=case["fee_stock"],
+        fee_mint=case["fee_mint"],
+        fee_redeem=case["fee_redeem"],
+    )
+    wanted = case["expected"]
+    assert pytest.approx(float(wanted["mid_premium"]), abs=1e-12) == found.mid
+    assert pytest.approx(float(wanted["executable_mint"]), abs=1e-12) == found.mint
+    assert pytest.approx(float(wanted["executable_redeem"]), abs=1e-12) == found.redeem
+    assert found.mint <= found.mid
+    assert found.redeem <= -found.mid / (1 + found.mid)
