@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import isfinite, nan
 
+from bot.contracts import Contracts
 from bot.corporate import Corporate, Event
 from bot.judges import Judges, everything_believed
 from bot.maintenance import Maintenance
@@ -50,6 +51,7 @@ class Notices:
         self._known = [False] * len(columns.underlyings)
         self.corporate = Corporate(columns)
         self.market = MarketWatch(columns)
+        self.contracts = Contracts(columns)
 
     def barred(self, number: int) -> bool:
         """Whether an instrument may not be traded: its stream is not up, its multiplier is about to change, its share
@@ -73,6 +75,7 @@ class Notices:
             state, reason = float(rows.bid[at]), float(rows.ask[at])
             return [
                 *self._health(number, state, reason),
+                *self.contracts.heard(number, state, reason),
                 *self.market.health(number, state, reason),
                 *self._judges.admitted(number, state, reason),
             ]

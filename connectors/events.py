@@ -127,6 +127,8 @@ class Why(IntEnum):
     UNVERIFIED = 17
     """Our quotes of this pool are not checked against its contract: a fork whose bytecode could not be had, or a hook
     or dynamic fee that only the chain knows."""
+    PAUSED = 18
+    """The issuer has stopped the token, or says that its multiplier is not to be used now."""
 
 
 STANDING: Final[dict[Why, Health]] = {
@@ -148,6 +150,7 @@ STANDING: Final[dict[Why, Health]] = {
     Why.DELAYED: Health.DEGRADED,
     Why.IDENTITY: Health.DOWN,
     Why.UNVERIFIED: Health.DEGRADED,
+    Why.PAUSED: Health.CLOSED,
 }
 """The state that each reason makes; of several reasons the worst counts: DOWN, then CLOSED, then DEGRADED."""
 

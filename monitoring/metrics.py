@@ -25,7 +25,7 @@ from monitoring.decisions import Tally
 from monitoring.depth import BANDS, LevelsOf, depth_usd, executable_bps, no_levels
 from monitoring.facts import Facts, FeedState, LoopState, Recording
 from monitoring.histogram import Histogram
-from monitoring.snapshot import number, refusals, shares_per_unit, snapshot, unbelieved
+from monitoring.snapshot import believed_worth, number, refusals, shares_per_unit, snapshot, unbelieved, valued
 from strategies.market.session import Session
 
 if TYPE_CHECKING:
@@ -252,9 +252,8 @@ class Metrics(Collector):
     def _inventory(self, fair: dict[str, float | None]) -> list[Sample]:
         found: dict[tuple[str, ...], float | None] = {}
         for at, units in self._tally.positions.items():
-            instrument, shares = self._universe[at], self._units(at)
-            price = fair.get(instrument.underlying)
-            value = float(units) * shares * price if shares is not None and price is not None else None
+            instrument, shares = self._universe[at], believed_worth(self._columns, self._tally, at)
+            value = valued(units, shares, fair.get(instrument.underlying))
             key = (instrument.token or instrument.underlying, instrument.venue)
             before = found.get(key, 0.0)
             found[key] = before + value if before is not None and value is not None else None

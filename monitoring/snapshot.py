@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from connectors.events import NS
-from connectors.instruments import Instrument, Role
+from connectors.instruments import Instrument, Role, UnitModel
 from monitoring.decisions import Tally
 from monitoring.depth import SHOWN, LevelsOf, depth_usd, no_levels
 from monitoring.facts import Facts, FeedState, StreamState
@@ -23,9 +24,15 @@ DOUBTS: Final = {
     "basis": "per unit or per share?",
     "implausible": "not the price of this token",
     "maintenance": "its multiplier is changing",
+    "paused": "its issuer has paused it",
+    "identity": "its contract is not what the registry means",
+    "disagrees": "nodes say different things of its contract",
 }
 """What our judgement has against an instrument, as words; others are told by their own name."""
 
+
+UNSURE: Final = frozenset(("paused", "identity", "disagrees"))
+"""Those of them under which nobody knows what a unit is worth, where that is what the contract says."""
 
 NO_FAIR: Final = "fair value unknown"
 """What the reason of a token's line begins with when its share has no fair value."""
@@ -158,6 +165,23 @@ def shares_per_unit(columns: Columns, at: int) -> float | None:
     return number(columns.shares_per_unit[at])
 
 
+def believed_worth(columns: Columns, tally: Tally, at: int) -> float | None:
+    """Shares in one unit of an instrument, where its fair value may be told; None around a change of its multiplier,
+    when the share may be of before and the unit of after it, and while its contract's word does not count."""
+    doubts = tally.doubts.get(at, ())
+    rebasing = columns.universe[at].unit_model is UnitModel.REBASING
+    if "maintenance" in doubts or (not rebasing and not UNSURE.isdisjoint(doubts)):
+        return None
+    return shares_per_unit(columns, at)
+
+
+def valued(units: Decimal, shares: float | None, fair_usd: float | None) -> float | None:
+    """A position in USD at the fair value of a share; None where that is not known. Nothing is worth nothing."""
+    if not units:
+        return 0.0
+    return float(units) * shares * fair_usd if shares is not None and fair_usd is not None else None
+
+
 def unbelieved(columns: Columns, at: int) -> str:
     """Why the quote of an instrument may not be shown as live; empty where it may."""
     from strategies.market import kernel  # compiled code: only a process that has columns pays for it
@@ -233,8 +257,7 @@ def _token(
         why = f"{NO_FAIR}: {share.unknown}"
     if not why and units is None:
         why = "multiplier unknown"
-    if "maintenance" in tally.doubts.get(at, ()):
-        units = None  # the share may be of before the change, or of after it
+    units = believed_worth(columns, tally, at)
     buy = number(columns.buy_premium_bps[at])
     book = levels(at) if live else None
     bid_usd, ask_usd, complete = (math.nan, math.nan, False) if book is None else depth_usd(columns, at, book, SHOWN)
@@ -263,8 +286,8 @@ def _money(columns: Columns, tally: Tally, fair: dict[str, ShareLine]) -> Money:
     unhedged: dict[str, float | None] = {}
     for at, units in tally.positions.items():
         name = columns.universe[at].underlying
-        shares, price = shares_per_unit(columns, at), fair[name].fair_usd
-        value = float(units) * shares * price if shares is not None and price is not None else None
+        shares, price = believed_worth(columns, tally, at), fair[name].fair_usd
+        value = valued(units, shares, price)
         before = unhedged.get(name, 0.0)
         unhedged[name] = before + value if before is not None and value is not None else None
     known = [value for value in unhedged.values() if value is not None]

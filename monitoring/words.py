@@ -57,6 +57,7 @@ WHYS: Final = {
     "delayed": "the source is delayed",
     "identity": "the contract is not what the registry means",
     "unverified": "its quotes are not checked against its contract",
+    "paused": "its issuer has paused it",
 }
 """What speaks against a stream, as words."""
 

@@ -1,7 +1,7 @@
 """A Feed that asks contracts of one chain, all at one block: what tokens are worth in shares, what oracles say.
 
 Each look takes one batch of reads at the newest block that the nodes share. Of a token it tells the multiplier in force
-and the one that is to come, supply with what was minted and burnt, and a pause (MAINTENANCE); of an oracle each new
+and the one that is to come, supply with what was minted and burnt, and a pause (PAUSED); of an oracle each new
 price. A contract that is not, or no longer, what the registry means (IDENTITY) tells nothing, nor does one of which
 nodes say different things (DISAGREES).
 """

@@ -109,7 +109,7 @@ class TokenTeller:
             raise BadMessage(f"{now.decimals} decimals, symbol {now.symbol!a} now", where=self.instrument.symbol)
         me, ts = (self.number,), head.timestamp_s * NS
         sink.cleared(me, Why.IDENTITY)
-        (sink.against if now.paused else sink.cleared)(me, Why.MAINTENANCE)
+        (sink.against if now.paused else sink.cleared)(me, Why.PAUSED)
         sink.cleared(me, Why.NOT_HEARD)
         self._in_force = in_force(self._told, self._in_force, head.timestamp_s)
         for value, activates_s in news(self._told, self._in_force, now, head.timestamp_s):

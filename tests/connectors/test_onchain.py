@@ -56,7 +56,7 @@ async def test_every_unit_model_tells_its_multiplier_ahead_and_at_its_moment(
         await node.at(at)
         rows = await looks.look()
         if stock.needs_end:
-            assert (Health.CLOSED, Why.MAINTENANCE) == looks.state
+            assert (Health.CLOSED, Why.PAUSED) == looks.state
             await stock.end()
             rows = await looks.look()
         assert ([(10.0, -1.0)] if stock.announces else []) == said(rows, Kind.MULTIPLIER)
@@ -68,7 +68,7 @@ async def test_every_unit_model_tells_its_multiplier_ahead_and_at_its_moment(
 @pytest.mark.parametrize("model", MODELS)
 async def test_a_paused_token_is_closed_until_it_is_not(model: str, chain: Parts, node: Anvil) -> None:
     """
-    While the issuer has stopped a token its instrument is closed for maintenance; then it is up again.
+    While the issuer has stopped a token its instrument is closed, with that reason; then it is up again.
     """
     stock = await MODELS[model](chain, node)
     states = []
@@ -77,7 +77,7 @@ async def test_a_paused_token_is_closed_until_it_is_not(model: str, chain: Parts
             await stock.pause(paused)
             await looks.look()
             states.append(looks.state)
-    up, closed = (Health.UP, Why.NOTHING), (Health.CLOSED, Why.MAINTENANCE)
+    up, closed = (Health.UP, Why.NOTHING), (Health.CLOSED, Why.PAUSED)
     assert [up, closed, closed, up] == states
 
 

@@ -20,13 +20,13 @@ prepare_kernel()
 from bot.engine import Engine, Trigger  # noqa: E402 - the kernel's cache must be chosen first
 from bot.journal import Journal  # noqa: E402
 from bot.sessions import load_sessions  # noqa: E402
-from connectors.events import NS, Kind, Row, Rows, Why  # noqa: E402
+from connectors.events import NS, Health, Kind, Row, Rows, Why  # noqa: E402
 from connectors.evm.rpc import MULTICALL3  # noqa: E402
 from connectors.instruments import Instrument, Role, Universe  # noqa: E402
 from connectors.paper import PaperExecutor, PaperTerms  # noqa: E402
 from monitoring.decisions import Tally  # noqa: E402
 from monitoring.facts import Facts as RunFacts  # noqa: E402
-from monitoring.snapshot import TokenLine, snapshot  # noqa: E402
+from monitoring.snapshot import Snapshot, TokenLine, snapshot  # noqa: E402
 from strategies.base import Step  # noqa: E402
 from strategies.cross_venue import CrossVenue, Terms  # noqa: E402
 from strategies.execution.ledger import Ledger  # noqa: E402
@@ -111,7 +111,11 @@ class World:
 
     def line(self) -> TokenLine:
         """The first venue's line on the page."""
-        return snapshot(self.columns, self.tally, facts=RunFacts(version="0", mode="dry_run")).tokens[A]
+        return self.page().tokens[A]
+
+    def page(self) -> Snapshot:
+        """What the page would show."""
+        return snapshot(self.columns, self.tally, facts=RunFacts(version="0", mode="dry_run"))
 
     async def chain(self, s: float) -> None:
         """What the feed says of the chain, `s` seconds after the activation."""
@@ -236,20 +240,83 @@ async def test_a_dividend_in_the_multiplier_keeps_the_premium(model: str, chain:
         )  # fmt: skip
 
 
-async def test_a_paused_token_is_not_traded_at_its_pool_s_venue(chain: Parts, node: Anvil) -> None:
+@pytest.mark.parametrize("model", MODELS)
+async def test_a_paused_token_is_not_traded_where_its_contract_s_word_counts(
+    model: str, chain: Parts, node: Anvil
+) -> None:
     """
-    57. The issuer stops the token: its instrument on that chain is closed, with the reason; quotes elsewhere go on.
+    50, 57. The issuer stops the token, and its price falls by 5 % at one venue: on that chain it is not traded and its
+    premium is unknown, with the reason. At an exchange that goes for every token whose unit is worth what the contract
+    says; a unit of a rebasing one is a share there all the same. A node that goes away takes nothing back. When the
+    pause is over all is believed again, and the discount is traded.
     """
-    stock = await MODELS["robinhood"](chain, node)
-    async with looking(stock.instrument(), url=node.url) as looks:
+    stock = await MODELS[model](chain, node)
+    async with looking(stock.instrument(), url=node.url, **options_of(stock)) as looks:
         world = World(node, stock, looks)
         await world.chain(-2 * HOUR)
         world.around(-2 * HOUR + 5)
+        assert pytest.approx(30.0, abs=0.1) == world.line().premium_bps
         await stock.pause(True)
         await world.chain(-HOUR)
-        assert world.engine.notices.barred(CHAIN)
-        assert not world.engine.notices.barred(A)
-        assert Why.MAINTENANCE == looks.heard.why(CHAIN)[-1]
+        away = Row(
+            ts_recv=(EX - HOUR + 1) * NS, instrument=CHAIN, kind=Kind.HEALTH, bid=0.0, ask=float(Why.DISCONNECTED)
+        )
+        world.take(away)
+        for s in range(-HOUR + 5, -HOUR + 65, 10):
+            world.around(s)
+            world.row(s + 1, A, 380.0)
+            lines = [world.page().tokens[at] for at in (A, B)]
+            reasons = [line.reason for line in lines]
+            unknown = [line.premium_bps is None for line in lines]
+            paused = "its issuer has paused it"
+            assert ([paused, "" if stock.rebasing else paused], [True, not stock.rebasing]) == (reasons, unknown)
+        assert (0, []) == (world.trades, world.alarms)
+        assert (Health.CLOSED, Why.PAUSED) == looks.state
+        world.take(again(away, ts_recv=(EX - HOUR + 70) * NS, bid=float(Health.CLOSED), ask=float(Why.PAUSED)))
+        await stock.pause(False)
+        await world.chain(-HOUR + 100)
+        world.around(-HOUR + 110)
+        assert ("", pytest.approx(30.0, abs=0.1)) == (world.line().reason, world.line().premium_bps)
+        for s in range(3):
+            world.row(-HOUR + 120 + 10 * s, A, 380.0)
+            world.row(-HOUR + 125 + 10 * s, R, 400.0)
+        assert world.trades > 0
+
+
+@pytest.mark.parametrize("model", ["coinbase", "ondo", "wrapped"])
+async def test_what_is_held_has_no_value_while_its_multiplier_changes(model: str, chain: Parts, node: Anvil) -> None:
+    """
+    58. Ten units are worth 4,000 USD before and after a split of 10:1. From ten minutes before it until the share has
+    printed after it their value is unknown, and not 40,000.
+    """
+    stock = await MODELS[model](chain, node)
+    async with looking(stock.instrument(), url=node.url, **options_of(stock)) as looks:
+        world = World(node, stock, looks)
+        world.tally.positions[A] = Decimal(10)
+
+        def held() -> float | None:
+            return world.page().money.inventory_usd
+
+        await world.chain(-2 * HOUR - 60)
+        world.around(-2 * HOUR)
+        assert pytest.approx(4000.0) == held()
+        await stock.change(10.0, EX)
+        await world.chain(-2 * HOUR + 60)
+        world.around(-HOUR)
+        assert pytest.approx(4000.0) == held()
+        world.around(-300)
+        assert held() is None
+        await world.chain(0)
+        if stock.needs_end:
+            await stock.end()
+            await world.chain(1)
+        for s in (10, 20):
+            world.row(s, A, 400.0 * 1.003)
+            assert held() is None
+        for s in (40, 50, 60):
+            world.row(s, R, 40.0)
+            world.row(s + 1, A, 400.0 * 1.003)
+        assert pytest.approx(4000.0) == held()
 
 
 async def test_the_same_prices_without_the_chain_s_word_are_an_alarm(chain: Parts, node: Anvil) -> None:
