@@ -87,8 +87,8 @@ async def test_a_change_that_is_put_off_or_called_off_is_taken_back(chain: Parts
     """
     stock = await robinhood(chain, node)
     at = await node.now() + 3600
+    await stock.change(2.0, at)
     async with looking(stock.instrument(), url=node.url) as looks:
-        await stock.change(2.0, at)
         assert [(1.0, -1.0), (2.0, float(at))] == said(await looks.look(), Kind.MULTIPLIER)
         await stock.change(2.0, at + 600)
         assert [(1.0, float(at)), (2.0, float(at + 600))] == said(await looks.look(), Kind.MULTIPLIER)
