@@ -20,6 +20,7 @@ from connectors.errors import BadMessage
 from connectors.events import Health, Kind, Why
 from connectors.evm.logs import Moved, Swapped, Synced
 from connectors.evm.pools import PoolsFeed
+from connectors.evm.rpcs import CALLS_PER_S
 from connectors.instruments import Instrument, Role
 from tests.chain.pools import Ear
 from tests.servers.chain import PROOF, TOKEN, Block, ChainServer, Say
@@ -166,6 +167,32 @@ async def test_a_reorg_with_other_swaps_leaves_no_trace(depth: int, removed: boo
         await follow.heard.until(lambda: follow.state == (Health.UP, Why.NOTHING))
         assert Health.DOWN in follow.heard.health(1)[2:]
         assert not any(reason in ("broken", "mismatch") for _, reason in follow.heard.rejected)
+
+
+@pytest.mark.parametrize("removed", [True, False])
+async def test_a_reorg_costs_calls_by_its_depth_and_not_by_its_pools(removed: bool) -> None:
+    """
+    41. Six blocks with swaps in each of 50 pools are replaced: that takes less than the 20 calls a second that a node is
+    asked by default, since replaced blocks are asked for and no pool is read anew. Times are printed.
+    """
+    pools = {
+        f"0x{at + 1:040x}": v3.after_mint(v3.initialized(Q96, 0, fee_pips=3_000 + at, spacing=200), -400, 400, 10**24)
+        for at in range(50)
+    }
+    options = {**dict.fromkeys(pools, "uniswap_v3"), "calls_per_s": CALLS_PER_S}
+    async with ChainServer(pools) as server, following(server, **options) as follow:
+        for times in range(1, 11):
+            await server.mine(*(swapped(times, pool) for pool in pools))
+        await follow.agrees()
+        asked, begun = len(server.calls), monotonic_s()
+        blocks = ([swapped(-times, pool) for pool in pools] for times in range(1, 8))
+        await server.reorg(6, *blocks, removed=removed)
+        told = monotonic_s()
+        await follow.agrees()
+        calls = len(server.calls) - asked
+    print(f"removed {removed}: told in {told - begun:.3f} s, right {monotonic_s() - told:.3f} s later, {calls} calls")
+    assert 1 <= calls < CALLS_PER_S
+    assert {"reorg"} == {reason for _, reason in follow.heard.rejected}
 
 
 async def test_logs_that_come_twice_count_once() -> None:
