@@ -172,8 +172,8 @@ async def test_a_reorg_with_other_swaps_leaves_no_trace(depth: int, removed: boo
 @pytest.mark.parametrize("removed", [True, False])
 async def test_a_reorg_costs_calls_by_its_depth_and_not_by_its_pools(removed: bool) -> None:
     """
-    41. Six blocks with swaps in each of 50 pools are replaced: that takes less than the 20 calls a second that a node is
-    asked by default, since replaced blocks are asked for and no pool is read anew. Times are printed.
+    41. Six blocks with swaps in each of 50 pools are replaced: that takes less than the 20 calls a second that a node
+    is asked by default, since blocks are asked for and no pool is read anew. Times are printed.
     """
     pools = {
         f"0x{at + 1:040x}": v3.after_mint(v3.initialized(Q96, 0, fee_pips=3_000 + at, spacing=200), -400, 400, 10**24)
