@@ -15,6 +15,8 @@ PeglineError
 │   ├── NotSigned        a transaction that is not among those that it may sign
 │   ├── WrongChain       the node is of another chain
 │   ├── NoncePaused      somebody else used its nonces: nothing is sent until an operator says so
+│   ├── CostUnknown      what a chain takes for a transaction is not known
+│   ├── NotUnknown       an operator's word is not needed: the chain says what became of a task
 │   └── TooDear          gas costs more than is allowed                           RETRY
 └── ConnectorError       the world outside did not do what it should
     ├── VenueUnreachable no connection, a time-out                                RETRY
@@ -123,6 +125,14 @@ class WrongChain(WalletError):
 
 class NoncePaused(WalletError):
     """Somebody else used the wallet's nonces: nothing is sent until an operator says so."""
+
+
+class CostUnknown(WalletError):
+    """What a chain takes for a transaction is not known, or the chain does otherwise than is believed."""
+
+
+class NotUnknown(WalletError):
+    """What became of a task can be seen on the chain, or is still open: nobody's word ends it."""
 
 
 class TooDear(WalletError):

@@ -6,7 +6,6 @@ the block. The base fee moves by at most an eighth a block, so twice of it lasts
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 from statistics import median
 from typing import Any, Final, NamedTuple
@@ -14,33 +13,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from connectors.errors import BadMessage, TooDear
-from connectors.evm.abi import Method
 
 WEI: Final = Decimal(10) ** 18
 """Of one coin of the chain."""
 HISTORY_BLOCKS: Final = 5
 _BUMP: Final = 8
 """A replacement pays at least an eighth more; nodes take one that pays a tenth more."""
-
-DATA_FEE: Final = Method("getL1Fee", ("bytes",))
-"""GasPriceOracle of OP stack chains: wei for publishing a transaction on the chain below."""
-_OP_STACK: Final = "0x420000000000000000000000000000000000000F"
-_IN_GAS: Final = ""
-"""What a rehearsal says that a call takes holds it."""
-_NONE: Final = ""
-"""There is no chain below."""
-DATA_FEE_ORACLE: Final[Mapping[int, str]] = {
-    1: _NONE,
-    10: _OP_STACK,
-    56: _NONE,
-    143: _NONE,
-    999: _NONE,
-    8453: _OP_STACK,
-    42161: _IN_GAS,
-    57073: _OP_STACK,
-}
-"""By chain id: who says what publishing costs, empty where it costs nothing besides the gas. Of a chain that is not
-here that is not known, and nothing is swapped."""
 
 
 class Fees(NamedTuple):

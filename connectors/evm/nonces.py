@@ -25,7 +25,7 @@ class State(StrEnum):
     SETTLED = "settled"
     """It stays there."""
     GONE = "gone"
-    """A transaction that is not ours took the nonce; the task will not happen."""
+    """Something that is not ours took the nonce; the task will not happen."""
 
 
 @dataclass(slots=True)
@@ -61,11 +61,14 @@ class Nonces:
         """Why nothing is given out; empty is running."""
 
     def reserve(self, key: str) -> Slot:
-        """The slot of a task: the one that it has, or a new one. Raises NoncePaused.
+        """The slot of a task: the one that it has and that waits, or a new one. Raises NoncePaused, also where a block
+        has the task already.
 
         One task waits at a time, so that a nonce never waits for one before it.
         """
         if key in self.slots:
+            if not self.slots[key].waiting:
+                raise NoncePaused(f"{key} has happened already")
             return self.slots[key]
         if self.paused:
             raise NoncePaused(self.paused)
@@ -112,11 +115,12 @@ class Nonces:
         """That block will stay."""
         self.slots[key].state = State.SETTLED
 
-    def gone(self, key: str) -> None:
-        """The chain took the nonce for something else: somebody else has the key."""
+    def gone(self, key: str, *, foreign: bool = True) -> None:
+        """The chain took the nonce for something else: `foreign`, somebody else has the key."""
         slot = self.slots[key]
         slot.state = State.GONE
-        self._pause(f"nonce {slot.nonce} was used by a transaction that is not ours")
+        if foreign:
+            self._pause(f"nonce {slot.nonce} was used by a transaction that is not ours")
 
     def observe(self, mined: int, pending: int) -> None:
         """The chain counts `mined` transactions of the wallet, and `pending` with those that wait.

@@ -13,7 +13,8 @@ import msgspec
 
 from connectors.errors import Reverted
 from connectors.evm.abi import Call, Method
-from connectors.evm.fees import DATA_FEE
+from connectors.evm.allowances import ALLOWANCE, PERMITTED
+from connectors.evm.data_fees import Habit, published
 from connectors.evm.keys import APPROVE, PERMIT
 from connectors.evm.node import Node
 from connectors.evm.rehearsal import blame, rehearse, revert_reason
@@ -21,11 +22,15 @@ from connectors.evm.rpc import Head
 from connectors.evm.swap import Amounts, Route, paid_with
 from connectors.evm.tokens_identity import code_of
 
-_ALLOWANCE: Final = Method("allowance", ("address", "address"))
-_PERMITTED: Final = Method("allowance", ("address", "address", "address"), ("uint160", "uint48", "uint48"))
 _BALANCE: Final = Method("balanceOf", ("address",))
-_SIGNATURE_BYTES: Final = 160
-"""What fees, nonce and signature add to a call's data where it is published."""
+_SPARE_GAS: Final = 50_000
+"""On top of twice what the rehearsal took: other ticks may be crossed by then, and the first swap of a later second
+writes a pool's price history, which the rehearsal in the second of the last one did not."""
+
+
+def limit_of(gas: int) -> int:
+    """The gas limit of a call that took so much in its rehearsal. On most chains what is not used is not paid."""
+    return 2 * gas + _SPARE_GAS
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,9 +41,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     to: str = ""
     data: bytes = b""
     gas: int = 0
-    """That this task takes."""
+    """That this task is given: it may take no more."""
     gas_all: int = 0
-    """That it takes with those that follow it."""
+    """That it is expected to be charged for with those that follow it."""
+    limit_all: int = 0
+    """That they may take together."""
     data_fee_wei: int = 0
     """For publishing this task on the chain below."""
     data_fee_all_wei: int = 0
@@ -51,22 +58,22 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def plan(
-    node: Node, head: Head, route: Route, wanted: Amounts, swap: Call, wallet: str, deadline_s: int, oracle: str,
+    node: Node, head: Head, route: Route, wanted: Amounts, swap: Call, wallet: str, deadline_s: int, habit: Habit,
     *, given: bool = False,
 ) -> Plan:  # fmt: skip
-    """What a swap of a wallet needs next at a block; `oracle` says what publishing costs, empty is nothing. `given`:
-    its allowance was given already, and is taken for exact even where the token made more of it by rounding.
+    """What a swap of a wallet needs next at a block; `habit` is how the chain charges. `given`: its allowance was given
+    already, and is not given again where the token made another one of it by rounding.
 
     A contract that refuses to be asked is a reason against this swap alone. Raises as Rpc.ask otherwise.
     """
     try:
-        return await _plan(node, head, route, wanted, swap, wallet, deadline_s, oracle, given=given)
+        return await _plan(node, head, route, wanted, swap, wallet, deadline_s, habit, given=given)
     except Reverted as error:
         return Plan(refused="simulation", detail=f"a contract does not answer: {revert_reason(error.data)}")
 
 
 async def _plan(
-    node: Node, head: Head, route: Route, wanted: Amounts, swap: Call, wallet: str, deadline_s: int, oracle: str,
+    node: Node, head: Head, route: Route, wanted: Amounts, swap: Call, wallet: str, deadline_s: int, habit: Habit,
     *, given: bool = False,
 ) -> Plan:  # fmt: skip
     """The same. Raises Reverted too."""
@@ -74,39 +81,59 @@ async def _plan(
     if wrong:
         return Plan(refused="identity", detail=wrong)
     pays, spender = paid_with(route, wanted).address, route.spender
+    look = ALLOWANCE.call(pays, wallet, spender)
     try:
         held = int(_BALANCE.one(await node.call(_BALANCE.call(pays, wallet), head)))
-        allowed = int(_ALLOWANCE.one(await node.call(_ALLOWANCE.call(pays, wallet, spender), head)))
+        allowed = int(ALLOWANCE.one(await node.call(look, head)))
     except Reverted as error:
         said = f"{pays} does not answer: {revert_reason(error.data)}"
         return Plan(refused="token", detail=said, stuck=pays.lower())
     if held < wanted.pay:
         return Plan(refused="balance", detail=f"the wallet holds {held} of {pays}, {wanted.pay} are needed")
     steps: dict[str, Call] = {}
-    if allowed < wanted.pay or (allowed != wanted.pay and not given):
+    if allowed < wanted.pay and given:
+        return _rounded(pays, wanted.pay, allowed)
+    if allowed != wanted.pay and not given:
         # Some coins refuse a new allowance before the old one is taken back.
         if allowed:
             steps["reset"] = APPROVE.call(pays, spender, 0)
         steps["approve"] = APPROVE.call(pays, spender, wanted.pay)
     if route.permit is not None:
         permit, router = route.permit.address, route.router.address
-        permitted = _PERMITTED.read(await node.call(_PERMITTED.call(permit, wallet, pays, router), head))
+        permitted = PERMITTED.read(await node.call(PERMITTED.call(permit, wallet, pays, router), head))
         if permitted[0] != wanted.pay or permitted[1] < deadline_s:
             steps["permit"] = PERMIT.call(permit, pays, router, wanted.pay, deadline_s)
     steps["swap"] = swap
-    ran = await rehearse(node, [(wallet, call) for call in steps.values()], wallet, head)
-    said = next((one.why for one in ran if not one.ok), "") or _shortfall(ran[-1].moved, route, wanted)
+    after: list[Call] = []
+    if wanted.buys:  # a purchase pays less than it may: the rest is taken back behind it
+        after += [APPROVE.call(pays, spender, 0)]
+        after += [] if route.permit is None else [PERMIT.call(route.permit.address, pays, route.router.address, 0, 0)]
+    calls = [*steps.values(), *after]
+    ran = await rehearse(node, [(wallet, call) for call in calls], wallet, head)
+    done = ran[: len(steps)]
+    said = next((one.why for one in done if not one.ok), "") or _shortfall(done[-1].moved, route, wanted)
+    if said and "approve" in steps:
+        upto = [steps[step] for step in ("reset", "approve") if step in steps]
+        asked = await rehearse(node, [(wallet, one) for one in (*upto, look)], wallet, head)
+        if asked[-1].ok and (there := int(ALLOWANCE.one(asked[-1].gave))) < wanted.pay:
+            return _rounded(pays, wanted.pay, there)
     if said:
         return await _refusal(node, head, route, wanted, wallet, said)
     step, call = next(iter(steps.items()))
-    data_fees = [0]
-    if oracle:
-        published = [one.data + b"\xff" * _SIGNATURE_BYTES for one in steps.values()]
-        data_fees = [int(DATA_FEE.one(await node.call(DATA_FEE.call(oracle, one), head))) for one in published]
+    fees = [await published(node, head, habit, one) for one in calls]
+    gas = [one.gas + fee.gas for one, fee in zip(ran, fees, strict=True)]
+    limit_all = sum(limit_of(one) for one in gas)
     return Plan(
-        step=step, to=call.to, data=call.data, gas=ran[0].gas, gas_all=sum(one.gas for one in ran),
-        data_fee_wei=data_fees[0], data_fee_all_wei=sum(data_fees),
+        step=step, to=call.to, data=call.data, gas=limit_of(gas[0]),
+        gas_all=limit_all if habit.charges_limit else sum(gas), limit_all=limit_all,
+        data_fee_wei=fees[0].wei, data_fee_all_wei=sum(fee.wei for fee in fees),
     )  # fmt: skip
+
+
+def _rounded(token: str, given: int, there: int) -> Plan:
+    """A token that makes less of an allowance than is given."""
+    said = f"of an allowance of {given} that is given, {there} is there"
+    return Plan(refused="token", detail=f"{token}: {said}", stuck=token.lower())
 
 
 async def _identity(node: Node, head: Head, route: Route) -> str:

@@ -32,6 +32,8 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
     moved: dict[str, int]
     why: str = ""
     """What the contract said where it failed."""
+    gave: bytes = b""
+    """What it answered where it did not."""
 
 
 async def rehearse(node: Node, calls: Sequence[tuple[str, Call]], wallet: str, head: Head) -> list[Ran]:
@@ -57,9 +59,9 @@ async def blame(node: Node, token: str, holder: str, to: str, amount: int, head:
 
 
 def _ran(found: Any, wallet: str) -> Ran:
-    ok = found["status"] == "0x1"
-    why = "" if ok else revert_reason(bytes.fromhex(found["returnData"].removeprefix("0x")))
-    return Ran(ok=ok, gas=int(found["gasUsed"], 16), moved=moves(read_logs(found["logs"]), wallet), why=why)
+    ok, gave = found["status"] == "0x1", bytes.fromhex(found["returnData"].removeprefix("0x"))
+    moved, gas = moves(read_logs(found["logs"]), wallet), int(found["gasUsed"], 16)
+    return Ran(ok=ok, gas=gas, moved=moved, why="" if ok else revert_reason(gave), gave=gave if ok else b"")
 
 
 def revert_reason(data: bytes) -> str:

@@ -7,139 +7,24 @@ nonce. A task that waits too long is replaced under its own nonce, after its dea
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 import msgspec
 
-from connectors.errors import ConnectorError, VenueUnreachable, WrongChain
+from connectors.errors import ConnectorError, CostUnknown, NotUnknown, VenueUnreachable, WrongChain
 from connectors.events import NS
-from connectors.evm.fees import Caps, Fees, Market, bumped, fees, read_history
+from connectors.evm.data_fees import HABITS, Habit, mismatch
+from connectors.evm.evidence import Seen, count_of, counts, receipt_of, user_of
+from connectors.evm.fees import Fees, Market, bumped, fees, read_history
 from connectors.evm.keys import Signer, Transaction
 from connectors.evm.node import Agreed, Node
 from connectors.evm.nonces import Nonces, Slot, State
-from connectors.evm.receipt import Receipt, read_receipt
 from connectors.evm.rpc import Head, number
+from connectors.evm.tasks import GivenUp, Noted, Open, Record, Records, Resumed, Signing, Task, Terms, What, kind_of
 
-KIND: Final = "wallet"
-"""Of its records in the journal."""
-PLAIN_GAS: Final = 21_000
-"""What a transaction without data takes."""
-
-
-class Records(Protocol):
-    """Where records are kept; the journal is one."""
-
-    def append(self, kind: str, ts: int, payload: bytes) -> int:
-        """Takes one record; gives its number."""
-
-    async def wait(self, seq: int) -> None:
-        """Returns when the record is durable."""
-
-
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """How a wallet treats its chain."""
-
-    chain_id: int
-    confirmations: int
-    """Blocks, the transaction's own included, after which it is taken to stay."""
-    stuck_blocks: int = 3
-    """A transaction that waits longer is replaced."""
-    max_head_age_s: float = 60.0
-    """A node whose newest block is older is not believed."""
-    caps: Caps
-
-
-class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing to be done on the chain, once."""
-
-    key: str
-    to: str
-    data: bytes
-    gas: int
-    deadline_s: int
-    """Unix seconds; the contract refuses it afterwards."""
-    max_fee_wei: int
-    """Per unit of gas, replacements included."""
-    note: bytes = b""
-    """What its owner needs to know after a restart."""
-
-
-class Signing(msgspec.Struct, frozen=True, kw_only=True, tag="signed"):
-    """A transaction that was signed and may have been sent."""
-
-    task: Task
-    nonce: int
-    hash: str
-    raw: bytes
-    max_fee_wei: int
-    max_priority_wei: int
-    instead: bool = False
-    """It does nothing, so that the task no longer can."""
-
-
-class Noted(msgspec.Struct, frozen=True, kw_only=True, tag="noted"):
-    """Something became of a task, and its owner has been told."""
-
-    key: str
-    what: str
-    hash: str = ""
-    block: int = 0
-    block_hash: str = ""
-    kept: bytes = b""
-    """What its owner wants to know again when this is undone or settled."""
-
-
-class Resumed(msgspec.Struct, frozen=True, kw_only=True, tag="resumed"):
-    """An operator said that the key is ours alone again."""
-
-    next: int
-
-
-class What(NamedTuple):
-    """What became of a task: `mined`, `undone` by a reorg, `settled`, or `gone` since its nonce was used otherwise."""
-
-    task: Task
-    what: State
-    number: int
-    """How many such things were noted of this task before: tells one that is told again from a new one."""
-    hash: str = ""
-    receipt: Receipt | None = None
-    instead: bool = False
-    """What was mined does nothing: the task will not happen."""
-    kept: bytes = b""
-    """What its owner gave when it was mined."""
-
-
-class _Seen(NamedTuple):
-    """What a node says of one nonce at one block."""
-
-    block_hash: str = ""
-    """Of the block in which it was mined."""
-    receipt: Receipt | None = None
-    taken: int = 0
-    """Transactions of the wallet up to this block."""
-    stays: int = 0
-    """Those that stay."""
-    used_by: str = ""
-    """Hash of the one that used the nonce for good, where no receipt is known; empty where that cannot be shown."""
-
-
-class _Open:
-    """What a wallet remembers of a task under way."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.signed: list[Signing] = []
-        self.noted = 0
-        self.kept = b""
-        self.seq = 0
-        """Of the record of the newest transaction."""
-        self.sent_at: int | None = None
-        """Number of the block after which the newest transaction was sent first; None in an earlier run."""
-        self.tried_at: int | None = None
-        """Number of the block after which something was sent last."""
+_SPARE: Final = 1.5
+"""Times what a transaction that does nothing is said to take; what a chain takes for publishing moves."""
 
 
 class Wallet:
@@ -163,15 +48,23 @@ class Wallet:
         self.agreed = agreed
         self._records, self._clock = records, clock
         self.nonces = Nonces()
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, Open] = {}
         self._head: Head | None = None
         self.capped: set[str] = set()
         """Tasks that wait and may not pay more."""
+        self._given_up: dict[str, str] = {}
+        """Tasks that an operator gave up, and why."""
+        self._habit: Habit | None = None
 
     @property
     def address(self) -> str:
         """Whose wallet it is."""
         return self._signer.address
+
+    @property
+    def kind(self) -> str:
+        """Of its records."""
+        return kind_of(self.terms.chain_id, self.address)
 
     @property
     def busy(self) -> bool:
@@ -181,12 +74,14 @@ class Wallet:
     def restore(self, payloads: Iterable[bytes]) -> None:
         """Goes on from the records of earlier runs, in order."""
         for payload in payloads:
-            record = msgspec.msgpack.decode(payload, type=Signing | Noted | Resumed)
+            record = msgspec.msgpack.decode(payload, type=Record)
             if isinstance(record, Resumed):
                 self.nonces.resume(record.next)
+            elif isinstance(record, GivenUp):
+                self._given_up[record.key] = record.reason
             elif isinstance(record, Signing):
                 self.nonces.signed(record.task.key, record.nonce, record.hash)
-                self._open.setdefault(record.task.key, _Open(record.task)).signed.append(record)
+                self._open.setdefault(record.task.key, Open(record.task)).signed.append(record)
             else:
                 self._apply(record)
 
@@ -204,9 +99,27 @@ class Wallet:
         Raises WrongChain, and as Rpc.ask.
         """
         await self._check_chain(node)
-        deep = max(0, head.number - self.terms.confirmations)
-        count = await asyncio.gather(*(self._count(node, hex(block)) for block in (head.number, deep)))
-        return count[0], count[1]
+        return await counts(node, self.address, head, self.terms.confirmations)
+
+    async def habit(self) -> Habit:
+        """How the chain charges, once it was seen to do so.
+
+        Raises CostUnknown where that is not known, or the chain does otherwise; WrongChain, and as Rpc.ask.
+        """
+        if self._habit is None:
+            known = self.terms.habit or HABITS.get(self.terms.chain_id)
+            if known is None:
+                raise CostUnknown(f"what chain {self.terms.chain_id} takes for publishing is not known")
+
+            async def asked(node: Node, head: Head) -> str:
+                await self._check_chain(node)
+                return await mismatch(node, head, known)
+
+            _, wrong = await self.agreed(asked)
+            if wrong:
+                raise CostUnknown(f"what chain {self.terms.chain_id} takes for publishing is not known: {wrong}")
+            self._habit = known
+        return self._habit
 
     async def ready(self, head: Head, counted: int) -> None:
         """Sees that a task may be begun: the head is new enough and nobody else uses our key.
@@ -214,7 +127,7 @@ class Wallet:
         Raises VenueUnreachable for a node that is behind, and as Rpc.ask.
         """
         self._newest(head)
-        self.nonces.observe(counted, await self._count(self._node, "pending"))
+        self.nonces.observe(counted, await count_of(self._node, self.address, "pending"))
 
     async def market(self) -> Market:
         """What gas costs in the next block."""
@@ -244,6 +157,9 @@ class Wallet:
         for nodes that are behind, do not agree, or lack the receipt of what they count.
         """
         slots = self.nonces.open()
+        gone = [self._open[slot.key] for slot in slots if slot.key in self._given_up]
+        if gone:
+            return [What(one.task, State.GONE, one.noted, why=self._given_up[one.task.key]) for one in gone]
         if not slots:
             return []
         head, seen = await self.agreed(lambda node, head: self._see(node, head, slots))
@@ -270,34 +186,58 @@ class Wallet:
             block_hash=receipt.block_hash if receipt else "",
             kept=kept,
         )
-        self._records.append(KIND, self._clock(), msgspec.msgpack.encode(record))
+        self._write(record)
         self._apply(record)
 
-    def resume(self) -> None:
-        """An operator says that the key is ours alone again: nonces are given out after all that were used."""
+    def resume(self, reason: str = "") -> int:
+        """An operator says that the key is ours alone again: nonces are given out after all that were used. Gives the
+        record's number.
+        """
         self.nonces.resume(self.nonces.next or 0)
-        record = Resumed(next=self.nonces.next or 0)
-        self._records.append(KIND, self._clock(), msgspec.msgpack.encode(record))
+        return self._write(Resumed(next=self.nonces.next or 0, reason=reason))
+
+    async def give_up(self, key: str, reason: str) -> None:
+        """An operator says that a task will never happen, since something else used its nonce that no node can show;
+        durable when it returns, and told by the next look.
+
+        Raises NotUnknown where a node can say more than the operator, and as `look`.
+        """
+        slot = next((slot for slot in self.nonces.open() if slot.key == key), None)
+        if slot is None or key in self._given_up:
+            raise NotUnknown("no task of this name is open", where=key)
+        head, (seen,) = await self.agreed(lambda node, head: self._see(node, head, (slot,)))
+        self._newest(head)
+        if slot.state is State.MINED or seen.receipt is not None:
+            found = slot.mined if seen.receipt is None else seen.receipt.hash
+            raise NotUnknown(f"a block has its transaction {found}: what came of it is booked by a run", where=key)
+        if seen.used_by in slot.hashes:
+            said = f"its own transaction {seen.used_by} used nonce {slot.nonce}"
+            raise NotUnknown(said, where=key, hint="ask a node that still has the receipt")
+        if seen.stays <= slot.nonce:
+            deep = head.number - self.terms.confirmations
+            raise NotUnknown(f"nonce {slot.nonce} is free up to block {deep}: it may still happen", where=key)
+        seq = self._write(GivenUp(key=key, reason=reason))
+        self._given_up[key] = reason
+        await self._records.wait(seq)
 
     # --- what became of one task
 
-    async def _see(self, node: Node, head: Head, slots: tuple[Slot, ...]) -> tuple[_Seen, ...]:
+    async def _see(self, node: Node, head: Head, slots: tuple[Slot, ...]) -> tuple[Seen, ...]:
         """What a node says of nonces at a block."""
         count, deep = await self.at(node, head)
         found = []
         for slot in slots:
             if slot.state is State.MINED:
-                found.append(_Seen(block_hash=(await node.head(slot.block)).hash))
+                found.append(Seen(block_hash=(await node.head(slot.block)).hash))
                 continue
-            receipts = [await _receipt(node, signing.hash, head) for signing in self._open[slot.key].signed]
-            receipt = next((r for r in receipts if r is not None), None)
+            receipt = await receipt_of(node, slot.hashes, head)
             used_by = ""
             if receipt is None and deep > slot.nonce:
-                used_by = await self._user(node, slot.nonce, head.number - self.terms.confirmations)
-            found.append(_Seen("", receipt, count, deep, used_by))
+                used_by = await user_of(node, self.address, slot.nonce, head.number - self.terms.confirmations)
+            found.append(Seen("", receipt, count, deep, used_by))
         return tuple(found)
 
-    def _judge(self, slot: Slot, seen: _Seen, head: Head) -> What | None:
+    def _judge(self, slot: Slot, seen: Seen, head: Head) -> What | None:
         """What that means; None where there is nothing new."""
         kept = self._open[slot.key]
         if slot.state is State.MINED:
@@ -306,8 +246,10 @@ class Wallet:
             if head.number - slot.block + 1 >= self.terms.confirmations:
                 return What(kept.task, State.SETTLED, kept.noted, slot.mined, kept=kept.kept)
         elif seen.receipt is not None:
-            instead = next(signing.instead for signing in kept.signed if signing.hash == seen.receipt.hash)
-            return What(kept.task, State.MINED, kept.noted, seen.receipt.hash, seen.receipt, instead)
+            signing = next(signing for signing in kept.signed if signing.hash == seen.receipt.hash)
+            return What(
+                kept.task, State.MINED, kept.noted, seen.receipt.hash, seen.receipt, signing.instead, limit=signing.gas
+            )  # fmt: skip
         elif seen.used_by and seen.used_by not in slot.hashes:
             # That there is no receipt says nothing: a node may have it later than the count, or no longer.
             return What(kept.task, State.GONE, kept.noted)
@@ -352,13 +294,14 @@ class Wallet:
     async def _sign(self, task: Task, nonce: int, offer: Fees, *, instead: bool = False) -> Signing:
         """Signs and records. Raises NotSigned, WrongChain, JournalError."""
         await self._check_chain(self._node)
+        gas = await self._gas_of_nothing(task.gas) if instead else task.gas
         signed = self._signer.sign(
             Transaction(
                 chain_id=self.terms.chain_id,
                 nonce=nonce,
                 to=self.address if instead else task.to,
                 data=b"" if instead else task.data,
-                gas=PLAIN_GAS if instead else task.gas,
+                gas=gas,
                 max_fee_wei=offer.max_fee,
                 max_priority_wei=offer.max_priority,
             )
@@ -366,14 +309,29 @@ class Wallet:
         record = Signing(
             task=task, nonce=nonce, hash=signed.hash, raw=signed.raw,
             max_fee_wei=offer.max_fee, max_priority_wei=offer.max_priority, instead=instead,
+            gas=gas,
         )  # fmt: skip
-        seq = self._records.append(KIND, self._clock(), msgspec.msgpack.encode(record))
+        seq = self._write(record)
         # From here on it may come to life at any restart: the nonce is taken.
         self.nonces.signed(task.key, nonce, signed.hash)
-        kept = self._open.setdefault(task.key, _Open(task))
+        kept = self._open.setdefault(task.key, Open(task))
         kept.signed.append(record)
         kept.seq = seq
         return record
+
+    async def _gas_of_nothing(self, most: int) -> int:
+        """The gas limit of a transaction that does nothing: what the node says and some more, since it is not 21,000 on
+        every chain, and never more than the task had.
+        """
+        wish = {"from": self.address, "to": self.address, "value": "0x0", "data": "0x"}
+        try:
+            needed = number(await self._node.ask("eth_estimateGas", wish))
+        except ConnectorError:
+            return most
+        return min(int(needed * _SPARE), most)
+
+    def _write(self, record: Record) -> int:
+        return self._records.append(self.kind, self._clock(), msgspec.msgpack.encode(record))
 
     async def _send(self, signing: Signing) -> bool:
         """Hands a transaction to the node or the relay, once it is durable; whether they answered.
@@ -403,28 +361,6 @@ class Wallet:
             raise VenueUnreachable(f"the newest block is {head.number}, it was {self._head.number}")
         self._head = head
 
-    async def _user(self, node: Node, nonce: int, block: int) -> str:
-        """Hash of the transaction that used a nonce, in a block where it is used; empty where a node cannot show it."""
-        high, low, back = block, block - 1, 1
-        try:
-            while low > 0 and await self._count(node, hex(low)) > nonce:
-                back *= 2
-                high, low = low, max(0, low - back)
-            while high - low > 1:
-                middle = (low + high) // 2
-                used = await self._count(node, hex(middle)) > nonce
-                high, low = (middle, low) if used else (high, middle)
-            found = await node.ask("eth_getBlockByNumber", hex(high), True)
-            for one in found["transactions"]:
-                if one["from"].lower() == self.address.lower() and number(one["nonce"]) == nonce:
-                    return str(one["hash"]).lower()
-        except (ConnectorError, KeyError, TypeError, AttributeError):
-            pass
-        return ""
-
-    async def _count(self, node: Node, block: str) -> int:
-        return number(await node.ask("eth_getTransactionCount", self.address, block))
-
     def _apply(self, record: Noted) -> None:
         """What was noted, into the nonces."""
         kept = self._open.get(record.key)
@@ -439,18 +375,11 @@ class Wallet:
             case State.SETTLED:
                 self.nonces.settled(record.key)
             case State.GONE:
-                self.nonces.gone(record.key)
+                self.nonces.gone(record.key, foreign=record.key not in self._given_up)
             case State.RESERVED:
                 pass
         if record.what in (State.SETTLED, State.GONE):
             self.capped.discard(record.key)
             self._open.pop(record.key, None)
+            self._given_up.pop(record.key, None)
             self.nonces.forget(record.key)
-
-
-async def _receipt(node: Node, hash: str, head: Head) -> Receipt | None:
-    """The receipt of a transaction in the chain up to a block."""
-    receipt = read_receipt(await node.ask("eth_getTransactionReceipt", hash), hash)
-    if receipt is None or receipt.block > head.number:
-        return None
-    return receipt if (await node.head(receipt.block)).hash == receipt.block_hash else None

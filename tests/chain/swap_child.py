@@ -24,7 +24,8 @@ from connectors.evm.executor import SwapExecutor
 from connectors.evm.keys import KeySigner
 from connectors.evm.node import alone
 from connectors.evm.swap import Route
-from connectors.evm.wallet import KIND, Wallet
+from connectors.evm.tasks import kind_of
+from connectors.evm.wallet import Wallet
 from connectors.orders import Approved, Intent, Leg, Report, Side
 from strategies.base import Note, Step
 from strategies.execution.ledger import Ledger
@@ -59,7 +60,8 @@ async def main(what: What) -> Ended:
     with Journal(path):
         pass
     steps = [msgspec.msgpack.decode(record.payload, type=Step) for record in read(path, kind="step")]
-    payloads = [record.payload for record in read(path, kind=KIND)]
+    signer = KeySigner(KEY, policy_of(what.route, CAPS))
+    payloads = [record.payload for record in read(path, kind=kind_of(31337, signer.address))]
     restore(steps, UNIVERSE, ledger, Memory())
     told: list[Report] = []
     with Journal(path) as journal:
@@ -73,12 +75,11 @@ async def main(what: What) -> Ended:
             record(reports=(report,))
 
         async with aiohttp.ClientSession() as session:
-            signer = KeySigner(KEY, policy_of(what.route, CAPS))
             rpc = client(session, what.url)
             wallet = Wallet(terms_of(CAPS, confirmations=1), signer, rpc, journal, clock=wall_ns, agreed=alone(rpc))
             executor = SwapExecutor(
                 wallet, {0: what.route}, tell=tell, fx=lambda _: Decimal(1), native_usd=lambda: Decimal(2_000),
-                clock=wall_ns, data_fee_oracle="",
+                clock=wall_ns,
             )  # fmt: skip
             executor.restore(payloads)
             if not steps:

@@ -120,8 +120,8 @@ async def test_after_kill_9_the_swap_is_found_and_booked_once(
 
 async def test_after_kill_9_nothing_that_was_not_decided_again_is_sent(here: Pit, tmp_path: Path) -> None:
     """
-    Killed after the approval, before the swap was decided on: the approval is found and its gas booked, and no swap
-    follows.
+    Killed after the approval, before the swap was decided on: the approval is found and its gas booked, no swap
+    follows, and nothing may be spent any more.
     """
     async with trader(here) as one:
         before = await one.balances()
@@ -132,4 +132,5 @@ async def test_after_kill_9_nothing_that_was_not_decided_again_is_sent(here: Pit
         assert ended is not None
         assert (0, 0) == (ended.position, ended.fills)
         assert ended.gas > 0
-        assert (before, 1) == (await one.balances(), await one.count())
+        assert (before, 2) == (await one.balances(), await one.count())
+        assert 0 == await here.token.read("allowance", one.address, here.router.address)

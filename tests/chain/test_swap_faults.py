@@ -15,6 +15,7 @@ import pytest
 from bot.clock import monotonic_s
 from connectors.amm.forks import Family
 from connectors.errors import BadMessage, ConnectorError, VenueUnreachable, WrongChain
+from connectors.evm.data_fees import PRICE_ORACLE, Habit, Publishing
 from connectors.evm.fees import Caps
 from connectors.evm.node import Agreed, alone
 from connectors.evm.rpc import Rpc
@@ -23,7 +24,7 @@ from connectors.evm.tokens_identity import IMPLEMENTATION_SLOT
 from connectors.evm.wallet import Wallet
 from connectors.orders import Outcome, Side
 from tests.chain.parts import Parts
-from tests.chain.trader import DOLLAR, GWEI, STOCK, Pit, Trader, pit, trader
+from tests.chain.trader import DOLLAR, GWEI, STOCK, Pit, Trader, pit, price_oracle, trader
 from tests.servers.anvil import Anvil
 from tests.servers.node import NodeServer, error
 
@@ -228,11 +229,18 @@ async def test_row_44_a_nonce_that_was_taken_from_under_a_swap_ends_it(here: Pit
         assert [False] == [report.final for report in one.reports[1:]] or not one.reports[1:]
         await node.mine(4)
         await one.ticks(2)
-        assert (Outcome.REFUSED, "nonce", True) == (
-            one.reports[-1].outcome, one.reports[-1].reason, one.reports[-1].final,
-        )  # fmt: skip
+        assert (Outcome.REFUSED, "nonce") == (one.reports[-1].outcome, one.reports[-1].reason)
         assert "not ours" in one.wallet.nonces.paused
         assert (0, 2) == (one.booked()[0], await one.count())
+        # What the leg let the router spend can be taken back only now, and then the leg is final.
+        one.wallet.resume()
+        for _ in range(3):
+            await one.ticks()
+            await node.mine(3)
+        assert (Outcome.REFUSED, True, 1) == (
+            one.reports[-1].outcome, one.reports[-1].final, sum(one.told("final")),
+        )  # fmt: skip
+        assert 0 == await here.token.read("allowance", one.address, here.router.address)
 
 
 async def test_row_44_a_swap_without_a_receipt_is_unknown_however_deep_it_is(here: Pit, node: Anvil) -> None:
@@ -424,14 +432,14 @@ async def test_row_47_and_48_whoever_comes_before_us_costs_us_the_limit_at_most(
         spent = Decimal(wei - int(await node.rpc("eth_getBalance", one.address, "latest"), 16)) / 10**18 * 2_000
         assert spent == one.ledger.gas - gas > 0
         after = await one.balances()
-        assert 2 == await one.count()
+        assert 0 == await here.token.read("allowance", one.address, here.router.address)
         if limit == "249":
-            assert before == after
-            assert (Outcome.REFUSED, "reverted") == (one.reports[-1].outcome, one.reports[-1].reason)
+            assert (before, 3) == (after, await one.count())
+            assert ["approve", "reverted", "revoke"] == one.told("detail")
             assert (0, 0) == one.booked()
         else:
             (fill,) = one.reports[-1].fills
-            assert 225 <= fill.price < 228
+            assert (2, True) == (await one.count(), 225 <= fill.price < 228)
             assert Decimal(after[1] - before[1]) / DOLLAR == one.booked()[1] >= 4 * 225
 
 
@@ -517,8 +525,8 @@ async def test_row_49_publishing_on_the_chain_below_counts(chain: Parts, here: P
     What an oracle of the chain asks for publishing is part of the cost: it refuses a swap that would else pay, also one
     of which the approval alone would pay, and is booked where the receipt does not say another one.
     """
-    oracle = await node.deploy(chain.artifact("DataFeeOracle"))
-    async with trader(here, oracle=oracle.address) as one:
+    oracle = await price_oracle(chain, node)
+    async with trader(here, habit=Habit(Publishing.OP_STACK)) as one:
         for wei in (10**16, 2 * 10**15):
             await oracle.write("set", wei)
             one.order(Side.SELL, "4", "240", id=f"dear at {wei}")
@@ -536,7 +544,7 @@ async def test_row_49_nothing_is_swapped_where_publishing_may_cost_anything(here
     """
     On a chain of which nobody said what publishing costs a swap is refused, and nothing is sent.
     """
-    async with trader(here, oracle=None) as one:
+    async with trader(here, habit=None) as one:
         one.order(Side.SELL, "4", "240")
         await one.ticks()
         assert (Outcome.REFUSED, "cost_unknown", True) == (
@@ -678,15 +686,19 @@ async def test_row_53_nothing_is_signed_for_a_node_of_another_chain(here: Pit, n
 
 @pytest.mark.parametrize(("reason", "stuck"), [("token", 1), ("simulation", 0)])
 async def test_a_contract_that_does_not_answer_refuses_its_leg_alone(
-    here: Pit, node: Anvil, reason: str, stuck: int
+    chain: Parts, here: Pit, node: Anvil, reason: str, stuck: int
 ) -> None:
     """
     A token that reverts when asked for a balance, or an oracle of fees that does, refuses the leg at once and for good;
     it holds up nothing, and the next leg is swapped once they answer.
     """
-    oracle = here.coin.address if reason == "simulation" else ""
-    async with NodeServer(node.url) as server, trader(here, url=server.url, oracle=oracle) as one:
-        if reason == "token":
+    await price_oracle(chain, node)
+    habit = Habit(Publishing.OP_STACK)
+    async with NodeServer(node.url) as server, trader(here, url=server.url, habit=habit) as one:
+        assert habit == await one.wallet.habit()
+        if reason == "simulation":
+            await node.put(PRICE_ORACLE, chain.artifact("Multicall3"))
+        else:
             server.instead["eth_call"] = error(3, "execution reverted", "0x")
         one.order(Side.SELL, "4", "240", id="one")
         one.order(Side.SELL, "4", "240", id="two")

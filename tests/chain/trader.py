@@ -16,13 +16,15 @@ from eth_utils.crypto import keccak
 
 from bot.clock import wall_ns
 from connectors.amm.forks import Family
+from connectors.evm.data_fees import PRICE_ORACLE, Habit, Publishing
 from connectors.evm.executor import SwapExecutor
 from connectors.evm.fees import Caps
 from connectors.evm.keys import KeySigner, Policy
 from connectors.evm.node import Agreed, Node, alone
 from connectors.evm.rpc import Rpc
 from connectors.evm.swap import CALLS, Coin, Contract, Route
-from connectors.evm.wallet import Noted, Resumed, Signing, Terms, Wallet
+from connectors.evm.tasks import Record, Signing, Terms
+from connectors.evm.wallet import Wallet
 from connectors.instruments import Instrument, Role, Universe
 from connectors.orders import Approved, Intent, Leg, Report, Side
 from connectors.poll import Poll
@@ -82,6 +84,12 @@ class Pit:
 async def code_hash(node: Anvil, address: str) -> str:
     """Of the code at an address."""
     return "0x" + keccak(bytes.fromhex((await node.rpc("eth_getCode", address, "latest"))[2:])).hex()
+
+
+async def price_oracle(chain: Parts, node: Anvil) -> Deployed:
+    """What tells on a chain of the OP stack what publishing costs, where those have it; nothing at first."""
+    await node.put(PRICE_ORACLE, chain.artifact("DataFeeOracle"))
+    return Deployed(node, chain.artifact("DataFeeOracle"), PRICE_ORACLE)
 
 
 async def pit(chain: Parts, node: Anvil, family: Family = Family.V3, *, stock: Deployed | None = None) -> Pit:
@@ -233,7 +241,7 @@ class Trader:
         """The nonces under which something was signed, by task."""
         found: dict[str, set[int]] = {}
         for payload in self.records.payloads:
-            record = msgspec.msgpack.decode(payload, type=Signing | Noted | Resumed)
+            record = msgspec.msgpack.decode(payload, type=Record)
             if isinstance(record, Signing):
                 found.setdefault(record.task.key, set()).add(record.nonce)
         return found
@@ -266,9 +274,15 @@ def policy_of(route: Route, caps: Caps, chain_id: int = 31337) -> Policy:
     )
 
 
-def terms_of(caps: Caps, *, chain_id: int = 31337, confirmations: int = 8) -> Terms:
+PLAIN: Final = Habit(Publishing.NONE)
+"""How a chain charges that has none below."""
+
+
+def terms_of(caps: Caps, *, chain_id: int = 31337, confirmations: int = 8, habit: Habit | None = PLAIN) -> Terms:
     """How the wallets here treat their chain."""
-    return Terms(chain_id=chain_id, confirmations=confirmations, stuck_blocks=2, max_head_age_s=120.0, caps=caps)
+    return Terms(
+        chain_id=chain_id, confirmations=confirmations, stuck_blocks=2, max_head_age_s=120.0, caps=caps, habit=habit
+    )  # fmt: skip
 
 
 @asynccontextmanager
@@ -284,7 +298,7 @@ async def trader(
     agreed: Callable[[list[Rpc]], Agreed] | None = None,
     others: tuple[str, ...] = (),
     relay: str = "",
-    oracle: str | None = "",
+    habit: Habit | None = PLAIN,
 ) -> AsyncIterator[Trader]:
     """A wallet with 1,000 stocks, a million dollars and ten coins for gas, which asks the node at `url`."""
     node = pit.node
@@ -299,7 +313,7 @@ async def trader(
         relays: Node | None = client(session, relay) if relay else None
         made: Trader
         wallet = Wallet(
-            terms_of(caps, chain_id=chain_id, confirmations=confirmations),
+            terms_of(caps, chain_id=chain_id, confirmations=confirmations, habit=habit),
             signer,
             rpcs[0],
             kept,
@@ -314,7 +328,6 @@ async def trader(
             fx=lambda _: Decimal(1),
             native_usd=lambda: made.native_usd,
             clock=lambda: made.at_ns,
-            data_fee_oracle=oracle,
         )
         made = Trader(pit, wallet, executor, rpcs[0], kept, at_ns=await node.now() * 10**9)
         executor.restore(kept.payloads)

@@ -3,12 +3,16 @@ pragma solidity ^0.8.20;
 
 import "./ScaledStock.sol";
 
-/// A stock token that turns bad while it is held: a fee on every transfer, a pause, a list of who may not move it, and
-/// decimals and symbol that change.
+/// A stock token that turns bad while it is held: a fee on every transfer, a pause, a list of who may not move it,
+/// allowances that come out otherwise, and decimals and symbol that change.
 contract HostileStock is ScaledStock {
     uint256 public feeBps;
     bool public paused;
     mapping(address => bool) public blocked;
+    /// By how much an allowance is smaller than it was given.
+    uint256 public short;
+    /// An allowance once given does not end.
+    bool public stubborn;
     uint8 private shown;
     string private called;
 
@@ -40,6 +44,20 @@ contract HostileStock is ScaledStock {
 
     function setBlocked(address account, bool blocked_) external {
         blocked[account] = blocked_;
+    }
+
+    function setAllowances(uint256 short_, bool stubborn_) external {
+        short = short_;
+        stubborn = stubborn_;
+    }
+
+    function approve(address spender, uint256 value) public override returns (bool) {
+        return value == 0 && stubborn ? true : super.approve(spender, value);
+    }
+
+    function allowance(address owner, address spender) public view override returns (uint256) {
+        uint256 given = super.allowance(owner, spender);
+        return given < short ? 0 : given - short;
     }
 
     function _update(address from, address to, uint256 value) internal override {
