@@ -1,10 +1,11 @@
 """Parameters of the filter: what a witness's premium is like and how far a share moves, by default or as fitted.
 
-Defaults, from data of shared/data on which no skill is judged:
+Defaults, from data on which no skill is judged:
 
-- token: spread 20 bps, half-life 15 min, 1.6 times the variance while the share is shut. TSLAx on two Solana pools lies
-  within 18 bps of the share in regular sessions; the two differ from each other by 14 bps then and 19 at weekends, with
-  a half-life of 14 min (hourly closes of six weeks from May 2026); two of CRCLx by 29 bps.
+- token: spread 20 bps, half-life 15 min. Two Solana pools of TSLAx differ by 14 bps, three of CRCLx by 22 to 27, half
+  of it gone in 1 to 15 min (hourly closes, 30 May to 21 June 2026), at weekends no more than in the week. What all
+  pools of a token share is not seen in that; in the regular sessions of May one pool lay within 18 bps of the share.
+  That nobody mints or redeems while the share is shut is worth twice the variance: a guess, no data of ours can tell.
 - perp: spread 4 bps, half-life 10 min: marks of AMZN and PLTR perps against the issuer's quote, August 2026 (3 to 4
   bps, 4 to 6 min). 100 times the variance while the share is shut: when the market was back on Sunday 16 August, AMZN,
   PLTR and HOOD lay 30 to 77 bps from where their perps had been (three names, one weekend).
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from connectors.instruments import Hours, Instrument, Role
 from strategies.market.fair import DEFAULT_DAILY_VOL_BPS
@@ -33,7 +34,7 @@ DEFAULT_VOL_BPS: Final = 300.0
 
 _BPS: Final = 1e-4
 
-TOKEN: Final = Premium(sd=20 * _BPS, half_life_s=900.0, noise=5 * _BPS, shut=1.6)
+TOKEN: Final = Premium(sd=20 * _BPS, half_life_s=900.0, noise=5 * _BPS, shut=2.0)
 PERP: Final = Premium(sd=4 * _BPS, half_life_s=600.0, noise=1 * _BPS, shut=100.0)
 AROUND_THE_CLOCK: Final = Premium(sd=3 * _BPS, half_life_s=600.0, noise=3 * _BPS, shut=100.0)
 SHARE: Final = Premium(noise=3 * _BPS)
@@ -79,6 +80,18 @@ class Params:
         if instrument.role is Role.COIN or not instrument.underlying:
             return None
         return Witness(underlying=underlying, group=group_of(instrument), premium=self.premium(instrument))
+
+    def controls(self, underlyings: tuple[str, ...]) -> dict[str, dict[int, Any]]:
+        """Betas and what they explain, by number: the keywords of Walk. Controls that are not there are left out."""
+        number = {name: at for at, name in enumerate(underlyings)}
+        betas = {
+            number[share]: {number[name]: beta for name, beta in of.items() if name in number}
+            for share, of in self.betas.items()
+            if share in number
+        }
+        whole = {u for u, of in betas.items() if len(of) == len(self.betas[underlyings[u]])}
+        explained = {number[name]: part for name, part in self.explained.items() if number.get(name) in whole}
+        return {"betas": betas, "explained": explained}
 
 
 def kind_of(instrument: Instrument) -> Premium:

@@ -18,6 +18,10 @@ from connectors.events import F8, I8, NAN
 NINETY_FIVE: Final = 1.959963984540054
 """Sigmas to each side that hold 95 % of a Gaussian."""
 
+FEWEST_CLUSTERS: Final = 6
+"""With fewer, even clusters that all say the same do so by chance more than once in twenty times (2 / 2^5 = 6 %), and a
+bootstrap of them is narrower than what it does not know."""
+
 
 def pit(mean: F8, sd: F8, y: F8) -> F8:
     """Probability that the forecast gave to values below y."""
@@ -59,7 +63,9 @@ class Interval:
     clusters: int
 
     def against(self, level: float) -> str:
-        """`below` or `above` a level; `cannot tell` where the interval holds it, or there is none."""
+        """`below` or `above` a level; `cannot tell` where the interval holds it, or there are too few clusters."""
+        if self.clusters < FEWEST_CLUSTERS:
+            return "cannot tell"
         if self.high < level:
             return "below"
         return "above" if self.low > level else "cannot tell"
@@ -70,9 +76,17 @@ def rms_ratio(error: F8, other: F8, cluster: I8, chance: np.random.Generator, dr
     return _resampled(np.stack((error**2, other**2), axis=1), cluster, chance, draws, _root_ratio)
 
 
-def mean_interval(values: F8, cluster: I8, chance: np.random.Generator, draws: int = 4000) -> Interval:
-    """Mean of values [n], clusters drawn with replacement."""
-    return _resampled(np.stack((values, np.ones(len(values))), axis=1), cluster, chance, draws, _ratio)
+def share_interval(hits: F8, cluster: I8) -> Interval:
+    """Share of hits (1 or 0), with Wilson's interval of as many tries as there are clusters.
+
+    Careful on purpose: members of a cluster tell less than so many tries, and a bootstrap of hits only has no width.
+    """
+    count = len(np.unique(cluster))
+    if count == 0:
+        return Interval(value=NAN, low=NAN, high=NAN, n=0, clusters=0)
+    p, z2 = float(np.mean(hits)), NINETY_FIVE**2 / count
+    middle, half = (p + z2 / 2) / (1 + z2), sqrt(z2 * (p * (1 - p) + z2 / 4)) / (1 + z2)
+    return Interval(value=p, low=max(0.0, middle - half), high=min(1.0, middle + half), n=len(hits), clusters=count)
 
 
 def mean_ratio(values: F8, other: F8, cluster: I8, chance: np.random.Generator, draws: int = 4000) -> Interval:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from strategies.market.scores import covered, crps, log_score, mean_interval, mean_ratio, pit, rms, rms_ratio
+from strategies.market.scores import covered, crps, log_score, mean_ratio, pit, rms, rms_ratio, share_interval
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "fair_value.json").read_text())["crps_gaussian"]
 ONE = np.ones(1)
@@ -75,15 +75,27 @@ def test_a_ratio_is_of_all_and_its_interval_of_clusters():
 
 def test_what_an_interval_says():
     """
-    Below or above a level only where it does not hold it; of one cluster, or none, nothing can be told.
+    Below or above a level only where it does not hold it; of five clusters or fewer, or none, nothing can be told.
     """
     chance = np.random.default_rng(4)
-    values = chance.normal(5, 1, 50)
-    found = mean_interval(values, np.arange(50), chance)
+    values, ones = chance.normal(5, 1, 50), np.ones(50)
+    found = mean_ratio(values, ones, np.arange(50), chance)
     assert ("above", "below", "cannot tell") == (found.against(3), found.against(7), found.against(values.mean()))
-    assert "cannot tell" == mean_interval(values, np.zeros(50, np.int64), chance).against(100)
+    few, enough = (mean_ratio(values, ones, np.arange(50) % n, chance) for n in (5, 6))
+    assert ("cannot tell", "below") == (few.against(100), enough.against(100))
     assert isnan(rms_ratio(values[:0], values[:0], np.zeros(0, np.int64), chance).value)
     assert isnan(rms(values[:0]))
+
+
+def test_all_hits_of_few_nights_prove_little():
+    """
+    Wilson: 28 hits of 28 on 14 nights leave 78 % possible, half of 100 on 100 nights are 40 to 60 %, none tell nothing.
+    """
+    sure = share_interval(np.ones(28), np.arange(28) % 14)
+    assert (1.0, pytest.approx(14 / (14 + 1.96**2), abs=1e-3), 1.0) == (sure.value, sure.low, pytest.approx(sure.high))
+    half = share_interval(np.arange(100) % 2, np.arange(100))
+    assert (0.5, pytest.approx(0.404, abs=1e-3), pytest.approx(0.596, abs=1e-3)) == (half.value, half.low, half.high)
+    assert isnan(share_interval(np.zeros(0), np.zeros(0, np.int64)).value)
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():
