@@ -207,7 +207,13 @@ class Judges:
         prints, group = k(number, K.PRINTS), columns.group(number)
         fair = columns.fair(group, now)
         fresh = now <= k(number, K.EXPIRES) and k(number, K.REFUSAL) == K.OK
-        if prints == self._prints[number] or fair is None or not fresh or columns.doubted(fair.source):
+        if (
+            prints == self._prints[number]
+            or fair is None
+            or not fresh
+            or fair.source < 0
+            or columns.doubted(fair.source)
+        ):
             return False
         ratio = columns.mark_usd(number) / fair.price
         if not (isfinite(ratio) and columns.fx_is_fresh(number, now)):

@@ -74,7 +74,7 @@ def fair_look(tape: Tape, config: Config, start_ns: int | None = None, end_ns: i
             usd = mid * float(columns.usd_per_share[number])
             if fair is not None and isfinite(usd):
                 found.append((ts, number, usd / fair.price * 1e4 - 1e4))
-                sources[number][tape.universe[fair.source].name] += 1
+                sources[number][tape.universe[fair.source].name if fair.source >= 0 else "witnesses alone"] += 1
             else:
                 why = columns.why_unknown(columns.group(number), ts)
                 unknown[number][why or "its coin or multiplier is not known"] += 1

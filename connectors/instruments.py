@@ -125,6 +125,12 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
                 raise RegistryError("a name holds a character that cannot be shown", where=ascii(name))
 
     @property
+    def kin(self) -> str:
+        """The witness that it speaks for: its venue where none is named, and of a token that token there."""
+        who = self.witness or self.venue
+        return f"{who}:{self.token}" if self.role is Role.TOKEN else who
+
+    @property
     def name(self) -> str:
         """`venue:symbol`, unique in a universe."""
         return f"{self.venue}:{self.symbol}"

@@ -212,7 +212,8 @@ def _age_s(now: int, ts: int) -> float | None:
 def _share(columns: Columns, group: int, name: str, streams: Mapping[str, StreamState]) -> ShareLine:
     now, universe = columns.now, columns.universe
     fair = columns.fair(group, now)
-    source = streams.get(universe[fair.source].name) if fair else None
+    name_of = universe[fair.source].name if fair and fair.source >= 0 else ""
+    source = streams.get(name_of)
     buy, sell, edge = columns.best_pair(group, now)
     barred = ""
     if buy < 0:
@@ -221,8 +222,8 @@ def _share(columns: Columns, group: int, name: str, streams: Mapping[str, Stream
         underlying=name,
         fair_usd=fair.price if fair else None,
         error_bps=fair.error_bps if fair else None,
-        source=universe[fair.source].name if fair else "",
-        age_s=_age_s(now, fair.as_of) if fair else None,
+        source=name_of,
+        age_s=_age_s(now, fair.as_of) if name_of and fair else None,
         edge_bps=number(edge) if fair else None,
         buy=universe[buy].name if buy >= 0 else "",
         sell=universe[sell].name if sell >= 0 else "",

@@ -1,26 +1,24 @@
 """What we believe now: numpy columns, one element per instrument, underlying or coin, that the scan keeps true.
 
 Fast facts (quotes, premia, edges, ages) are written by the scan from rows. Slow facts (costs, shares per unit, who may
-be bought or sold, the session) are written here, by Python. The arrays behind the names are laid out in
-strategies/market/kernel.py.
+be bought or sold, who is a witness, the session) are written here, by Python; strategies/market/readings.py reads. The
+arrays behind the names are laid out in strategies/market/kernel.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf, isfinite, nan, sqrt
+from math import inf, nan
 
 import numpy as np
 
 from connectors.events import F8, I8, NS, Rows, Why
 from connectors.instruments import USD, Hours, Role, UnitModel, Universe
 from strategies.market import kernel as K
-from strategies.market.fair import FairValue, VarianceClock, variance_clock
+from strategies.market.fair import VarianceClock, variance_clock
+from strategies.market.readings import DOUBTED_VAR, Forecast, Readings
 from strategies.market.session import Session, SessionTable
-
-DOUBTED_VAR = 1.0
-"""Added to the variance of a source in doubt: 100 %, so that it never comes before one that is not."""
 
 FOREVER_NS = 2**62
 """An age limit that is never reached, and can still be added to a time."""
@@ -70,6 +68,8 @@ class Beliefs:
     """Regular trading days of variance that may pass since its source spoke; after more it is unknown."""
     daily_vol: dict[str, float] | None = None
     default_daily_vol: float = 0.0
+    premium_sd: float = 0.0050
+    """One sigma of the premium of a token of which nothing is known yet, as a share of the price."""
     judge: bool = True
     """Compute premia. Off for a bare scan of edges."""
 
@@ -84,7 +84,7 @@ class Slot:
     level: float
 
 
-class Columns:
+class Columns(Readings):
     """All columns of a universe.
 
     Raises DataError through SessionTable where the table is broken. Shapes: I instruments, U underlyings, C coins.
@@ -126,6 +126,12 @@ class Columns:
         self.taken_bid: list[float] = [0.0] * count
         self.taken_ask: list[float] = [0.0] * count
         self.taken_prints: list[int] = [-1] * count
+        self.forecasts = [Forecast(variance=beliefs.premium_sd**2)] * count
+        """What the next print of each instrument is expected to be."""
+        self.judged_by = list(self.forecasts)
+        """What its last digested print was expected to be, before it was seen."""
+        self.digested: list[int] = [0] * count
+        """Number of that print."""
         for number in range(count):
             self._place(number)
         self._group_of: list[int] = self.k[:, K.UNDERLYING].tolist()
@@ -135,6 +141,7 @@ class Columns:
         }
         self._group(slots)
         self._judge_by(beliefs)
+        self._market = (self.members, self.references, self.f, self.k, self.g, self.h, self.p, self.q)
         self._tail = (
             self.f, self.k, self.g, self.h, self.fx, self.members, self.references,
             self.slots, self.levels, self.refused, self.p, self.q,
@@ -162,6 +169,7 @@ class Columns:
         f[K.BUY_COST], f[K.SELL_COST] = (1 + cost) * (1 + spread), (1 - cost) * (1 - spread)
         f[K.USD_PER_UNIT] = 1.0 if instrument.quote == USD else nan
         f[K.SOURCE_VAR] = facts.source_error**2
+        f[K.WEIGHT], f[K.LEAN] = 0.0, 1.0
         plain = instrument.role is not Role.TOKEN or instrument.unit_model is UnitModel.REBASING
         self._worth(number, 1.0 if plain else nan if instrument.multiplier is None else instrument.multiplier)
 
@@ -182,13 +190,19 @@ class Columns:
             h = self.h[group]
             h[K.SOURCE] = h[K.TOUCHED] = -1
             h[K.MEMBER_FROM], h[K.REF_FROM] = len(members), len(references)
-            for number in self.universe.where(underlying=name):
-                role = self.k[number, K.ROLE]
-                if role & (K.TRADED | K.JUDGED):
-                    members.append(number)
-                if role & K.EVIDENCE:
-                    references.append(number)
-            h[K.MEMBER_TO], h[K.REF_TO] = len(members), len(references)
+            speakers = self.universe.where(underlying=name)
+            inside = [at for at in speakers if self.k[at, K.ROLE] & (K.TRADED | K.JUDGED)]
+            members += inside
+            h[K.MEMBER_TO] = len(members)
+            members += [at for at in speakers if at not in inside]
+            h[K.WITNESS_TO] = len(members)
+            references += [at for at in speakers if self.k[at, K.ROLE] & K.EVIDENCE]
+            h[K.REF_TO] = len(references)
+            by_witness: dict[str, list[int]] = {}
+            for number in speakers:
+                by_witness.setdefault(self.universe[number].kin, []).append(number)
+            for kin in by_witness.values():
+                self.k[kin, K.KIN] = min(kin) if len(kin) > 1 else -1
         for at, slot in enumerate(slots):
             group = slot.scope if slot.kind == K.SLOT_EDGE else int(self.k[slot.scope, K.UNDERLYING])
             ordered.append((group, at, slot))
@@ -211,6 +225,10 @@ class Columns:
             tuple(members[h[K.MEMBER_FROM] : h[K.MEMBER_TO]]) for h in self.h[: len(self.underlyings)].tolist()
         ]
         """Numbers of the judged and traded instruments of each underlying."""
+        self.witnesses_of = [
+            tuple(members[h[K.MEMBER_FROM] : h[K.WITNESS_TO]]) for h in self.h[: len(self.underlyings)].tolist()
+        ]
+        """The same and those that are only witnesses: perps and sources that are not traded."""
         self.references: I8 = np.array(references, np.int64)
 
     def _judge_by(self, beliefs: Beliefs) -> None:
@@ -244,7 +262,7 @@ class Columns:
     def fires(self, number: int, now: int) -> bool:
         """Marks the triggers of an instrument's underlying that would fire on a row of `now`; True where any does."""
         group = np.uint64(self._group_of[number])
-        fast = (self.members, self.slots, self.levels, self.f, self.k, self.g, self.h, self.p, self.q)
+        fast = (self.members, self.references, self.slots, self.levels, self.f, self.k, self.g, self.h, self.p, self.q)
         return bool(K._fires(group, now, now, *fast))
 
     def enter_session(self, ns: int) -> int:
@@ -268,14 +286,17 @@ class Columns:
         self._worth(number, shares)
         f = self.f[number]
         f[[K.BID, K.ASK, K.BID_SIZE, K.ASK_SIZE, K.MID_USD, K.NET_ASK, K.NET_BID]] = nan
-        f[[K.PREMIUM, K.SELL_PREMIUM, K.BUY_PREMIUM]] = nan
+        f[[K.PREMIUM, K.SELL_PREMIUM, K.BUY_PREMIUM, K.SIGMAS]] = nan
         self.k[number, K.EXPIRES] = 0
 
     def doubt(self, number: int, why: Why, *, stands: bool = True) -> None:
         """Writes that something speaks against an instrument, or no longer does.
 
-        A source in doubt is not the fair value's while another one stands; alone, it makes the error 100 % larger.
+        A source in doubt is not the fair value's while another one stands; alone, it makes the error 100 % larger. A
+        witness in doubt weighs nothing, until it is weighed anew without one.
         """
+        if stands:
+            self.weigh(number, 0.0, 0.0)
         before = int(self.doubts[number])
         after = before | 1 << why if stands else before & ~(1 << why)
         self.doubts[number] = after
@@ -300,10 +321,34 @@ class Columns:
         h[K.SOURCE] = best
         g[K.FAIR_KEY] = self.f[best, K.REF_KEY] if best >= 0 else inf
         g[K.FAIR] = self.f[best, K.REF_MID] if best >= 0 else nan
-        g[K.FAIR_SCALE] = 1e4 / g[K.FAIR]
+        with np.errstate(all="ignore"):
+            g[K.FAIR_SCALE] = 1e4 / g[K.FAIR]
         if best >= 0:
             h[K.AS_OF] = self.k[best, K.REF_TS]
         h[K.TOUCHED] = self.now
+
+    def weigh(self, number: int, weight: float, offset: float) -> None:
+        """How much an instrument's price says of its share, from now on.
+
+        Its price x (1 - `offset`) is what it says of the share, and `weight` is 1 / variance of the logarithm of that.
+        A source of the share that is weighed is a witness and no own evidence any more. Without a weight that is a
+        number above zero, and while anything speaks against the instrument, it is no witness. Both are rounded, so that
+        the last digit of a logarithm, which differs between machines, is in no decision.
+        """
+        good = 0 < weight < inf and -inf < offset < 1 and not self.doubts.item(number)
+        self.f[number, K.WEIGHT] = float(f"{weight:.7g}") if good else 0.0
+        self.f[number, K.LEAN] = 1 - round(offset, 10) if good else 1.0
+
+    def expect(self, number: int, premium: float, variance: float) -> None:
+        """What the prints of an instrument after its last one are expected to be: log(price / fair value).
+
+        `variance` is that of the forecast and of what a print scatters about it, without the fair value's own. The
+        prints until now stay judged by what was expected before.
+        """
+        prints = self.k_rows[number][K.PRINTS]
+        if prints != self.digested[number]:
+            self.judged_by[number], self.digested[number] = self.forecasts[number], prints
+        self.forecasts[number] = Forecast(premium, variance)
 
     def band(self, number: int, low: float, high: float) -> None:
         """Only prices in [low, high], USD per share, are believed of an instrument; nan and nan: all are."""
@@ -314,7 +359,7 @@ class Columns:
         """What an instrument has said so far is no price any more: as if it had never been heard."""
         f, k = self.f[number], self.k[number]
         f[[K.BID, K.ASK, K.BID_SIZE, K.ASK_SIZE, K.MID_USD, K.NET_ASK, K.NET_BID]] = nan
-        f[[K.PREMIUM, K.SELL_PREMIUM, K.BUY_PREMIUM]] = nan
+        f[[K.PREMIUM, K.SELL_PREMIUM, K.BUY_PREMIUM, K.SIGMAS]] = nan
         f[[K.REF_MID, K.REF_VAR, K.REF_KEY, K.LAST_BID, K.LAST_ASK, K.SUSPECT]] = nan
         k[[K.EXPIRES, K.SUSPECT_ROWS, K.CONFIRMED, K.SAME_ROWS]] = 0
         k[K.CALM] = -1
@@ -324,118 +369,12 @@ class Columns:
             self._choose(group)
         self.h[group, K.TOUCHED] = touched
         self.g[group, K.EDGE] = nan
-        K.premia(np.uint64(group), self.members, self.f, self.g, self.h)
+        K.premia(np.uint64(group), self.now, *self._market)
 
     def permit(self, number: int, *, buy_from: int, sell_from: int, why: str = "") -> None:
         """From when an instrument may be bought and sold (ns UTC); NEVER means it may not, for the reason `why`."""
         self.k[number, K.BUY_FROM], self.k[number, K.SELL_FROM] = buy_from, sell_from
         self.why_barred[number] = why
-
-    # --- readings
-
-    @property
-    def now(self) -> int:
-        """`ts_recv` of the last row that the scan looked at."""
-        return int(self.q[K.NOW])
-
-    def variance(self, group: int, now: int) -> float:
-        """Variance of log fair value at `now`; above the limit, or nan, means unknown."""
-        p, g = self.p.item, self.g.item
-        clock = p(K.CLOCK) + p(K.CLOCK_RATE) * float(now - self.q.item(K.CLOCK_TS))
-        return g(group, K.FAIR_KEY) + g(group, K.VOL2) * clock
-
-    def source_variance(self, number: int, now: int) -> float:
-        """Variance of log price of a source at `now`, whatever our doubts; nan where it never spoke."""
-        p = self.p.item
-        clock = p(K.CLOCK) + p(K.CLOCK_RATE) * float(now - self.q.item(K.CLOCK_TS))
-        doubt = DOUBTED_VAR if self.doubts.item(number) else 0.0
-        return self.f.item(number, K.REF_KEY) + self.g.item(self._group_of[number], K.VOL2) * clock - doubt
-
-    def fair(self, group: int, now: int) -> FairValue | None:
-        """Fair value of one share of an underlying at `now`, or None where it is unknown."""
-        price, variance, source = self.g.item(group, K.FAIR), self.variance(group, now), self.h.item(group, K.SOURCE)
-        if not (price > 0 and variance <= self.p.item(K.MAX_VAR)) or self._silent(group, source, variance):
-            return None
-        return FairValue(
-            price=price,
-            error=price * sqrt(max(variance, 0.0)),
-            source=source,
-            as_of=self.h.item(group, K.AS_OF),
-        )
-
-    def _silent(self, group: int, source: int, variance: float) -> bool:
-        """Whether the source of a fair value has been silent for too long, when the fair value's variance is this."""
-        return not variance - self.f.item(source, K.REF_VAR) <= self.g.item(group, K.SILENT_VAR)
-
-    def why_unknown(self, group: int, now: int) -> str:
-        """Why the fair value of an underlying is unknown at `now`, in words; empty where it is known."""
-        if self.fair(group, now) is not None:
-            return ""
-        source = self.h.item(group, K.SOURCE)
-        if self.session is Session.UNKNOWN:
-            return "no session is known"
-        if source < 0 or not self.g.item(group, K.FAIR) > 0:
-            return "no source is left to believe"
-        name = self.universe[source].name
-        if self._silent(group, source, self.variance(group, now)):
-            return f"{name} has been silent for too long"
-        if self.doubts.item(source):
-            return "every source that is left is in doubt"
-        return f"the error of {name} is above the limit"
-
-    def best_pair(self, group: int, now: int) -> tuple[int, int, float]:
-        """(buy at, sell at, edge in bps) of the best eligible pair at `now`; (-1, -1, nan) where there is none."""
-        cheapest, dearest, buy, sell = inf, -inf, -1, -1
-        f_rows, k_rows = self.f_rows, self.k_rows
-        for number in self.members_of[group]:
-            f, k = f_rows[number], k_rows[number]
-            if now <= k[K.EXPIRES]:
-                ask, bid = f[K.NET_ASK], f[K.NET_BID]
-                if ask < cheapest and now >= k[K.BUY_FROM]:
-                    cheapest, buy = ask, number
-                if bid > dearest and now >= k[K.SELL_FROM]:
-                    dearest, sell = bid, number
-        if buy < 0 or sell < 0 or buy == sell:
-            return -1, -1, nan
-        return buy, sell, (dearest - cheapest) * self.g.item(group, K.FAIR_SCALE)
-
-    def seen_pair(self, group: int, now: int) -> tuple[int, int, float, str]:
-        """As `best_pair`, of any two different instruments, and in words what bars that pair; empty where nothing does.
-
-        For people: where this one may not be traded another may, and then `best_pair` knows it.
-        """
-        f, k = self.f.item, self.k.item
-        fresh = [number for number in self.members_of[group] if now <= k(number, K.EXPIRES)]
-        gaps = [(f(sell, K.NET_BID) - f(buy, K.NET_ASK), buy, sell) for buy in fresh for sell in fresh if buy != sell]
-        widest = max((gap for gap in gaps if gap[0] == gap[0]), key=lambda gap: gap[0], default=None)
-        if widest is None:
-            return -1, -1, nan, "no two of its tokens have a fresh quote"
-        gap, buy, sell = widest
-        sides = ((buy, "buying", K.BUY_FROM), (sell, "selling", K.SELL_FROM))
-        bars = {side: self.why_barred[number] for number, side, column in sides if now < k(number, column)}
-        same = len(bars) == 2 and len(set(bars.values())) == 1
-        said = bars["buying"] if same else "; ".join(f"{side}: {why}" for side, why in bars.items())
-        return buy, sell, gap * float(self.g[group, K.FAIR_SCALE]), said
-
-    def group(self, number: int) -> int:
-        """The underlying's number of an instrument."""
-        return self._group_of[number]
-
-    def left(self, number: int, *, bid: bool) -> float:
-        """Units still there at the best bid or ask: what was seen less what we took since; nan where unknown."""
-        if self.universe[number].one_price:
-            seen = self.facts[number].assumed_size
-        else:
-            seen = self.f_rows[number][K.BID_SIZE if bid else K.ASK_SIZE]
-        if self.taken_prints[number] == self.k_rows[number][K.PRINTS]:
-            seen -= (self.taken_bid if bid else self.taken_ask)[number]
-        return 0.0 if seen < 0.0 else seen
-
-    def taken(self, number: int, *, bid: bool) -> float:
-        """Units that we took at the best bid or ask since the venue printed it."""
-        if self.taken_prints[number] != self.k_rows[number][K.PRINTS]:
-            return 0.0
-        return (self.taken_bid if bid else self.taken_ask)[number]
 
     def take(self, number: int, units: float, *, bid: bool) -> None:
         """We consumed units at the best bid or ask; they stay consumed until the venue prints again."""
@@ -445,41 +384,3 @@ class Columns:
             self.taken_bid[number] = self.taken_ask[number] = 0.0
         taken = self.taken_bid if bid else self.taken_ask
         taken[number] += units
-
-    def mark_usd(self, number: int) -> float:
-        """USD per unit at the last mid; nan where unknown."""
-        f = self.f_rows[number]
-        return 0.5 * (f[K.BID] + f[K.ASK]) * f[K.USD_PER_UNIT]
-
-    def known_fx(self, number: int) -> float:
-        """USD per quote currency of an instrument; nan where unknown."""
-        usd = self.f_rows[number][K.USD_PER_UNIT]
-        return usd if isfinite(usd) else nan
-
-    def fx_is_fresh(self, number: int, now: int) -> bool:
-        """Whether the quote currency of an instrument is USD, or a believed price of that coin is young enough."""
-        coin = self.universe[number].quote
-        k = self.k_rows
-        return coin == USD or any(
-            now <= k[at][K.EXPIRES] and k[at][K.REFUSAL] == K.OK for at in self._prices_of.get(coin, ())
-        )
-
-    # Names for people, metrics and tests; views, not copies.
-    bid = property(lambda self: self.f[:, K.BID])
-    ask = property(lambda self: self.f[:, K.ASK])
-    bid_size = property(lambda self: self.f[:, K.BID_SIZE])
-    ask_size = property(lambda self: self.f[:, K.ASK_SIZE])
-    mid_usd = property(lambda self: self.f[:, K.MID_USD])
-    ts = property(lambda self: self.k[:, K.TS])
-    prints = property(lambda self: self.k[:, K.PRINTS])
-    premium_bps = property(lambda self: self.f[:, K.PREMIUM])
-    sell_premium_bps = property(lambda self: self.f[:, K.SELL_PREMIUM])
-    buy_premium_bps = property(lambda self: self.f[:, K.BUY_PREMIUM])
-    usd_per_share = property(lambda self: self.f[:, K.USD_PER_SHARE])
-    shares_per_unit = property(lambda self: self.f[:, K.SHARES_PER_UNIT])
-    refusal = property(lambda self: self.k[:, K.REFUSAL])
-    expires = property(lambda self: self.k[:, K.EXPIRES])
-    fair_price = property(lambda self: self.g[:, K.FAIR])
-    fair_source = property(lambda self: self.h[:, K.SOURCE])
-    fair_as_of = property(lambda self: self.h[:, K.AS_OF])
-    edge_bps = property(lambda self: self.g[:, K.EDGE])

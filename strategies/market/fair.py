@@ -102,9 +102,13 @@ class FairValue:
     error: float
     """One sigma in USD."""
     source: int
-    """Number of the instrument that it was taken from."""
+    """Number of the share source in it; -1 where it stands on witnesses alone."""
     as_of: int
-    """When that source spoke, ns UTC."""
+    """When that source spoke, ns UTC; 0 without one."""
+    witnesses: int = 0
+    """Independent witnesses in it besides that source."""
+    own: float = 1.0
+    """How much of it, from 0 to 1, that source alone makes up."""
 
     @property
     def error_bps(self) -> float:

@@ -20,20 +20,25 @@ KEPT: Final = os.environ.get("PEGLINE_UNCACHED") != "1"
 BID, ASK, BID_SIZE, ASK_SIZE, MID_USD, NET_ASK, NET_BID, PREMIUM, SELL_PREMIUM, BUY_PREMIUM = range(10)
 USD_PER_UNIT, USD_PER_SHARE, BUY_FACTOR, SELL_FACTOR, BUY_COST, SELL_COST, SHARES_PER_UNIT = range(10, 17)
 REF_MID, REF_VAR, REF_KEY, SOURCE_VAR, LAST_BID, LAST_ASK, SUSPECT, BAND_LOW, BAND_HIGH, NEAR = range(17, 27)
-F_COLUMNS: Final = 28
+WEIGHT, LEAN, SIGMAS = range(27, 30)
+# WEIGHT: 1 / variance of a witness's log price; 0 is none. LEAN: what its price is multiplied with to be the share's.
+F_COLUMNS: Final = 30
 
 # --- integers of an instrument: k[instrument, column]
 ROLE, UNDERLYING, TS, PRINTS, MAX_AGE, BUY_FROM, SELL_FROM, ONE_PRICE = range(8)
 REFUSAL, NOTE_FROM, CHANGED_TS, SAME_ROWS, SUSPECT_SINCE, SUSPECT_ROWS, CONFIRMED, HOURS, REF_TS = range(8, 17)
-QUOTE_COIN, FX_COIN, TOLD, EXPIRES, CALM, UNWRITTEN, SAYS = range(17, 24)
+QUOTE_COIN, FX_COIN, TOLD, EXPIRES, CALM, UNWRITTEN, SAYS, KIN = range(17, 25)
 # CALM: the kind of row that may take the calm path, or -1. UNWRITTEN: one more than the place of the row that it left
 # for later, or 0. SAYS: the column of g that a calm price goes to: FAIR from a source, NOTHING from anything else.
-K_COLUMNS: Final = 24
+# KIN: the number of the witness that an instrument speaks for, where others of its underlying do too; else -1.
+K_COLUMNS: Final = 26
 
 # --- floats and integers of an underlying: g[underlying, column], h[underlying, column]
 FAIR, FAIR_SCALE, FAIR_KEY, VOL2, EDGE, LOW, HIGH, WAKE_EDGE, GAP, NOTHING, SILENT_VAR = range(11)
 G_COLUMNS: Final = 12
 SOURCE, AS_OF, MEMBER_FROM, MEMBER_TO, REF_FROM, REF_TO, SLOT_FROM, SLOT_TO, TOUCHED, WAKE_FROM = range(10)
+WITNESS_TO: Final = 10
+# Members stand from MEMBER_FROM to MEMBER_TO; those that are only witnesses after them, up to WITNESS_TO.
 H_COLUMNS: Final = 16
 
 # --- triggers: slot_f[slot] is the level; slots[slot, column]
@@ -84,6 +89,8 @@ _F = types.float64[:, ::1]
 _K = types.int64[:, ::1]
 _V = types.float64[::1]
 _W = types.int64[::1]
+_TWO = types.UniTuple(types.float64, 2)  # type: ignore[no-untyped-call]
+_FOUR = types.UniTuple(types.float64, 4)  # type: ignore[no-untyped-call]
 
 
 @njit(types.int64(types.float64, types.float64, types.int64), cache=KEPT)
@@ -135,15 +142,139 @@ def _edge(u, now, last, members, f, k, g, h):  # type: ignore[no-untyped-def]
     return edge
 
 
-@njit(types.void(types.uint64, _W, _F, _F, _K), cache=KEPT)
-def premia(u, members, f, g, h):  # type: ignore[no-untyped-def]
-    """All premia of one underlying, bps of the fair value of its share; an unknown fair value makes them unknown."""
-    scale = g[u, FAIR_SCALE]
+@njit(types.boolean(types.uint64, types.int64, _F, _K), cache=KEPT)
+def _counts(j, now, f, k):  # type: ignore[no-untyped-def]
+    """Whether an instrument is a witness now: weighed, fresh and priced."""
+    z = f[j, MID_USD] * f[j, LEAN]
+    return f[j, WEIGHT] > 0.0 and now <= k[j, EXPIRES] and 0.0 < z < np.inf
+
+
+@njit(types.int64(types.uint64, _W, _F, _K, _K), cache=KEPT)
+def own_source(u, references, f, k, h):  # type: ignore[no-untyped-def]
+    """The source of the share's own evidence, or -1: the surest that is believed and is not weighed as a witness."""
+    source = h[u, SOURCE]
+    if source < 0 or not f[np.uint64(source), WEIGHT] > 0.0:
+        return source
+    key, source = np.inf, np.int64(-1)
+    for at in range(np.uint64(h[u, REF_FROM]), np.uint64(h[u, REF_TO])):
+        j = np.uint64(references[at])
+        if k[j, REFUSAL] == OK and f[j, REF_KEY] < key and not f[j, WEIGHT] > 0.0:
+            key, source = f[j, REF_KEY], np.int64(j)
+    return source
+
+
+@njit(_FOUR(types.uint64, types.int64, _W, _W, _F, _K, _F, _K, _V, _W), cache=KEPT)
+def _hear(u, now, members, references, f, k, g, h, p, q):  # type: ignore[no-untyped-def]
+    """All that is said of the share of one underlying at `now`: (anchor, own, pull, weight).
+
+    `own` is the variance of the share's own evidence, inf where its source is silent or not believed, and `anchor` its
+    price, else that of the first witness. `weight` is the sum of the witnesses' weights w, `pull` that of
+    w (z - anchor): deviations lose no digits where prices would.
+    """
+    source = own_source(u, references, f, k, h)
+    own, anchor = np.inf, np.nan
+    if source >= 0:
+        i = np.uint64(source)
+        var = f[i, REF_KEY] + g[u, VOL2] * (p[CLOCK] + p[CLOCK_RATE] * np.float64(now - q[CLOCK_TS]))
+        if var - f[i, REF_VAR] <= g[u, SILENT_VAR]:
+            own, anchor = max(var, 0.0), f[i, REF_MID]
+    pull, weight = 0.0, 0.0
+    for at in range(np.uint64(h[u, MEMBER_FROM]), np.uint64(h[u, WITNESS_TO])):
+        j = np.uint64(members[at])
+        w, z = f[j, WEIGHT], f[j, MID_USD] * f[j, LEAN]
+        if w > 0.0 and now <= k[j, EXPIRES] and 0.0 < z < np.inf:
+            if anchor != anchor:
+                anchor = z
+            weight += w
+            pull += w * (z - anchor)
+    return anchor, own, pull, weight
+
+
+@njit(_TWO(types.float64, types.float64, types.float64, types.float64), cache=KEPT)
+def _settle(anchor, own, pull, weight):  # type: ignore[no-untyped-def]
+    """(price, variance of its logarithm) that sums as of `_hear` come to; (nan, inf) where nobody spoke.
+
+    It is (w0 z0 + sum w z) / (w0 + sum w) with w0 = 1 / own, written so that it is z0 to the bit without a witness, and
+    also where the own evidence has no error.
+    """
+    if own < np.inf:
+        return anchor + own * pull / (1.0 + own * weight), own / (1.0 + own * weight)
+    if weight > 0.0:
+        return anchor + pull / weight, 1.0 / weight
+    return np.nan, np.inf
+
+
+@njit(_TWO(
+    types.uint64, types.uint64, types.int64, types.float64, types.float64, types.float64, types.float64, _W, _F, _K, _K
+), cache=KEPT)  # fmt: skip
+def _without(i, u, now, anchor, own, pull, weight, members, f, k, h):  # type: ignore[no-untyped-def]
+    """`_settle` without one instrument, from the sums of all in O(1).
+
+    Where it outweighs the rest a difference would lose its digits, and where it shares a witness with others they go
+    with it: then the sums are made anew without it.
+    """
+    kin, w, z = k[i, KIN], f[i, WEIGHT], f[i, MID_USD] * f[i, LEAN]
+    counts = w > 0.0 and now <= k[i, EXPIRES] and 0.0 < z < np.inf
+    if kin < 0 and not counts:
+        return _settle(anchor, own, pull, weight)
+    if kin < 0 and 2.0 * w <= weight:
+        return _settle(anchor, own, pull - w * (z - anchor), weight - w)
+    pull, weight = 0.0, 0.0
+    for at in range(np.uint64(h[u, MEMBER_FROM]), np.uint64(h[u, WITNESS_TO])):
+        j = np.uint64(members[at])
+        if j != i and (kin < 0 or k[j, KIN] != kin) and _counts(j, now, f, k):
+            weight += f[j, WEIGHT]
+            pull += f[j, WEIGHT] * (f[j, MID_USD] * f[j, LEAN] - anchor)
+    return _settle(anchor, own, pull, weight)
+
+
+@njit(_FOUR(types.int64, types.uint64, types.int64, _W, _W, _F, _K, _F, _K, _V, _W), cache=KEPT)
+def fair(number, u, now, members, references, f, k, g, h, p, q):  # type: ignore[no-untyped-def]
+    """(price, variance, share of the own evidence in it, independent witnesses) of one underlying at `now`.
+
+    `number` is the instrument that is left out, with all that speak for the same witness; -1 leaves out none.
+    """
+    anchor, own, pull, weight = _hear(u, now, members, references, f, k, g, h, p, q)
+    kin = np.int64(-1)
+    if number >= 0:
+        i = np.uint64(number)
+        kin = k[i, KIN]
+        price, var = _without(i, u, now, anchor, own, pull, weight, members, f, k, h)
+    else:
+        price, var = _settle(anchor, own, pull, weight)
+    begin, count = np.uint64(h[u, MEMBER_FROM]), 0.0
+    for at in range(begin, np.uint64(h[u, WITNESS_TO])):
+        j = np.uint64(members[at])
+        if np.int64(j) != number and (kin < 0 or k[j, KIN] != kin) and _counts(j, now, f, k):
+            first = True
+            for before in range(begin, at):
+                other = np.uint64(members[before])
+                same = k[j, KIN] >= 0 and k[other, KIN] == k[j, KIN]
+                if same and _counts(other, now, f, k):
+                    first = False
+            count += 1.0 if first else 0.0
+    return price, var, (var / own if own > 0.0 else 1.0) if own < np.inf else 0.0, count
+
+
+@njit(types.void(types.uint64, types.int64, _W, _W, _F, _K, _F, _K, _V, _W), cache=KEPT)
+def premia(u, now, members, references, f, k, g, h, p, q):  # type: ignore[no-untyped-def]
+    """All premia of one underlying at `now`, bps and sigmas of the fair value of its share without the instrument
+    itself; where that is unknown, or its error above the limit, so are they.
+    """
+    anchor, own, pull, weight = _hear(u, now, members, references, f, k, g, h, p, q)
+    all_price, all_var = _settle(anchor, own, pull, weight)
     for at in range(np.uint64(h[u, MEMBER_FROM]), np.uint64(h[u, MEMBER_TO])):
         j = np.uint64(members[at])
+        price, var = all_price, all_var
+        if f[j, WEIGHT] > 0.0 or k[j, KIN] >= 0:
+            price, var = _without(j, u, now, anchor, own, pull, weight, members, f, k, h)
+        if not (var <= p[MAX_VAR] and 0.0 < price < np.inf):
+            price = np.nan
+        scale = 1e4 / price
         f[j, PREMIUM] = f[j, MID_USD] * scale - 1e4
         f[j, SELL_PREMIUM] = f[j, NET_BID] * scale - 1e4
         f[j, BUY_PREMIUM] = f[j, NET_ASK] * scale - 1e4
+        f[j, SIGMAS] = f[j, PREMIUM] / (1e4 * np.sqrt(var)) if var > 0.0 else np.nan
 
 
 @njit(types.void(types.uint64, _W, _F, _K, _F, _K), cache=KEPT)
@@ -196,25 +327,35 @@ def _catch_up(u, ts, bid, ask, bid_size, ask_size, members, f, k, g, h, p, q):  
                 g[u, FAIR_KEY], g[u, FAIR_SCALE] = f[j, REF_KEY], 1e4 / g[u, FAIR]
 
 
-@njit(types.boolean(types.uint64, types.int64, types.int64, _W, _K, _V, _F, _K, _F, _K, _V, _W), cache=KEPT)
-def _fires(u, now, last, members, slots, slot_f, f, k, g, h, p, q):  # type: ignore[no-untyped-def]
-    """Marks the triggers of one underlying that fire now; True where any does. No fair value, no trigger."""
+@njit(types.boolean(types.uint64, types.int64, types.int64, _W, _W, _K, _V, _F, _K, _F, _K, _V, _W), cache=KEPT)
+def _fires(u, now, last, members, references, slots, slot_f, f, k, g, h, p, q):  # type: ignore[no-untyped-def]
+    """Marks the triggers of one underlying that fire now; True where any does. No fair value, no trigger.
+
+    An edge needs the share's own evidence; a premium is judged by all witnesses but the instrument itself.
+    """
     var = g[u, FAIR_KEY] + g[u, VOL2] * (p[CLOCK] + p[CLOCK_RATE] * np.float64(now - q[CLOCK_TS]))
     edge = _edge(u, now, last, members, f, k, g, h)
     known = h[u, SOURCE] >= 0 and var <= p[MAX_VAR]
     if known:
         known = var - f[np.uint64(h[u, SOURCE]), REF_VAR] <= g[u, SILENT_VAR]
-    fired = False
+    fired, heard = False, False
+    anchor, own, pull, weight = np.nan, np.inf, 0.0, 0.0
     for s in range(np.uint64(h[u, SLOT_FROM]), np.uint64(h[u, SLOT_TO])):
         if slots[s, SLOT_KIND] == SLOT_EDGE:
-            hit = edge > slot_f[s]
+            hit = known and edge > slot_f[s]
         else:
-            premium = f[np.uint64(slots[s, SLOT_SCOPE]), MID_USD] * g[u, FAIR_SCALE] - 1e4
+            if not heard:
+                anchor, own, pull, weight = _hear(u, now, members, references, f, k, g, h, p, q)
+                heard = True
+            i = np.uint64(slots[s, SLOT_SCOPE])
+            price, error2 = _without(i, u, now, anchor, own, pull, weight, members, f, k, h)
+            premium = f[i, MID_USD] * (1e4 / price) - 1e4
+            hit = error2 <= p[MAX_VAR] and 0.0 < price < np.inf
             if slots[s, SLOT_KIND] == SLOT_PREMIUM:
-                hit = abs(premium) > slot_f[s]
+                hit = hit and abs(premium) > slot_f[s]
             else:
-                hit = premium * premium > slot_f[s] * slot_f[s] * var * 1e8
-        if hit and known and now >= slots[s, SLOT_NOT_BEFORE]:
+                hit = hit and premium * premium > slot_f[s] * slot_f[s] * error2 * 1e8
+        if hit and now >= slots[s, SLOT_NOT_BEFORE]:
             slots[s, SLOT_FIRED] = 1
             fired = True
     return fired
@@ -341,7 +482,7 @@ def scan(  # type: ignore[no-untyped-def]
             now = ts[at - np.uint64(1)]
         if look:
             _catch_up(u, ts, bid, ask, bid_size, ask_size, members, f, k, g, h, p, q)
-            if _fires(u, t, last, members, slots, slot_f, f, k, g, h, p, q):
+            if _fires(u, t, last, members, references, slots, slot_f, f, k, g, h, p, q):
                 why = TRIGGER
                 break
             continue
@@ -465,9 +606,10 @@ def scan(  # type: ignore[no-untyped-def]
                 g[u, LOW] = f[i, NET_ASK]
             if f[i, NET_BID] > g[u, HIGH] and last >= k[i, SELL_FROM]:
                 g[u, HIGH] = f[i, NET_BID]
-            if g[u, HIGH] - g[u, LOW] >= g[u, GAP] * g[u, FAIR] and t >= h[u, WAKE_FROM]:
+            wide = g[u, HIGH] - g[u, LOW] >= g[u, GAP] * g[u, FAIR] or g[u, GAP] == -np.inf
+            if wide and t >= h[u, WAKE_FROM]:
                 _catch_up(u, ts, bid, ask, bid_size, ask_size, members, f, k, g, h, p, q)
-                if _fires(u, t, last, members, slots, slot_f, f, k, g, h, p, q):
+                if _fires(u, t, last, members, references, slots, slot_f, f, k, g, h, p, q):
                     why |= TRIGGER
             if why != END:
                 break
@@ -491,7 +633,7 @@ def scan(  # type: ignore[no-untyped-def]
                 for v in range(np.uint64(g.shape[0])):
                     h[v, TOUCHED] = t
                     g[v, LOW], g[v, HIGH] = -np.inf, np.inf
-                    if _fires(v, t, last, members, slots, slot_f, f, k, g, h, p, q):
+                    if _fires(v, t, last, members, references, slots, slot_f, f, k, g, h, p, q):
                         why |= TRIGGER
             if why != END:
                 break
@@ -503,7 +645,7 @@ def scan(  # type: ignore[no-untyped-def]
             _catch_up(v, ts, bid, ask, bid_size, ask_size, members, f, k, g, h, p, q)
             _edge(v, h[v, TOUCHED], last, members, f, k, g, h)
             if judging:
-                premia(v, members, f, g, h)
+                premia(v, h[v, TOUCHED], members, references, f, k, g, h, p, q)
             h[v, TOUCHED] = -1
     q[ACCEPTED], q[NOW] = accepted, now
     return np.int64(at), np.int64(why)

@@ -6,7 +6,7 @@ everything that a row touches from the definitions, after that row. Both write t
 
 from __future__ import annotations
 
-from math import inf, isfinite, isnan, nan
+from math import inf, isfinite, isnan, nan, sqrt
 
 import numpy as np
 
@@ -30,6 +30,11 @@ class Twin:
     def scan(self, rows: Rows, start: int, until: int) -> tuple[int, int]:
         """(next row, why it stopped), as `kernel.scan`."""
         at = start
+        for group, touched in enumerate(self.c.h[:, K.TOUCHED].tolist()):
+            if touched >= 0:  # Python changed what somebody is believed
+                self.c.h[group, K.TOUCHED] = -1
+                with np.errstate(all="ignore"):
+                    self._derive(group, touched)
         while at < len(rows):
             if int(rows.ts_recv[at]) > until:
                 return at, K.DUE
@@ -239,9 +244,12 @@ class Twin:
         for at in c.members_of[group] if group < len(c.members_of) else ():
             f, k = c.f[at], c.k[at]
             if c.q[K.PREMIA]:
-                f[K.PREMIUM] = f[K.MID_USD] * g[K.FAIR_SCALE] - 1e4
-                f[K.SELL_PREMIUM] = f[K.NET_BID] * g[K.FAIR_SCALE] - 1e4
-                f[K.BUY_PREMIUM] = f[K.NET_ASK] * g[K.FAIR_SCALE] - 1e4
+                price, variance = self._known_without(at, group, now)
+                scale = 1e4 / price
+                f[K.PREMIUM] = f[K.MID_USD] * scale - 1e4
+                f[K.SELL_PREMIUM] = f[K.NET_BID] * scale - 1e4
+                f[K.BUY_PREMIUM] = f[K.NET_ASK] * scale - 1e4
+                f[K.SIGMAS] = f[K.PREMIUM] / (1e4 * sqrt(variance)) if variance > 0 else nan
             if now <= k[K.EXPIRES]:
                 if now >= k[K.BUY_FROM] and not isnan(f[K.NET_ASK]):
                     asks.append(float(f[K.NET_ASK]))
@@ -249,22 +257,69 @@ class Twin:
                     bids.append(float(f[K.NET_BID]))
         g[K.EDGE] = (max(bids) - min(asks)) * g[K.FAIR_SCALE]
 
+    def _own(self, group: int, now: int) -> float:
+        """Variance of the best source's word; inf where none is believed, or it has been silent too long."""
+        return self._variance_of(int(self.c.h[group, K.SOURCE]), group, now)
+
+    def _variance_of(self, source: int, group: int, now: int) -> float:
+        """Variance of what a source says, -1 being none; inf where it has been silent too long."""
+        if source < 0:
+            return inf
+        g, f = self.c.g[group], self.c.f[source]
+        variance = float(f[K.REF_KEY] + g[K.VOL2] * self._clock(now))
+        return max(variance, 0.0) if variance - float(f[K.REF_VAR]) <= g[K.SILENT_VAR] else inf
+
+    def _heard(self, group: int, now: int) -> dict[int, tuple[float, float]]:
+        """(weight, price that it says the share has) of every witness of an underlying, in order."""
+        c, h, found = self.c, self.c.h[group], dict[int, tuple[float, float]]()
+        for at in c.members[h[K.MEMBER_FROM] : h[K.WITNESS_TO]].tolist():
+            weight, price = float(c.f[at, K.WEIGHT]), float(c.f[at, K.MID_USD] * c.f[at, K.LEAN])
+            if weight > 0 and now <= c.k[at, K.EXPIRES] and 0 < price < inf:
+                found[at] = weight, price
+        return found
+
+    def _without(self, number: int, group: int, now: int) -> tuple[float, float]:
+        """(price, variance of its logarithm) of the share by all but one instrument and what speaks for its witness."""
+        c, h, heard, kin = self.c, self.c.h[group], self._heard(group, now), int(self.c.k[number, K.KIN])
+        sources = [at for at in c.references[h[K.REF_FROM] : h[K.REF_TO]].tolist() if not c.f[at, K.WEIGHT] > 0]
+        believed = [at for at in sources if c.k[at, K.REFUSAL] == K.OK and c.f[at, K.REF_KEY] < inf]
+        source = min(believed, key=lambda at: (float(c.f[at, K.REF_KEY]), at), default=-1)
+        own = self._variance_of(source, group, now)
+        anchor = float(c.f[source, K.REF_MID]) if own < inf else next((z for _, z in heard.values()), nan)
+        weight = pull = 0.0
+        for mine, z in heard.values():
+            weight += mine
+            pull += mine * (z - anchor)
+        mine, z = heard.get(number, (0.0, nan))
+        if kin < 0 and 0.0 < 2.0 * mine <= weight:
+            weight, pull = weight - mine, pull - mine * (z - anchor)
+        elif kin >= 0 or mine > 0:
+            weight = pull = 0.0
+            for at, (theirs, z) in heard.items():
+                if at != number and (kin < 0 or c.k[at, K.KIN] != kin):
+                    weight += theirs
+                    pull += theirs * (z - anchor)
+        if own < inf:
+            return anchor + own * pull / (1.0 + own * weight), own / (1.0 + own * weight)
+        return (anchor + pull / weight, 1.0 / weight) if weight > 0 else (nan, inf)
+
+    def _known_without(self, number: int, group: int, now: int) -> tuple[float, float]:
+        """The same; the price is nan where the fair value is unknown."""
+        price, variance = self._without(number, group, now)
+        return price if variance <= self.c.p[K.MAX_VAR] and 0 < price < inf else nan, variance
+
     def _fire(self, group: int, now: int) -> int:
         """Marks every trigger of an underlying that is awake and over its level; an unknown fair value fires none."""
         c, g, h = self.c, self.c.g[group], self.c.h[group]
-        variance = float(g[K.FAIR_KEY] + g[K.VOL2] * self._clock(now))
-        source = int(h[K.SOURCE])
-        if source < 0 or not variance <= c.p[K.MAX_VAR]:
-            return K.END
-        if not variance - float(c.f[source, K.REF_VAR]) <= g[K.SILENT_VAR]:
-            return K.END
+        own = self._own(group, now)
         why = K.END
         for at in range(int(h[K.SLOT_FROM]), int(h[K.SLOT_TO])):
             slot, level = c.slots[at], float(c.levels[at])
             if slot[K.SLOT_KIND] == K.SLOT_EDGE:
-                hit = float(g[K.EDGE]) > level
+                hit = own < inf and own <= c.p[K.MAX_VAR] and float(g[K.EDGE]) > level
             else:
-                premium = float(c.f[slot[K.SLOT_SCOPE], K.MID_USD]) * float(g[K.FAIR_SCALE]) - 1e4
+                price, variance = self._known_without(int(slot[K.SLOT_SCOPE]), group, now)
+                premium = float(c.f[slot[K.SLOT_SCOPE], K.MID_USD]) * (1e4 / price) - 1e4
                 if slot[K.SLOT_KIND] == K.SLOT_PREMIUM:
                     hit = abs(premium) > level
                 else:

@@ -12,7 +12,7 @@ from bot.paths import prepare_kernel
 prepare_kernel()
 
 from bot.sessions import load_sessions  # noqa: E402 - the kernel's cache must be chosen first
-from connectors.events import NEVER, NS, Flag, Kind, Row, Rows  # noqa: E402
+from connectors.events import NEVER, NS, Flag, Kind, Row, Rows, Why  # noqa: E402
 from connectors.instruments import Hours, Instrument, Role, UnitModel, Universe  # noqa: E402
 from strategies.market import kernel as K  # noqa: E402
 from strategies.market.columns import FOREVER_NS, Beliefs, Columns, Facts, Slot  # noqa: E402
@@ -56,14 +56,15 @@ class World:
                     Instrument(
                         venue=f"t{n}", symbol=share, role=Role.TOKEN, underlying=share, token=share + "x",
                         unit_model=model, multiplier=known, quote=str(rng.choice(coins)),
-                        one_price=bool(rng.random() < 0.25),
+                        one_price=bool(rng.random() < 0.25), witness=str(rng.choice(["", "", "", "one"])),
                     )
                 )  # fmt: skip
             for n in range(1 if calm else int(rng.integers(0, 4))):
                 hours = Hours(str(rng.choice(["24/7", "24/5", "extended", "regular"])))
                 found.append(
                     Instrument(venue=f"r{n}", symbol=share, role=Role.SHARE, underlying=share, hours=hours,
-                               quote=str(rng.choice(coins)), one_price=bool(rng.random() < 0.2))
+                               witness=str(rng.choice(["", "one"])), quote=str(rng.choice(coins)),
+                               one_price=bool(rng.random() < 0.2))
                 )  # fmt: skip
             if rng.random() < 0.6:
                 found.append(Instrument(venue="p", symbol=share, role=Role.PERP, underlying=share, quote="USDC"))
@@ -105,11 +106,15 @@ class World:
             scope = int(rng.integers(0, len(names))) if kind == K.SLOT_EDGE else int(rng.choice(quoted))
             self.slots.append(Slot(kind, scope, float(rng.choice([-30.0, 0.0, 5.0, 20.0, 60.0, 1e9]))))
         self.rows = Rows.of([self._row(rng) for _ in range(count)])
+        self.weighed = bool(seed % 3)
+        """In every third world nobody is a witness."""
 
     def columns(self) -> Columns:
         """Fresh columns in which everything may be bought and sold."""
         made = Columns(self.universe, self.facts, self.beliefs, load_sessions(), self.slots)
         made.enter_session(self.begin)
+        if self.weighed:
+            weigh(made, np.random.default_rng(len(self.rows)))
         return made
 
     def _row(self, rng: np.random.Generator) -> Row:
@@ -163,12 +168,24 @@ def equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray], where: str =
         np.testing.assert_array_equal(values, other[name], err_msg=f"{name} {where}")
 
 
+def weigh(columns: Columns, rng: np.random.Generator) -> None:
+    """New weights for some: none, alike, or one that outweighs all others together."""
+    for number in range(len(columns.universe)):
+        if rng.random() < 0.7:
+            weight = float(rng.choice([0.0, 1e5, 1e6, 1.7e6, 1e11, NAN]))
+            columns.weigh(number, weight, float(rng.choice([0.0, 0.003, -0.001])))
+
+
 def react(columns: Columns, why: int, until: int, seed: int) -> None:
     """What Python might do at a stop, drawn from the moment alone, so that it is the same for every cut."""
     rng = np.random.default_rng([seed, columns.now, int(columns.q[K.ACCEPTED]), why])
     now, count = columns.now, len(columns.universe)
     if why == K.DUE:
         columns.enter_session(until + 1)
+    if why and columns.f[:, K.WEIGHT].any() and rng.random() < 0.5:
+        weigh(columns, rng)
+    if why & K.NOTICE and rng.random() < 0.2:
+        columns.doubt(int(rng.integers(0, count)), Why.IMPLAUSIBLE, stands=bool(rng.random() < 0.5))
     if why & K.TRIGGER:
         fired = columns.slots[:, K.SLOT_FIRED] == 1
         columns.slots[fired, K.SLOT_NOT_BEFORE] = now + int(rng.choice([1, 20 * MS, 700 * MS, NEVER - now]))
