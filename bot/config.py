@@ -43,6 +43,8 @@ class Run(Table):
     """How often the strategies' clock ticks in tape time."""
     actions_file: str = ""
     """Path of a file with splits and dividends, kept by hand; relative to the folder of the config file."""
+    pins_file: str = ""
+    """Path of a file with the code that contracts must run, as `tokens verify --pin` writes it; likewise relative."""
 
 
 class Http(Table):

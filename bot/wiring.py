@@ -77,8 +77,8 @@ def live_feeds(
 ) -> tuple[Feed, ...]:
     """The feeds of the world outside that a config names, each with its instruments; venues without any have none.
 
-    Key files and the file of corporate actions are looked for from `folder`, that of the config. Raises
-    CredentialsMissing where a feed needs a key that is not there, DataError where that file is wrong. `vitals` gets
+    Key files, pins and the file of corporate actions are looked for from `folder`, that of the config. Raises
+    CredentialsMissing where a feed needs a key that is not there, DataError where such a file is wrong. `vitals` gets
     what each venue's connections count. Takes the seconds that the libraries of the feeds take to load.
     """
     named = {instrument.venue for instrument in universe}
@@ -107,7 +107,8 @@ def live_feed(
     clock: Clock = wall_ns,
     vitals: Vitals | None = None,
 ) -> Feed:
-    """The feed of one venue of a config, with its instruments. Raises CredentialsMissing as `live_feeds`."""
+    """The feed of one venue of a config, with its instruments. Raises CredentialsMissing and DataError as
+    `live_feeds`."""
     venue, at = config.venues[name], list(config.venues).index(name)
     setup = FeedSetup(
         venue=name,
@@ -125,6 +126,7 @@ def live_feed(
         compare_s=venue.compare_s,
         taker_fee_bps=venue.taker_fee_bps,
         options=venue.options,
+        pins=_pins(folder, config.run.pins_file),
         key=reader(folder / Path(venue.key_file).expanduser(), venue=name) if venue.key_file else dict,
     )
     module = importlib.import_module(FEEDS[venue.feed])
@@ -135,6 +137,15 @@ def live_feed(
     return made
 
 
+def _pins(folder: Path, name: str) -> Mapping[tuple[str, str], str]:
+    """What a file of pins says; nothing where none is named. Raises DataError."""
+    if not name:
+        return {}
+    from connectors.evm.pins import read_pins
+
+    return read_pins(folder / Path(name).expanduser())
+
+
 async def verify_tokens(
     chain: str,
     tokens: Sequence[Token],
@@ -143,17 +154,24 @@ async def verify_tokens(
     url: str,
     key: Callable[[], Mapping[str, str]],
     options: Mapping[str, str],
-) -> tuple[int, tuple[Verified, ...]]:
-    """Asks a node of a chain about its tokens; gives the block that it was asked at. Raises ConnectorError where the
-    node does not answer."""
-    from connectors.evm.tokens_verify import verify
+    pin: Path | None = None,
+) -> tuple[int, tuple[Verified, ...], int]:
+    """Asks a node of a chain about its tokens; gives the block that it was asked at, what was found, and how many were
+    pinned. In a file of pins the code must be what it says, and what is right and not in it yet is added.
+
+    Raises ConnectorError where the node does not answer, DataError where the file is wrong.
+    """
+    from connectors.evm.tokens_verify import verify, verify_and_pin
 
     setup = FeedSetup(
         venue=chain, instruments=(), clock=wall_ns, monotonic=monotonic_s, sleep=sleep, rng=chance(0), url=url,
         key=key, options=options,
     )  # fmt: skip
-    head, found = await verify(setup, tokens, registry)
-    return head.number, found
+    if pin is None:
+        head, found = await verify(setup, tokens, registry)
+        return head.number, found, 0
+    head, found, new = await verify_and_pin(setup, tokens, registry, pin)
+    return head.number, found, new
 
 
 def exchanges() -> dict[str, tuple[str, ...]]:

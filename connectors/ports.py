@@ -117,6 +117,8 @@ class FeedSetup:
     """What the config believes to pay; a probe compares it with what the venue says."""
     options: Mapping[str, str | float | bool] = field(default_factory=dict)
     """What only this kind of feed understands."""
+    pins: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """Hashes of the code that contracts must run, by chain and contract (lower case), as an operator pinned them."""
     vitals: Vitals = field(default_factory=Vitals)
     """Where the venue's sockets and polls count."""
 

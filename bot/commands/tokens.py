@@ -39,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     show = commands.add_parser("show", help="one token: chains, contracts, unit model, trust, sources")
     show.add_argument("symbol", help="display name, e.g. TSLAx")
     show.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
-    asked = "ask a node: chain, decimals, symbol, multiplier; code is only shown, the registry pins no hash of it yet"
+    asked = "ask a node: chain, decimals, symbol, multiplier, and the code, which may be pinned to a file"
     tokens_verify.arguments(commands.add_parser("verify", help=asked))
 
 

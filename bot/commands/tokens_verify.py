@@ -31,11 +31,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key-file", default="", metavar="FILE", help='a file with url = "...", where it holds a key')
     parser.add_argument("--registry", default="", metavar="FILE", help="another registry than the one that is shipped")
     parser.add_argument("--shares-oracle", default="", metavar="ADDRESS", help="Ondo's SyntheticSharesOracle there")
+    parser.add_argument(
+        "--pin", default="", metavar="FILE",
+        help="hold the code against this file of pins, and add what is right and not in it yet, with block and date",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints what was found. Raises UsageError, RegistryError, ConnectorError; CheckFailed is the exit code only."""
+    """Prints what was found. Raises UsageError, RegistryError, DataError, ConnectorError; CheckFailed is the exit code
+    only."""
     from bot.errors import ExitCode
     from bot.keys import reader
     from bot.wiring import verify_tokens
@@ -46,12 +51,15 @@ def run(args: argparse.Namespace) -> int:
     _check_node(args.node, args.key_file)
     key = reader(Path(args.key_file), venue=args.chain) if args.key_file else dict
     options = {"shares_oracle": args.shares_oracle} if args.shares_oracle else {}
-    block, found = asyncio.run(verify_tokens(args.chain, tokens, registry, url=args.node, key=key, options=options))
+    pin = Path(args.pin) if args.pin else None
+    block, found, new = asyncio.run(
+        verify_tokens(args.chain, tokens, registry, url=args.node, key=key, options=options, pin=pin)
+    )
     if args.json:
-        print(json.dumps({"schema": SCHEMA, "chain": args.chain, "block": block,
+        print(json.dumps({"schema": SCHEMA, "chain": args.chain, "block": block, "new_pins": new,
                           "tokens": [_facts(one) for one in found]}, indent=2))  # fmt: skip
     else:
-        _show(args.chain, block, found)
+        _show(args.chain, block, found, args.pin, new)
     return ExitCode.CHECK_FAILED if any(one.problems for one in found) else ExitCode.OK
 
 
@@ -105,7 +113,7 @@ def _facts(one: Verified) -> dict[str, Any]:
     }
 
 
-def _show(chain: str, block: int, found: Sequence[Verified]) -> None:
+def _show(chain: str, block: int, found: Sequence[Verified], pin: str, new: int) -> None:
     """A table for people, and below it what is wrong."""
     from bot.tables import print_table
 
@@ -124,6 +132,7 @@ def _show(chain: str, block: int, found: Sequence[Verified]) -> None:
             print(f"  {one.token.symbol} ({one.token.issuer}): {problem}")
     wrong = sum(1 for one in found if one.problems)
     print(f"{len(found)} contracts on {chain} at block {block}: {wrong} wrong.", file=sys.stderr)
-    if any(not one.token.code_hash for one in found):
-        print("A code that is not pinned is believed: compare it, then write code_hashes into the registry.",
-              file=sys.stderr)  # fmt: skip
+    if pin:
+        print(f"{new} pinned now in {pin}. Write [run] pins_file to have feeds refuse other code.", file=sys.stderr)
+    elif any(not one.token.code_hash for one in found):
+        print("A code that is not pinned is believed: --pin FILE pins what runs now.", file=sys.stderr)

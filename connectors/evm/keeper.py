@@ -198,7 +198,7 @@ class Keeper:
                 raise BadMessage(f"a node of chain {found}, not of {self._chain_id}")
             head = await rpc.head()
             read = partial(read_at, rpc, head=head)
-            await self._identities.look(read)
+            await self._identities.look(rpc, head)
             return Blocks(head, self._known(await read_states(read, tuple(self.facts.values()))))
 
         self._unread = {}
@@ -322,7 +322,7 @@ class Keeper:
         head = blocks.settled
         if head.number < self._reconciled + self._habits.reconcile_blocks:
             return
-        await self._rpcs.first(lambda rpc: self._identities.look(partial(read_at, rpc, head=head)))
+        await self._rpcs.first(lambda rpc: self._identities.look(rpc, head))
         if blocks is not self.blocks:
             return
         self._identified()

@@ -9,13 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
 from typing import Final
 
 from connectors.amm.forks import Family
 from connectors.errors import BadMessage
 from connectors.evm.abi import Call, Method, text_of
 from connectors.evm.pool_spec import PoolSpec
+from connectors.evm.rpc import Head, Rpc
+from connectors.evm.rpcs import read_at
 from connectors.evm.tokens import DECIMALS, NOBODY, SYMBOL
+from connectors.evm.tokens_identity import code_of
 
 Read = Callable[[Sequence[Call]], Awaitable[list[bytes | None]]]
 """Asks contracts, all at one block."""
@@ -182,16 +187,36 @@ class Identities:
         self.wrong: dict[str, str] = {}
         """Why the others are not."""
         self._first: dict[str, Facts] = {}
+        self._code: dict[str, str] = {}
+        """Of each contract whose code is pinned: what it ran when it was last looked at."""
+        self._turns = cycle(dict.fromkeys(contract for spec in specs for contract in spec.code))
 
-    async def look(self, read: Read) -> None:
-        """Looks at all of them; what was read first of a pool must not change in this run. Raises as `read`."""
-        for pool, found in (await read_facts(read, tuple(self.specs.values()))).items():
-            if isinstance(found, Facts):
-                changed = self._first.setdefault(pool, found).changes(found)
-                if not changed:
-                    self.known[pool] = found
-                    self.wrong.pop(pool, None)
-                    continue
-                found = BadMessage(changed, where=self.specs[pool].instrument.name)
-            self.known.pop(pool, None)
-            self.wrong[pool] = str(found)
+    async def look(self, rpc: Rpc, head: Head) -> None:
+        """Looks at all of them at a block; what was read first of a pool must not change in this run. Of pinned code
+        all is read at the first look, then one contract at each, since that takes calls of its own.
+
+        Raises as Rpc.ask.
+        """
+        found = await read_facts(partial(read_at, rpc, head=head), tuple(self.specs.values()))
+        lacking = {contract for spec in self.specs.values() for contract in spec.code} - self._code.keys()
+        for contract in lacking or {next(self._turns, "")} - {""}:
+            self._code[contract] = (await code_of(rpc, contract, head))[0]
+        for pool, fact in found.items():
+            why = self._why_not(self.specs[pool], fact)
+            if why or not isinstance(fact, Facts):
+                self.known.pop(pool, None)
+                self.wrong[pool] = why
+            else:
+                self.wrong.pop(pool, None)
+                self.known[pool] = fact
+
+    def _why_not(self, spec: PoolSpec, found: Facts | BadMessage) -> str:
+        """Why a pool is not what is meant; empty where it is."""
+        if not isinstance(found, Facts):
+            return str(found)
+        why = self._first.setdefault(spec.pool, found).changes(found)
+        for contract, pin in spec.code.items():
+            runs = self._code[contract]
+            if runs != pin:
+                why = f"{contract} runs {runs or 'no code'}, pinned is {pin}"
+        return str(BadMessage(why, where=spec.instrument.name)) if why else ""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from eth_abi.abi import encode
@@ -15,6 +15,7 @@ from eth_utils.crypto import keccak
 from connectors.amm.forks import FORKS, Family, Fork
 from connectors.amm.v4 import PoolKey
 from connectors.errors import BadMessage, PoolStateError
+from connectors.evm.pins import Place, pinned
 from connectors.evm.tokens_identity import expected_of
 from connectors.instruments import Instrument, Role
 from connectors.registry import load_registry
@@ -50,6 +51,8 @@ class PoolSpec:
     """The contract that must know the pool (of v4 the PoolManager), in lower case; empty where nobody said."""
     view: str = ""
     """v4: the StateView that tells its state, in lower case; empty where nobody said."""
+    code: Mapping[str, str] = field(default_factory=dict)
+    """Hashes of the code that must run, by contract, of those of its contracts that are pinned."""
 
 
 def pool_id(key: PoolKey) -> str:
@@ -58,12 +61,12 @@ def pool_id(key: PoolKey) -> str:
     return "0x" + keccak(encode(["address", "address", "uint24", "int24", "address"], values)).hex()
 
 
-def pool_of(instrument: Instrument, options: Options) -> PoolSpec:
+def pool_of(instrument: Instrument, options: Options, pins: Mapping[Place, str]) -> PoolSpec:
     """The pool of an instrument whose symbol is its contract or its v4 pool id.
 
     Coin, factory and StateView are those of the options `coins` ("USDC 0x... USDG 0x..."), `factories` ("uniswap_v3
-    0x..."), `manager` (the factory of v4) and `state_view`, else the registry's. Raises BadMessage where the config
-    does not say what is needed, or contradicts itself.
+    0x..."), `manager` (the factory of v4) and `state_view`, else the registry's; its contracts must run the code that
+    `pins` say. Raises BadMessage where the config does not say what is needed, or contradicts itself.
     """
     name = instrument.name
     if instrument.role is not Role.TOKEN or not _ADDRESS.fullmatch(instrument.contract):
@@ -83,12 +86,15 @@ def pool_of(instrument: Instrument, options: Options) -> PoolSpec:
     registry, chain = load_registry(), instrument.chain
     manager = {"uniswap_v4": str(options["manager"])} if options.get("manager") else {}
     coins, factories = _named(options, "coins"), {**_named(options, "factories"), **manager}
+    pool, token, expected = instrument.symbol.lower(), instrument.contract.lower(), expected_of(instrument, pins)
+    coin = coins.get(instrument.quote, registry.coins.get((chain, instrument.quote), "")).lower()
+    factory = factories.get(fork.key, registry.factories.get((chain, fork.key), "")).lower()
+    view = str(options.get("state_view", registry.views.get((chain, fork.key), ""))).lower()
+    code = {contract: pinned(pins, chain, contract) for contract in (pool, coin, factory, view)}
+    code[token] = expected.code_hash.lower()
     return PoolSpec(
-        instrument=instrument, pool=instrument.symbol.lower(), token=instrument.contract.lower(), fork=fork, key=key,
-        decimals=expected_of(instrument).decimals,
-        coin=coins.get(instrument.quote, registry.coins.get((chain, instrument.quote), "")).lower(),
-        factory=factories.get(fork.key, registry.factories.get((chain, fork.key), "")).lower(),
-        view=str(options.get("state_view", registry.views.get((chain, fork.key), ""))).lower(),
+        instrument=instrument, pool=pool, token=token, fork=fork, key=key, decimals=expected.decimals, coin=coin,
+        factory=factory, view=view, code={contract: hash_ for contract, hash_ in code.items() if hash_},
     )  # fmt: skip
 
 

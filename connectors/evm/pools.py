@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from functools import partial
 from typing import Final
 
 import aiohttp
@@ -14,10 +13,10 @@ from connectors.ends import Ends
 from connectors.errors import BadMessage, ConnectorError, ForkUnverified
 from connectors.events import NS, Why
 from connectors.evm.keeper import Habits, Keeper
-from connectors.evm.pool_facts import Facts, read_facts
+from connectors.evm.pool_facts import Identities
 from connectors.evm.pool_spec import PoolSpec, pool_of
 from connectors.evm.quoter import quoting
-from connectors.evm.rpcs import CALLS_PER_S, LAG_BLOCKS, Rpcs, disagreement, nodes, read_at
+from connectors.evm.rpcs import CALLS_PER_S, LAG_BLOCKS, Rpcs, disagreement, nodes
 from connectors.evm.subscription import filters, hello, read_message
 from connectors.evm.teller import MOVE_BPS, Teller
 from connectors.instruments import Instrument
@@ -73,7 +72,7 @@ class PoolsFeed:
         """
         self._setup = setup
         options = setup.options
-        self.specs = tuple(pool_of(instrument, options) for instrument in setup.instruments)
+        self.specs = tuple(pool_of(instrument, options, setup.pins) for instrument in setup.instruments)
         self.keeper: Keeper | None = None
         """Once it runs."""
         of_manager = [spec for spec in self.specs if spec.key is not None]
@@ -168,7 +167,8 @@ class PoolsFeed:
                 chain_id = await rpcs.first(lambda rpc: rpc.chain_id())
                 look = await rpcs.look()
                 head = await rpcs.first(lambda rpc: rpc.head())
-                facts = await rpcs.first(lambda rpc: read_facts(partial(read_at, rpc, head=head), self.specs))
+                identities = Identities(self.specs)
+                await rpcs.first(lambda rpc: identities.look(rpc, head))
             except ConnectorError as error:
                 return (Finding(what="reachable", ok=False, detail=error.what, hint=error.hint),)
         right = self._chain_id in (None, chain_id)
@@ -188,10 +188,12 @@ class PoolsFeed:
                 detail = "no answer" if one is None else f"{look.best - one.number} blocks behind"
                 found.append(Finding(what="node", subject=f"node {at + 1}", ok=False, detail=detail))
         for spec in self.specs:
-            fact, why = facts[spec.pool], unchecked(spec)
-            name = spec.instrument.symbol
-            if not isinstance(fact, Facts):
-                found.append(Finding(what="symbol", subject=name, ok=False, detail=str(fact)))
+            why, name = unchecked(spec), spec.instrument.symbol
+            if spec.pool in identities.wrong:
+                hint = "compare its address with the exchange's own word, or take it out of the config"
+                found.append(
+                    Finding(what="symbol", subject=name, ok=False, detail=identities.wrong[spec.pool], hint=hint)
+                )
             else:
                 detail = f"{spec.fork.key}, shown and never traded: {why}" if why else spec.fork.key
                 found.append(Finding(what="symbol", subject=name, ok=None if why else True, detail=detail))

@@ -6,8 +6,8 @@ beacon's and the implementation's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 from eth_utils.crypto import keccak
@@ -15,6 +15,7 @@ from eth_utils.crypto import keccak
 from connectors.errors import BadMessage, Reverted
 from connectors.evm.abi import Method, text_of
 from connectors.evm.node import Node
+from connectors.evm.pins import Place, pinned
 from connectors.evm.rpc import Head, Rpc
 from connectors.evm.tokens import ASSET, DECIMALS, SYMBOL, Reader, Standard
 from connectors.instruments import Instrument, Token
@@ -134,14 +135,16 @@ def _told(value: object) -> str:
     return "unknown" if value is None else str(value)
 
 
-def expected_of(instrument: Instrument) -> Expected:
-    """What the registry knows of an instrument's contract, else what the instrument itself says."""
+def expected_of(instrument: Instrument, pins: Mapping[Place, str]) -> Expected:
+    """What the registry knows of an instrument's contract, else what the instrument itself says; its code as an
+    operator pinned it, else as the registry has it."""
     registry = load_registry()
+    chain_id = registry.chains.get(instrument.chain)
+    known = Expected(contract=instrument.contract, chain_id=chain_id, symbol=instrument.token)
     for token in registry.tokens:
         if token.chain == instrument.chain and token.contract.lower() == instrument.contract.lower():
-            return Expected.of(token, registry)
-    chain_id = registry.chains.get(instrument.chain)
-    return Expected(contract=instrument.contract, chain_id=chain_id, symbol=instrument.token)
+            known = Expected.of(token, registry)
+    return replace(known, code_hash=pinned(pins, instrument.chain, instrument.contract) or known.code_hash)
 
 
 def shares_oracle(registry: Registry, issuer: str, chain: str, setup: FeedSetup) -> str:

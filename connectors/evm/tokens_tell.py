@@ -45,7 +45,7 @@ class TokenTeller:
         self.number = -1
         self.reader: Reader | None = None
         self.problems: tuple[str, ...] = ("not looked at yet",)
-        self.expected: Expected = expected_of(instrument)
+        self.expected: Expected = expected_of(instrument, setup.pins)
         standard = standard_of(instrument.issuer, instrument.unit_model)
         if standard is None:
             hint = 'write issuer = "..." as `pegline tokens list` has it'

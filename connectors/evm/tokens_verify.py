@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
 import aiohttp
+import msgspec
 
 from connectors.errors import BadMessage, NodesDisagree
 from connectors.evm.agreement import Agreement
+from connectors.evm.pins import Pin, add_pins, pinned, read_pins
 from connectors.evm.rpc import Head, Rpc
 from connectors.evm.rpcs import nodes
 from connectors.evm.tokens import Reading, Standard, standard_of
@@ -46,6 +50,31 @@ async def verify(setup: FeedSetup, tokens: Sequence[Token], registry: Registry) 
     if len(sure) < len(tokens):
         raise NodesDisagree(f"the nodes do not say the same of {len(tokens) - len(sure)} tokens", where=setup.venue)
     return head, sure
+
+
+async def verify_and_pin(
+    setup: FeedSetup, tokens: Sequence[Token], registry: Registry, path: Path
+) -> tuple[Head, tuple[Verified, ...], int]:
+    """Holds the code of tokens against a file of pins, and adds those that are not in it and are right otherwise; gives
+    how many. Raises as `verify`, and DataError where the file is wrong or cannot be written."""
+    known = read_pins(path, may_lack=True)
+    asked = [
+        msgspec.structs.replace(token, code_hash=pinned(known, token.chain, token.contract) or token.code_hash)
+        for token in tokens
+    ]
+    head, found = await verify(setup, asked, registry)
+    date = datetime.fromtimestamp(head.timestamp_s, UTC).date().isoformat()
+    new = [
+        Pin(
+            chain=one.token.chain, contract=one.token.contract, symbol=one.token.symbol,
+            code_hash=one.identity.code_hash, block=head.number, date=date,
+        )
+        for one in found
+        if not one.problems and not pinned(known, one.token.chain, one.token.contract)
+    ]  # fmt: skip
+    if new:
+        add_pins(path, new)
+    return head, found, len(new)
 
 
 async def _one(rpc: Rpc, head: Head, chain_id: int, token: Token, registry: Registry, setup: FeedSetup) -> Verified:

@@ -15,6 +15,7 @@ import pytest
 from bot.commands import tokens
 from bot.errors import UsageError
 from connectors.errors import RegistryError, VenueUnreachable
+from connectors.evm.pins import read_pins
 from tests.chain.parts import Parts
 from tests.servers.anvil import Anvil, Deployed
 
@@ -107,6 +108,49 @@ async def test_what_is_wrong_is_said_and_fails_the_check(
     """
     assert 5 == await world.verify("--registry", world.registry(**changes))
     assert problem in capsys.readouterr().out
+
+
+async def test_what_runs_now_is_pinned_and_another_code_is_wrong(
+    chain: Parts, world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    51. Of a proxy: --pin writes contract, hash, block and its day into a file, once. Then another implementation, which
+    says the same of itself, is wrong and changes nothing in the file; with the entry taken away it may be pinned.
+    """
+    made = [await world.node.deploy(chain.artifact("ScaledStock"), "", "", 18) for _ in range(2)]
+    code = await world.node.rpc("eth_getCode", made[1].address, "latest")
+    await world.node.rpc("anvil_setCode", made[1].address, code + "00")
+    proxy = await world.node.deploy(chain.artifact("UpgradeableProxy"), made[0].address)
+    token = Deployed(world.node, made[0].artifact, proxy.address)
+    await token.write("schedule", 10**18, 0)
+    registry, file = world.registry(address=proxy.address, symbol=""), world.folder / "pins.toml"
+    await world.node.at(4_102_444_800)  # 2100-01-01T00:00:00Z
+    words = ("--registry", registry, "--pin", str(file))
+    assert 0 == await world.verify(*words)
+    assert "1 pinned now" in capsys.readouterr().err
+    first, ((place, hash_),) = file.read_text(encoding="utf-8"), read_pins(file).items()
+    assert ("robinhood", proxy.address.lower()) == place
+    assert f'block = {await world.node.block()}\ndate = "2100-01-01"' in first
+    assert 0 == await world.verify(*words)
+    said = capsys.readouterr()
+    assert "0 pinned now" in said.err and f"{hash_[:10]}… pinned" in said.out
+    await proxy.write("upgrade", made[1].address)
+    assert 5 == await world.verify(*words)
+    assert f"not {hash_}" in capsys.readouterr().out
+    assert first == file.read_text(encoding="utf-8")
+    file.write_text(first.partition("[[pin]]")[0], encoding="utf-8")
+    assert 0 == await world.verify(*words)
+    assert [hash_] != list(read_pins(file).values())
+
+
+async def test_what_is_wrong_is_not_pinned(world: World) -> None:
+    """
+    A contract with other decimals than the registry's, or without code, is no token to pin: no file is made.
+    """
+    file = world.folder / "pins.toml"
+    for changes in ({"decimals": 6}, {"address": "0x" + "5a" * 20}):
+        assert 5 == await world.verify("--registry", world.registry(**changes), "--pin", str(file))
+    assert not file.exists()
 
 
 async def test_a_node_of_another_chain_is_wrong(chain: Parts, world: World, capsys: pytest.CaptureFixture[str]) -> None:

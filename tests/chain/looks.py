@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from bot.clock import wall_ns
@@ -21,7 +21,9 @@ POLL_S = 12.0
 class Looks:
     """A feed that looks when it is told to."""
 
-    def __init__(self, *instruments: Instrument, url: str, **options: object) -> None:
+    def __init__(
+        self, *instruments: Instrument, url: str, pins: Mapping[tuple[str, str], str] | None = None, **options: object
+    ) -> None:
         """Nothing was looked at."""
         self.heard, self.doors = Heard(), Doors(POLL_S)
         self.instruments = instruments
@@ -30,7 +32,7 @@ class Looks:
         self.ahead_s = 0.0
         """How far our clock is ahead of the machine's."""
         self.setup: FeedSetup = setup_for(
-            server, *instruments, sleep=self.doors.sleep, options=given,
+            server, *instruments, sleep=self.doors.sleep, options=given, pins=pins or {},
             clock=lambda: wall_ns() + round(self.ahead_s * NS),
         )  # fmt: skip
         self.told = 0
@@ -51,9 +53,11 @@ class Looks:
 
 
 @asynccontextmanager
-async def looking(*instruments: Instrument, url: str, **options: object) -> AsyncIterator[Looks]:
+async def looking(
+    *instruments: Instrument, url: str, pins: Mapping[tuple[str, str], str] | None = None, **options: object
+) -> AsyncIterator[Looks]:
     """The feed, running."""
-    looks = Looks(*instruments, url=url, **options)
+    looks = Looks(*instruments, url=url, pins=pins, **options)
     numbers = {instrument.name: at for at, instrument in enumerate(instruments)}
     looks.heard.against(numbers.values(), Why.NOT_HEARD)
     running = asyncio.create_task(OnchainFeed(looks.setup).run(looks.heard, numbers))

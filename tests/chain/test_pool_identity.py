@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
 
 from connectors.events import Health, Why
+from connectors.evm.rpcs import nodes
+from connectors.evm.tokens_identity import code_of
 from connectors.instruments import Instrument
 from tests.chain.exchanges import ONE, PLENTY, coins, deploy_v2, deploy_v3, deploy_v4, pool_id
 from tests.chain.parts import Parts
 from tests.chain.pools import DEEP, FEE, SPACING, World, followed, instrument, world
 from tests.servers.anvil import Deployed
+from tests.servers.heard import setup_for
 
 Made = tuple[Instrument, dict[str, Any]]
 """A pool as a config names it, and what the options say then."""
@@ -171,3 +175,54 @@ async def test_a_proxy_that_gets_another_implementation_takes_its_pool_down(chai
             await there.node.mine(3)
             await follow.heard.until(lambda: follow.heard.standing.state(0) == (Health.DOWN, Why.IDENTITY))
             assert "decimals (" in follow.heard.details["dex", "identity"]
+
+
+@pytest.mark.parametrize("which", ["token", "pair"])
+async def test_pinned_code_that_changes_takes_its_pool_down(chain: Parts, which: str) -> None:
+    """
+    51. Of two pinned contracts one gets other code, which says the same of itself: its pool stands DOWN with IDENTITY
+    at the next looks, and from the first on in a new run; another one is never down. Back as it was, all is quoted.
+    """
+    async with world(chain) as there:
+        bodies = [await there.node.deploy(chain.artifact("Coin"), "", "", 18) for _ in range(2)]
+        code = await there.node.rpc("eth_getCode", bodies[1].address, "latest")
+        await there.node.rpc("anvil_setCode", bodies[1].address, code + "00")
+        proxy = await there.node.deploy(chain.artifact("UpgradeableProxy"), bodies[0].address)
+        token = Deployed(there.node, bodies[0].artifact, proxy.address)
+        pool, options = await hostile(chain, there, token)
+        async with aiohttp.ClientSession() as session:
+            setup = setup_for(type("At", (), {"url": there.node.url})(), pool)  # type: ignore[arg-type]
+            (rpc,) = nodes(setup, session).rpcs
+            pins = {
+                ("nowhere", one.lower()): (await code_of(rpc, one, await rpc.head()))[0]
+                for one in (token.address, pool.symbol)
+            }
+        own = await there.node.rpc("eth_getCode", pool.symbol, "latest")
+
+        async def change(body: Deployed, end: str) -> None:
+            if which == "token":
+                await proxy.write("upgrade", body.address)
+            else:
+                await there.node.rpc("anvil_setCode", pool.symbol, own + end)
+            await there.node.mine(1)
+
+        instruments = [pool, instrument(there.pool.address, there.token)]
+        given: dict[str, Any] = {"options": {**options, "reconcile_blocks": 1}, "pins": pins}
+        async with followed(there, *instruments, **given) as follow:
+            await change(bodies[1], "00")
+            while follow.heard.standing.state(0) != (Health.DOWN, Why.IDENTITY):
+                told, number = follow.heard.rejected.total(), await there.node.block()
+                await there.node.mine(1)
+                await follow.heard.until(
+                    lambda n=number, t=told: (  # type: ignore[misc]
+                        follow.heard.rejected.total() > t or (follow.tip is not None and follow.tip.number > n)
+                    )
+                )
+            assert "pinned is 0x" in follow.heard.details["dex", "identity"]
+            assert 1 == follow.heard.health(1).count(Health.UP)
+        async with followed(there, *instruments, first=1, **given) as follow:
+            await follow.heard.until(lambda: follow.heard.standing.state(0) == (Health.DOWN, Why.IDENTITY))
+            assert [] == follow.heard.quotes(0)
+        await change(bodies[0], "")
+        async with followed(there, *instruments, **given) as follow:
+            assert (Health.UP, Why.NOTHING) == follow.heard.standing.state(0)

@@ -266,6 +266,36 @@ async def test_code_that_is_exchanged_behind_a_proxy_is_refused(chain: Parts, no
         assert (Health.DOWN, Why.IDENTITY) == looks.state
 
 
+@pytest.mark.parametrize("changed", [False, True])
+async def test_code_that_is_not_what_was_pinned_is_refused_at_the_start(
+    chain: Parts, node: Anvil, changed: bool
+) -> None:
+    """
+    51. While nobody looked the implementation became another one, which says the same of itself: by the pin nothing is
+    told from the first look on, with the reason; where the code is what was pinned, all is told.
+    """
+    made = [await node.deploy(chain.artifact("ScaledStock"), "", "", 18) for _ in range(2)]
+    code = await node.rpc("eth_getCode", made[1].address, "latest")
+    await node.rpc("anvil_setCode", made[1].address, code + "00")
+    proxy = await node.deploy(chain.artifact("UpgradeableProxy"), made[0].address)
+    await Deployed(node, made[0].artifact, proxy.address).write("schedule", ONE, 0)
+    instrument = eight056(proxy.address, "")
+    async with aiohttp.ClientSession() as session:
+        (rpc,) = nodes(Looks(instrument, url=node.url).setup, session).rpcs
+        pin, _ = await code_of(rpc, proxy.address, await rpc.head())
+    if changed:
+        await proxy.write("upgrade", made[1].address)
+    pins = {(instrument.chain, proxy.address.lower()): pin}
+    async with looking(instrument, url=node.url, pins=pins) as looks:
+        rows = await looks.look()
+        if changed:
+            assert [] == said(rows, Kind.MULTIPLIER)
+            assert (Health.DOWN, Why.IDENTITY) == looks.state
+            assert f", not {pin}" in looks.heard.details["chain", "identity"]
+        else:
+            assert [(1.0, -1.0)] == said(rows, Kind.MULTIPLIER)
+
+
 async def test_the_hash_of_a_proxy_is_of_all_the_code_that_runs(chain: Parts, node: Anvil) -> None:
     """
     51. A plain contract has the hash of its code. Two proxies of it have one hash, of their own code and of its; a few
