@@ -14,7 +14,7 @@ from connectors.events import NS
 from connectors.instruments import Role, Universe
 from connectors.orders import Fill, Outcome, Side
 from monitoring.decisions import Tally, Trade
-from monitoring.words import because
+from monitoring.words import OF_CONTRACT, because
 from strategies.base import Note, Step
 
 Tone = Literal["good", "bad", "plain"]
@@ -277,6 +277,8 @@ class Narrator:
         price, fair, away = (_real(note, key) for key in ("price", "fair", "away_bps"))
         if why == "maintenance":
             return "", "plain"  # the multiplier itself is told
+        if why in OF_CONTRACT:
+            return f"not traded: {where}, {OF_CONTRACT[why]}", "bad"
         if why == "delayed":
             late = _real(note, "late_s") or 0.0
             return f"source late: {where} follows the others by {late / 60:.0f} min, it is not believed", "bad"
@@ -293,6 +295,8 @@ class Narrator:
         why = str(note.detail.get("why", ""))
         if why in ("basis", "maintenance"):
             return "", "plain"  # the basis, or the multiplier, itself is told
+        if why in OF_CONTRACT:
+            return f"{self._where(note)}: what its contract says counts again", "good"
         if why == "implausible" and self._universe[note.instrument].role is Role.SHARE:
             return f"source believed: {self._where(note)} says what the others say", "good"
         return f"{self._where(note)} is no longer {why.replace('_', ' ')}", "good"

@@ -14,7 +14,7 @@ from connectors.instruments import Instrument, Role, UnitModel
 from monitoring.decisions import Tally
 from monitoring.depth import SHOWN, LevelsOf, depth_usd, no_levels
 from monitoring.facts import Facts, FeedState, StreamState
-from monitoring.words import because
+from monitoring.words import OF_CONTRACT, because
 
 if TYPE_CHECKING:
     from strategies.market.columns import Columns
@@ -24,15 +24,10 @@ DOUBTS: Final = {
     "basis": "per unit or per share?",
     "implausible": "not the price of this token",
     "maintenance": "its multiplier is changing",
-    "paused": "its issuer has paused it",
-    "identity": "its contract is not what the registry means",
-    "disagrees": "nodes say different things of its contract",
+    **OF_CONTRACT,
 }
 """What our judgement has against an instrument, as words; others are told by their own name."""
 
-
-UNSURE: Final = frozenset(("paused", "identity", "disagrees"))
-"""Those of them under which nobody knows what a unit is worth, where that is what the contract says."""
 
 NO_FAIR: Final = "fair value unknown"
 """What the reason of a token's line begins with when its share has no fair value."""
@@ -170,7 +165,7 @@ def believed_worth(columns: Columns, tally: Tally, at: int) -> float | None:
     when the share may be of before and the unit of after it, and while its contract's word does not count."""
     doubts = tally.doubts.get(at, ())
     rebasing = columns.universe[at].unit_model is UnitModel.REBASING
-    if "maintenance" in doubts or (not rebasing and not UNSURE.isdisjoint(doubts)):
+    if "maintenance" in doubts or (not rebasing and not OF_CONTRACT.keys().isdisjoint(doubts)):
         return None
     return shares_per_unit(columns, at)
 
@@ -252,6 +247,8 @@ def _token(
     if not why and mid is None:
         why = "its coin has no price"
     live = not why
+    if unbelieved(columns, at) == why and "maintenance" in tally.doubts.get(at, ()):
+        why = DOUBTS["maintenance"]  # prices of the other side of the change are refused, but that is why
     if not why and at in tally.doubts:
         why = DOUBTS.get(tally.doubts[at][0], tally.doubts[at][0])
     if not why and share.fair_usd is None:

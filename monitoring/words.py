@@ -39,6 +39,14 @@ def age(seconds: float | None) -> str:
     return f"{seconds / 86_400:.1f} d"
 
 
+OF_CONTRACT: Final = {
+    "paused": "its issuer has paused it",
+    "identity": "its contract is not what the registry means",
+    "disagrees": "nodes say different things of its contract",
+}
+"""Why a token is in doubt because of its own contract; where a unit is worth what that says, its worth is unknown."""
+
+
 WHYS: Final = {
     "not_heard": "not heard yet",
     "disconnected": "no connection",

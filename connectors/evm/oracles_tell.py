@@ -79,8 +79,14 @@ class OracleTeller:
             )  # fmt: skip
 
     def _read(self, answers: Sequence[bytes | None], head: Head) -> tuple[Price, tuple[Why, str, str] | None]:
-        own = len(self._source.calls())
-        price = self._source.read(answers[:own])
+        own, meant = len(self._source.calls()), self.instrument.contract
+        try:
+            price = self._source.read(answers[:own])
+        except BadMessage as error:
+            if not meant:
+                raise
+            hint = f"it is read as an oracle, since the contract of {self.instrument.token} is {meant}"
+            raise BadMessage(error.what, where=error.where, hint=hint) from error
         against = price.speaks_against(head.timestamp_s, self._max_age_s)
         if self._sequencer is not None:
             against = self._sequencer.speaks_against(answers[own:], head.timestamp_s) or against

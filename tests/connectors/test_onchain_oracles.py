@@ -9,7 +9,7 @@ import pytest
 from connectors.events import NS, Flag, Health, Kind, Why
 from connectors.evm.onchain import OnchainFeed
 from connectors.evm.rpc import MULTICALL3
-from connectors.instruments import Hours, Instrument, Role
+from connectors.instruments import Hours, Instrument, Role, UnitModel
 from tests.chain.looks import looking
 from tests.chain.parts import Parts
 from tests.servers.anvil import Anvil
@@ -101,6 +101,23 @@ async def test_an_aggregator_that_answers_is_not_fresh_for_that(case: str, chain
         await feed.write("say", 8, 410 * 10**8, at, 8)
         assert [410.0] == [row.bid for row in await looks.look() if row.kind is Kind.REFERENCE]
         assert (Health.UP, Why.NOTHING) == looks.state
+
+
+async def test_a_token_under_another_address_is_not_taken_for_an_oracle_in_silence(chain: Parts, node: Anvil) -> None:
+    """
+    51. An address that is not the contract which the registry has for that token can only be an oracle of it; where it
+    does not answer as one, what is told names the contract that is meant.
+    """
+    meant = "0x" + "5a" * 20
+    token = await node.deploy(chain.artifact("ScaledStock"), "Tesla", "TSLA", 18)
+    other = Instrument(
+        venue="chain", symbol=token.address, role=Role.TOKEN, underlying="TSLA", token="TSLA", issuer="robinhood",
+        chain="test", contract=meant, unit_model=UnitModel.TOTAL_RETURN,
+    )  # fmt: skip
+    async with looking(other, url=node.url) as looks:
+        await looks.look()
+        assert UNREAD == looks.state
+        assert f"the contract of TSLA is {meant}" in looks.heard.details["chain", "bad_message"]
 
 
 PUBLISHED = {
