@@ -19,10 +19,12 @@ from strategies.base import EdgeAbove, Every, PremiumBeyond, SignificanceBeyond,
 from strategies.cross_venue import CrossVenue, Terms
 from strategies.execution.ledger import Ledger
 from strategies.execution.risk import Limits
+from strategies.liquidity import Liquidity
 from strategies.market import kernel as K
 from strategies.market.basis import Basis
 from strategies.market.columns import FOREVER_NS, Beliefs, Columns, Facts, Slot
 from strategies.market.fair import DEFAULT_DAILY_VOL_BPS
+from strategies.market.pools import Pools, PoolTerms
 from strategies.market.session import Session, SessionTable
 from strategies.peg_watch import PegWatch
 
@@ -39,6 +41,7 @@ class Assembly:
     ledger: Ledger
     strategies: tuple[Strategy, ...]
     peg_watch: PegWatch | None
+    liquidity: Liquidity | None = None
 
 
 def assemble(
@@ -61,6 +64,9 @@ def assemble(
     """
     facts = [_facts(config, instrument) for instrument in universe]
     strategies, peg_watch = _strategies(config, universe)
+    liquidity = _liquidity(config, universe)
+    if liquidity is not None:
+        strategies.append(liquidity)
     wakes = [strategy.wakes(universe) for strategy in strategies]
     slots: list[Slot] = []
     triggers: list[Trigger] = []
@@ -95,8 +101,9 @@ def assemble(
         seed=seed,
         on_step=on_step,
         levels=levels,
+        pools=None if liquidity is None else liquidity.pools,
     )
-    return Assembly(engine, columns, ledger, tuple(strategies), peg_watch)
+    return Assembly(engine, columns, ledger, tuple(strategies), peg_watch, liquidity)
 
 
 def refused_rows(columns: Columns, since: I8 | None = None) -> dict[str, dict[str, int]]:
@@ -242,3 +249,36 @@ def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], Peg
             )
         )
     return strategies, peg_watch
+
+
+def _liquidity(config: Config, universe: Universe) -> Liquidity | None:
+    """The watch over pools with incentives, where it is switched on."""
+    table = config.strategies.liquidity
+    if table is None or not table.enabled:
+        return None
+    terms = {
+        number: PoolTerms(
+            usd_per_day=_known(pool.incentive_usd_per_day),
+            ends_ns=pool.ends_ns,
+            fee=_known(pool.fee_bps) / 1e4,
+            volume_usd_per_day=_known(pool.volume_usd_per_day),
+            tvl_usd=_known(pool.tvl_usd),
+            concentration=_known(pool.concentration),
+            top_lp_share=_known(pool.top_lp_share),
+            required_return=_known(pool.required_return_share),
+        )
+        for number, instrument in enumerate(universe)
+        if (pool := config.pools.get(instrument.name)) is not None
+    }
+    return Liquidity(
+        pools=Pools(universe, terms, days=table.volume_days),
+        warn_share=table.warn_share,
+        warn_days=table.warn_days,
+        clear_share=table.clear_share,
+        hold_days=table.hold_days,
+    )
+
+
+def _known(value: float | None) -> float:
+    """A number of the config; NaN where it is left out."""
+    return nan if value is None else value

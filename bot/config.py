@@ -6,13 +6,18 @@ default: fees, limits and sizes must be written. Only technical values have defa
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from connectors.events import NS
+
 Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+NotNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Bps = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -119,6 +124,36 @@ class InstrumentTable(Table):
     """For a series with one price: units that may be taken per print."""
 
 
+class PoolTable(Table):
+    """[pools."venue:SYMBOL"]: what is known by hand of a pool with an incentive. What is left out is unknown."""
+
+    incentive_usd_per_day: NotNegativeFloat | None = None
+    """What is paid to its liquidity, all programs together, until a feed or tape says otherwise."""
+    incentive_ends: str = ""
+    """Until when, ISO 8601; UTC where no zone stands."""
+    fee_bps: Bps | None = None
+    """What its liquidity gets of a swap."""
+    volume_usd_per_day: NotNegativeFloat | None = None
+    """Counts until trades of a day were heard."""
+    tvl_usd: PositiveFloat | None = None
+    """Counts where no levels are told."""
+    concentration: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = None
+    """How many times as deep its liquidity is as the same value over all prices; a v2 pool has 1."""
+    top_lp_share: Share | None = None
+    """Part of its liquidity that those own who would leave together."""
+    required_return_share: NotNegativeFloat | None = None
+    """What its owners ask for, per year, as a part of one."""
+
+    @property
+    def ends_ns(self) -> int:
+        """`incentive_ends` as ns UTC; 0 where it is not written. Raises ValueError where it is no time."""
+        if not self.incentive_ends:
+            return 0
+        found = datetime.fromisoformat(self.incentive_ends)
+        found = found if found.tzinfo else found.replace(tzinfo=UTC)
+        return (found - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1) * NS
+
+
 class Gates(Table):
     """[gates]: what a quote must be like to be believed. `inf` switches a gate off."""
 
@@ -189,11 +224,28 @@ class PegWatch(Table):
     min_sigmas: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
 
 
+class Liquidity(Table):
+    """[strategies.liquidity]: warns before the depth of a pool leaves with its incentive."""
+
+    enabled: bool = True
+    warn_share: Share = 0.5
+    """Of what the pool's liquidity is paid: more subsidy than this is a cliff at its end."""
+    warn_days: PositiveFloat = 7.0
+    """How near the end must be."""
+    clear_share: Share = 0.8
+    """A warning is taken back when the subsidy's share is below this share of its threshold."""
+    volume_days: Annotated[int, Field(ge=1, le=90)] = 7
+    """Fees are those of the volume of so many days; a week has every session once."""
+    hold_days: NotNegativeFloat = 3.0
+    """How long after the end a warning stays."""
+
+
 class Strategies(Table):
     """[strategies]: which rules think, and with what numbers."""
 
     cross_venue: CrossVenue | None = None
     peg_watch: PegWatch | None = None
+    liquidity: Liquidity | None = None
 
 
 class Risk(Table):
@@ -223,6 +275,7 @@ class Config(Table):
     http: Http = Http()
     venues: dict[str, VenueTable] = {}
     instruments: dict[str, InstrumentTable] = {}
+    pools: dict[str, PoolTable] = {}
     gates: Gates = Gates()
     fair: Fair = Fair()
     strategies: Strategies = Strategies()

@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final, get_args
 
-from bot.config import NO_FEED, Config, SessionName
+from bot.config import NO_FEED, Config, PoolTable, SessionName
 from bot.config_hints import plain
 from bot.config_shape import Fault
 from bot.terminal import nearest
@@ -33,6 +33,7 @@ def breaches(data: Data, told: Told) -> list[Fault]:
         _venues,
         _cross_venue,
         _peg_watch,
+        _pools,
         _risk,
     )
     found = [fault for rule in rules for fault in rule(data, told)]
@@ -248,6 +249,30 @@ def _peg_watch(data: Data, told: Told) -> Iterator[Fault]:
             yield Fault((*path, "warn_bps", session), said, "a warning comes first: write at most the depeg threshold")
 
 
+def _pools(data: Data, told: Told) -> Iterator[Fault]:
+    """A pool is an instrument of a token, and the end of its incentive is a time."""
+    instruments = data.get("instruments", {})
+    for name, table in data.get("pools", {}).items():
+        path: Path = ("pools", name)
+        if name not in instruments:
+            meant = nearest(name, instruments)
+            hint = f"did you mean {plain(meant)}? " if meant else ""
+            yield Fault(path, f"no instrument {plain(name)}", f'{hint}write [instruments."{name}"], or remove this')
+        elif instruments[name].get("role", "token") != "token":
+            yield Fault(path, "this instrument is no token", "name a pool of a token")
+        ends = table.get("incentive_ends")
+        if ends is None or (*path, "incentive_ends") in told:
+            continue
+        try:
+            PoolTable(incentive_ends=ends).ends_ns  # noqa: B018 - only whether it can be read
+        except ValueError:
+            said = f"{plain(ends)} is no time"
+            yield Fault((*path, "incentive_ends"), said, 'write an ISO 8601 time, e.g. "2026-12-31T00:00Z"')
+        if "incentive_usd_per_day" not in table:
+            said = "missing: only an incentive that is written here has an end here"
+            yield Fault((*path, "incentive_usd_per_day"), said, "write incentive_usd_per_day = NUMBER in US dollars")
+
+
 def _risk(data: Data, told: Told) -> Iterator[Fault]:
     """Limits grow from order to position to the whole, and sessions are named once each."""
     table = data.get("risk")
@@ -278,6 +303,14 @@ def concerns(config: Config) -> Iterator[Fault]:
             yield Fault(("venues", name, "taker_fee_bps"), said, hint)
     if not config.instruments:
         yield Fault(("instruments",), "no instrument is named", "nothing will be watched")
+    watched = config.strategies.liquidity is not None and config.strategies.liquidity.enabled
+    for name, pool in config.pools.items():
+        if not watched:
+            said = "nobody watches its incentive"
+            yield Fault(("pools", name), said, "write a table [strategies.liquidity], or remove this one")
+        if pool.fee_bps is None:
+            said = "missing: what its liquidity earns stays unknown, and so whether a subsidy carries it"
+            yield Fault(("pools", name, "fee_bps"), said, "write fee_bps = NUMBER, in bps (1 bps = 0.01 %)")
     yield from _unjudged(config)
 
 

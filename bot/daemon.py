@@ -36,6 +36,7 @@ from monitoring.desk import Desk
 from monitoring.facts import Facts, FeedState, LoopState, Recording, StreamState
 from monitoring.histogram import Histogram
 from strategies.base import Step
+from strategies.liquidity import Reading
 from strategies.market.session import SessionTable
 
 JOURNAL = "journal.sqlite"
@@ -128,6 +129,7 @@ class Daemon:
             histograms=self.histograms,
             levels=lambda number: self.engine.depths.levels(number, self.parts.columns.now),
             recording=self.recording,
+            pools=self.pool_readings,
         )
         self.watch: Callable[[Step], object] = self.desk.on_step
         """Called with every decision record; who takes its place calls the desk's."""
@@ -139,6 +141,11 @@ class Daemon:
             port=config.http.port,
         )
         self.recorder: Recorder | None = None
+
+    def pool_readings(self) -> tuple[Reading, ...]:
+        """What is known of pools with an incentive."""
+        watch = self.parts.liquidity
+        return () if watch is None else tuple(watch.readings.values())
 
     def recording(self) -> Recording | None:
         """How the recording stands; None where nothing is recorded."""

@@ -29,6 +29,7 @@ from strategies.execution.ledger import Ledger
 from strategies.execution.risk import Limits, Memory, new_day, review
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
+from strategies.market.pools import Pools
 
 _SESSION, _TIMER, _ANSWER, _MULTIPLIER = range(4)
 
@@ -79,12 +80,13 @@ class Engine:
         seed: int = 0,
         on_step: Sequence[Callable[[Step], None]] = (),
         levels: Mapping[int, Levels] | None = None,
+        pools: Pools | None = None,
     ) -> None:
         """Parts that are ready to use; `triggers` stand in the order of the slots that `columns` was built with, and
         `timed` strategies are asked at every tick of the clock. bot/assembly.py puts them together.
 
-        `levels` holds what DEPTH rows tell, by their `extra`. Without `limits` or `executor` nothing can be traded:
-        wishes are refused by mode. Without `rules` nothing is ever in doubt.
+        `levels` holds what DEPTH rows tell, by their `extra`; `pools` follow the rows of incentives. Without `limits`
+        or `executor` nothing can be traded: wishes are refused by mode. Without `rules` nothing is ever in doubt.
         """
         self.columns, self.universe = columns, columns.universe
         self.strategies, self.triggers = tuple(strategies), tuple(triggers)
@@ -99,6 +101,7 @@ class Engine:
         self.judges = Judges(columns, rules or everything_believed(len(self.universe)))
         self.notices = Notices(columns, maintenance_ns, self.judges)
         self.depths = Depths(columns, self.notices.up, {} if levels is None else levels)
+        self.pools = pools or Pools(self.universe, {}, on=False)
         self.intents: dict[str, tuple[Intent, set[int]]] = {}
         self.counts = Counts()
         self._bars = ["no row yet"] * len(self.universe)
@@ -121,6 +124,8 @@ class Engine:
             self.judges.multiplied(number, multiplier)
         for number, (basis, multiplier) in self._restored.basis.items():
             self.judges.remember(number, basis, multiplier)
+        for number, note in self._restored.pools:
+            self.pools.remember(number, note)
         return self._restored.abandoned
 
     # --- time and rows
@@ -135,10 +140,12 @@ class Engine:
         self.counts.rows += count
         columns, ts = self.columns, rows.ts_recv
         self.depths.begin(rows)
+        self.pools.begin(rows)
         at = 0
         while at < count:
             at, why = columns.scan(rows, at, self._dues[0][0])
             self.depths.pass_to(at)
+            self.pools.pass_to(at)
             if why == K.DUE:
                 self._deliver_before(int(ts[at]))
             elif why != K.END:
@@ -270,7 +277,7 @@ class Engine:
 
     def _consult(self, strategy: Strategy, now: int, woken: tuple[str, ...], cause: str, notes: list[Note]) -> bool:
         """Decide, review, record, submit. True where something was approved."""
-        view = View(self.columns, self.ledger, now, seq=self._seq + 1, woken=woken)
+        view = View(self.columns, self.ledger, now, seq=self._seq + 1, woken=woken, levels=self.depths.levels)
         decision = strategy.decide(view)
         if not (decision.wishes or decision.notes or notes):
             return False

@@ -11,10 +11,11 @@ import msgspec
 from connectors.errors import DataError
 from connectors.instruments import Universe
 from connectors.orders import Fill, Intent
-from strategies.base import Step
+from strategies.base import Note, Step
 from strategies.execution.ledger import Ledger
 from strategies.execution.risk import Memory
 from strategies.market.basis import Basis
+from strategies.market.pools import INCENTIVE, POOL_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Restored:
     say that it is not known now, not that it was never."""
     announced: dict[int, tuple[float, float]] = field(default_factory=dict)
     """The latest announced (shares per unit, activation in unix seconds) of an instrument."""
+    pools: tuple[tuple[int, Note], ...] = ()
+    """What was noted of pools with incentives, in order, each with today's number of the instrument."""
 
 
 def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: Memory) -> Restored:
@@ -49,6 +52,7 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
     multipliers: dict[int, float] = {}
     basis: dict[int, tuple[Basis, float]] = {}
     announced: dict[int, tuple[float, float]] = {}
+    pools: list[tuple[int, Note]] = []
     for step in steps:
         seq = step.seq
         for note in step.notes:
@@ -58,6 +62,8 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
                 names = str(note.detail.get("instruments", "")).split("\n")
             elif note.kind == "day":
                 memory.day, memory.day_start_net = int(note.detail["day"]), float(note.detail["net_usd"])
+            elif note.kind in (INCENTIVE, POOL_DAY) and names[note.instrument] in numbers:
+                pools.append((numbers[names[note.instrument]], note))
             elif note.kind in ("multiplier", "multiplier_scheduled", "basis") and names[note.instrument] in numbers:
                 number = numbers[names[note.instrument]]
                 if note.kind == "multiplier":
@@ -84,7 +90,7 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
                 open_legs[report.intent_id].discard(report.leg)
             if not open_legs[report.intent_id]:
                 del open_legs[report.intent_id], wishes[report.intent_id]
-    return Restored(seq, tuple(open_legs), multipliers, basis, announced)
+    return Restored(seq, tuple(open_legs), multipliers, basis, announced, tuple(pools))
 
 
 def _renumbered(fill: Fill, names: Sequence[str], numbers: dict[str, int]) -> Fill:

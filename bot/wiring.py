@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from connectors.paper import PaperExecutor
     from connectors.registry import Registry
     from connectors.simulated.feed import SimulatedFeed
+    from connectors.simulated.subsidised import SubsidisedWorld
     from connectors.simulated.world import World
 
 
@@ -204,6 +205,31 @@ def simulated_tape(path: Path, seed: int, *, off: Sequence[str] = (), sessions: 
     from connectors.simulated.recording import write_tape
 
     return write_tape(path, seed, faults=Faults().without(off), sessions=sessions.codes_at)
+
+
+def subsidised_pool(seed: int, ending: str) -> tuple[Config, SubsidisedWorld]:
+    """A made-up pool whose incentive `ends` or is `renewed`, or whose depth `stays`; and a config that knows it."""
+    from bot.config import Config
+    from connectors.simulated.subsidised import STEP_S, UNIVERSE, Ending, simulate_subsidised
+
+    world = simulate_subsidised(seed, Ending(ending))
+    (pool,) = UNIVERSE
+    instrument = {
+        "token": pool.token, "underlying": pool.underlying, "issuer": pool.issuer, "unit_model": "rebasing",
+        "max_age_s": 3.0 * STEP_S,
+    }  # fmt: skip
+    terms = {"fee_bps": world.fee * 1e4, "concentration": world.concentration, "top_lp_share": world.top_share}
+    terms["required_return_share"] = world.required_return
+    document = {
+        "venues": {pool.venue: {"kind": "dex"}},
+        "instruments": {pool.name: instrument},
+        "pools": {pool.name: terms},
+        "fair": {
+            "default_daily_vol_bps": world.daily_vol * 1e4,
+            "daily_vol_bps": {pool.underlying: world.daily_vol * 1e4},
+        },
+    }
+    return Config.model_validate(document), world
 
 
 def paper(config: Config, universe: Universe, seed: int) -> PaperExecutor:

@@ -151,6 +151,47 @@ CATALOGUE: Final = (
     Metric(
         "pegline_peg_state", "gauge", (*_TOKEN, "state"), "1 for the state of the peg in force, which may be unknown"
     ),
+    Metric(
+        "pegline_pool_incentive_usd_per_day",
+        "gauge",
+        _TOKEN,
+        "What is paid to the liquidity of a pool now; 0 when over",
+    ),
+    Metric(
+        "pegline_pool_incentive_end_timestamp_seconds", "gauge", _TOKEN, "Unix time at which that ends; absent: unknown"
+    ),
+    Metric(
+        "pegline_pool_subsidy_ratio",
+        "gauge",
+        _TOKEN,
+        "Part of what a pool's liquidity is paid that is incentive: so much of its depth leaves at the end; absent "
+        "while its fees are unknown",
+    ),
+    Metric(
+        "pegline_pool_breakeven_usd_per_day",
+        "gauge",
+        _TOKEN,
+        "The least incentive at which a pool's value stays; absent while value, fees or required return is unknown",
+    ),
+    Metric(
+        "pegline_pool_exit_usd",
+        "gauge",
+        (*_TOKEN, "band", "when"),
+        "USD that can be sold at once in a pool at an average price within the band under the mid, now, and after the "
+        "incentive by free entry; at least this much where the levels that are kept end before",
+    ),
+    Metric(
+        "pegline_pool_inventory_cap_usd",
+        "gauge",
+        _TOKEN,
+        "What could be sold within 1 % after the incentive, and after the largest owners have left: hold no more",
+    ),
+    Metric(
+        "pegline_liquidity_cliff",
+        "gauge",
+        _TOKEN,
+        "1 while the depth of a pool is about to leave with its incentive, or just has; absent while that is unknown",
+    ),
 )
 
 BY_NAME: Final = {metric.name: metric for metric in CATALOGUE}

@@ -16,6 +16,7 @@ from monitoring.health import Health, health
 from monitoring.histogram import Histogram
 from monitoring.metrics import Metrics
 from monitoring.narrate import Line, Narrator
+from monitoring.pools import Readings
 from monitoring.snapshot import Snapshot, snapshot
 from strategies.base import Step
 
@@ -48,12 +49,13 @@ class Desk:
         histograms: Callable[[], Mapping[str, Mapping[tuple[str, ...], Histogram]]] = dict,
         levels: LevelsOf = no_levels,
         recording: Callable[[], Recording | None] = _not_recorded,
+        pools: Readings = tuple,
     ) -> None:
-        """`levels` of an instrument's book, the state of the `recording`, `feeds` and `idle_s` (wall seconds since the
-        last row) are asked when needed; `positions` of a ledger that goes on from an earlier run, in units by
-        instrument; `loop` and `histograms` as Metrics.
+        """`levels` of an instrument's book, the state of the `recording`, readings of `pools`, `feeds` and `idle_s`
+        (wall seconds since the last row) are asked when needed; `positions` of a ledger that goes on from an earlier
+        run, in units by instrument; `loop` and `histograms` as Metrics.
         """
-        self._levels, self._recording = levels, recording
+        self._levels, self._recording, self._pools = levels, recording, pools
         self.columns, self.facts, self._feeds, self._idle_s = columns, facts, feeds, idle_s
         self.tally = Tally(
             columns.universe,
@@ -71,6 +73,7 @@ class Desk:
             histograms=histograms,
             levels=levels,
             recording=recording,
+            pools=pools,
         ).registry()
 
     def on_step(self, step: Step) -> list[Line]:
@@ -92,6 +95,7 @@ class Desk:
             told=told,
             levels=self._levels,
             troubles=(f"recording stopped: {recording.error}",) if recording is not None and recording.error else (),
+            pools=self._pools(),
         )
 
     def health(self, picture: Snapshot) -> Health:

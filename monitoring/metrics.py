@@ -25,6 +25,8 @@ from monitoring.decisions import Tally
 from monitoring.depth import BANDS, LevelsOf, depth_usd, executable_bps, no_levels
 from monitoring.facts import Facts, FeedState, LoopState, Recording
 from monitoring.histogram import Histogram
+from monitoring.pools import Readings, pool_lines
+from monitoring.pools import samples as pool_samples
 from monitoring.snapshot import believed_worth, number, refusals, shares_per_unit, snapshot, unbelieved, valued
 from strategies.market.session import Session
 
@@ -51,11 +53,12 @@ class Metrics(Collector):
         histograms: Callable[[], Mapping[str, Mapping[tuple[str, ...], Histogram]]] = dict,
         levels: LevelsOf = no_levels,
         recording: Callable[[], Recording | None] = lambda: None,
+        pools: Readings = tuple,
     ) -> None:
         """`feeds` gives the state of every stream when asked, `loop` that of the process, `histograms` those of the
         catalogue by name without prefix and by label values, `levels` those of an instrument's book.
         """
-        self._levels, self._recording = levels, recording
+        self._levels, self._recording, self._pools = levels, recording, pools
         self._columns, self._universe, self._tally = columns, columns.universe, tally
         self._facts, self._feeds = facts, feeds
         self._loop, self._histograms = loop, histograms
@@ -97,7 +100,7 @@ class Metrics(Collector):
     def _samples(self) -> dict[str, Iterable[Sample]]:
         return {
             f"pegline_{name}": values
-            for part in (self._facts_samples(), self._market_samples(), self._count_samples())
+            for part in (self._facts_samples(), self._market_samples(), self._count_samples(), self._pool_samples())
             for name, values in part.items()
         }
 
@@ -173,6 +176,9 @@ class Metrics(Collector):
             "inventory_usd": self._inventory({s.underlying: s.fair_usd for s in picture.shares}),
             "peg_state": [((*keys[at], line.peg_state), 1.0) for at, line in lines.items()],
         }
+
+    def _pool_samples(self) -> Mapping[str, Iterable[Sample]]:
+        return pool_samples(pool_lines(self._universe, self._pools()))
 
     def _count_samples(self) -> dict[str, Iterable[Sample]]:
         tally, feeds, loop = self._tally, self._feeds(), self._loop()

@@ -14,6 +14,7 @@ from connectors.events import NS
 from connectors.instruments import Role, Universe
 from connectors.orders import Fill, Outcome, Side
 from monitoring.decisions import Tally, Trade
+from monitoring.pools import cliff_told, incentive_told
 from monitoring.words import OF_CONTRACT, because
 from strategies.base import Note, Step
 
@@ -119,6 +120,8 @@ class Narrator:
             "action_disagrees": self._action_disagrees,
             "action_begun": self._action_begun,
             "action_shown": self._action_shown,
+            "incentive": self._incentive,
+            "liquidity_cliff": self._liquidity_cliff,
         }.get(note.kind)
         if teller is None:
             return []
@@ -316,6 +319,13 @@ class Narrator:
     def _one_witness(self, note: Note, ts: int) -> tuple[str, Tone]:
         source = note.detail.get("source", "")
         return f"one witness for {note.underlying} ({source}): were it late or wrong, nothing could tell", "plain"
+
+    def _incentive(self, note: Note, ts: int) -> tuple[str, Tone]:
+        ends = _real(note, "ends")
+        return incentive_told(note, self._where(note), "" if ends is None else moment(round(ends * NS))), "plain"
+
+    def _liquidity_cliff(self, note: Note, ts: int) -> tuple[str, Tone]:
+        return cliff_told(note, self._where(note)), "bad" if note.detail.get("to") == "WARNING" else "good"
 
     def _trade(self, trade: Trade, ts: int) -> Line:
         told = []

@@ -9,7 +9,7 @@ from typing import Final
 from monitoring.health import Health
 from monitoring.narrate import moment, utc
 from monitoring.snapshot import NO_FAIR, Snapshot, TokenLine
-from monitoring.words import age, ahead, because, best_edge, percent, resting, share, usd, width
+from monitoring.words import UNKNOWN, age, ahead, because, best_edge, percent, resting, share, usd, width
 
 REFRESH_S: Final = 2
 
@@ -50,7 +50,8 @@ def page(picture: Snapshot, health: Health) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<noscript><meta http-equiv="refresh" content="{REFRESH_S}"></noscript>'
         f"<title>pegline: {escape(health.status)}</title><style>{_STYLE}</style></head><body>"
-        f"<main>{_head(picture, health)}{_premia(picture)}{_edges(picture)}{_told(picture)}{_feeds(picture)}</main>"
+        f"<main>{_head(picture, health)}{_premia(picture)}{_edges(picture)}{_pools(picture)}"
+        f"{_told(picture)}{_feeds(picture)}</main>"
         f"<script>{_SCRIPT}</script></body></html>"
     )
 
@@ -127,6 +128,33 @@ def _edges(picture: Snapshot) -> str:
         for share in picture.shares
     )
     return f"<h2>Shares</h2>{_table(heads, rows)}"
+
+
+def _pools(picture: Snapshot) -> str:
+    """Pools with an incentive; nothing where there are none."""
+    heads = (
+        "token", "venue", "incentive, USD a day", "ends in", "of its income", "break-even", "sold within 1 % now",
+        "after the end", "hold at most", "cliff",
+    )  # fmt: skip
+    rows = (
+        "".join(
+            f'<td class="{tone}">{escape(text)}</td>'
+            for text, tone in (
+                (line.token, ""),
+                (line.venue, ""),
+                (usd(line.incentive_usd_per_day), ""),
+                (UNKNOWN if line.days is None else "over" if line.days <= 0 else age(line.days * 86_400), ""),
+                (share(line.subsidy_share) or UNKNOWN, ""),
+                (usd(line.breakeven_usd_per_day), "dim"),
+                (usd(line.exits[0].now_usd), ""),
+                (usd(line.exits[0].after_usd), ""),
+                (usd(line.cap_usd), ""),
+                (line.state, {"clear": "good", "cliff": "bad"}.get(line.state, "dim")),
+            )
+        )
+        for line in picture.pools
+    )
+    return f"<h2>Pools with an incentive</h2>{_table(heads, rows)}" if picture.pools else ""
 
 
 def _told(picture: Snapshot) -> str:

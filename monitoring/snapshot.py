@@ -14,9 +14,11 @@ from connectors.instruments import Instrument, Role, UnitModel
 from monitoring.decisions import Tally
 from monitoring.depth import SHOWN, LevelsOf, depth_usd, no_levels
 from monitoring.facts import Facts, FeedState, StreamState
+from monitoring.pools import PoolLine, pool_lines
 from monitoring.words import OF_CONTRACT, because
 
 if TYPE_CHECKING:
+    from strategies.liquidity import Reading
     from strategies.market.columns import Columns
 
 
@@ -114,6 +116,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The last lines of narration, oldest first."""
     troubles: tuple[str, ...] = ()
     """What is wrong with the program itself: the recording has stopped."""
+    pools: tuple[PoolLine, ...] = ()
+    """Pools with an incentive."""
 
 
 def snapshot(
@@ -125,6 +129,7 @@ def snapshot(
     told: Sequence[str] = (),
     levels: LevelsOf = no_levels,
     troubles: Sequence[str] = (),
+    pools: Sequence[Reading] = (),
 ) -> Snapshot:
     """The picture of `columns.now`."""
     streams = {one.instrument: one for feed in feeds for one in feed.streams}
@@ -147,6 +152,7 @@ def snapshot(
         notes=dict(tally.notes),
         told=tuple(told),
         troubles=tuple(troubles),
+        pools=pool_lines(columns.universe, pools),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,6 +10,7 @@ import msgspec
 
 from connectors.instruments import Universe
 from connectors.orders import Intent, Refused, Report
+from connectors.ports import Levels
 
 if TYPE_CHECKING:
     from strategies.execution.ledger import Ledger
@@ -79,6 +81,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reports: tuple[Report, ...] = ()
 
 
+def no_levels(number: int, now: int) -> Levels | None:
+    """For whoever has none."""
+    return None
+
+
 class View(msgspec.Struct, frozen=True):
     """What a strategy may read at one moment; it must not write to any of it."""
 
@@ -90,6 +97,8 @@ class View(msgspec.Struct, frozen=True):
     """Underlyings whose trigger fired; empty at a tick of the clock."""
     seq: int = 0
     """Number of the record that this decision will have; unique in a journal."""
+    levels: Callable[[int, int], Levels | None] = no_levels
+    """Levels in force of an instrument at a moment (ns); None where there are none."""
 
 
 class Strategy(Protocol):

@@ -7,7 +7,7 @@ beyond the last level.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite, nan
+from math import isfinite, nan, sqrt
 from typing import NamedTuple
 
 from connectors.ports import Level, Levels
@@ -86,3 +86,37 @@ def resting(levels: Levels, share: float, *, bids: bool) -> Resting:
     edge = mid * (1.0 + share)
     inside = [price * size for price, size in levels.asks if price <= edge]
     return Resting(sum(inside), complete=len(inside) < len(levels.asks))
+
+
+def sellable(levels: Levels, share: float) -> Resting:
+    """What can be sold at once at an average price no worse than `share` under the mid (0.01 is 1 %), quote currency.
+
+    Not complete where the levels end before: then it is at least this much.
+    """
+    if not (levels.bids and levels.asks):
+        return Resting(0.0, complete=False)
+    least = 0.5 * (levels.bids[0][0] + levels.asks[0][0]) * (1.0 - share)
+    units = value = 0.0
+    for price, size in levels.bids:
+        if value + price * size < least * (units + size):
+            units_here = (value - least * units) / (least - price)
+            return Resting(value + price * units_here, complete=True)
+        units += size
+        value += price * size
+    return Resting(value, complete=False)
+
+
+def pool_value(levels: Levels, fee: float) -> float:
+    """Value of a pool of x y = k that would show these bids, quote currency; NaN without levels or a fee.
+
+    A sale that takes the price from P to P s^2 gets V/2 (1 - s), on average P s (1 - fee) a unit: so s is the average
+    bid over P (1 - fee), and V = 2 value / (1 - s). P is the root of best bid times best ask, in which the fee cancels.
+    """
+    if not (levels.bids and levels.asks):
+        return nan
+    units = sum(size for _, size in levels.bids)
+    value = sum(price * size for price, size in levels.bids)
+    if not units > 0.0:
+        return nan
+    left = value / units / (sqrt(levels.bids[0][0] * levels.asks[0][0]) * (1.0 - fee))
+    return 2.0 * value / (1.0 - left) if left < 1.0 else nan

@@ -37,9 +37,9 @@ def written() -> dict[tuple[str, ...], set[str]]:
     found: dict[tuple[str, ...], set[str]] = {(): set()}
     table: tuple[str, ...] = ()
     for row in EXAMPLE.read_text(encoding="utf-8").splitlines():
-        if header := re.match(r"\[([^\]]+)\]", row):
+        if header := re.match(r"(?:# )?\[([^\]]+)\]", row):
             parts = header[1].split(".")
-            table = (parts[0], "*") if parts[0] in ("venues", "instruments") else tuple(parts)
+            table = (parts[0], "*") if parts[0] in ("venues", "instruments", "pools") else tuple(parts)
             found.setdefault(table, set())
         elif key := re.match(r"(?:# )?(\w+) *= \S", row):
             found[table].add(key[1])
@@ -119,6 +119,19 @@ WARNED = {
     ),
     "no instrument has this underlying": ("{ AAPL = 170.0", "{ APPL = 170.0"),
 }
+
+
+def test_a_pool_that_nobody_can_judge_is_warned_of(tmp_path: Path) -> None:
+    """
+    An incentive that no strategy watches, and a pool without its fee, are told.
+    """
+    path = tmp_path / "config.toml"
+    text = EXAMPLE.read_text(encoding="utf-8").replace("enabled = true\nwarn_share", "enabled = false\nwarn_share")
+    pool = '\n[pools."kraken:AAPLx/USD"]\nincentive_usd_per_day = 5\n'
+    path.write_text(text + pool, encoding="utf-8")
+    nobody, fee = (warning.what for warning in read(path).warnings)
+    assert "nobody watches" in nobody
+    assert "what its liquidity earns stays unknown" in fee
 
 
 @pytest.mark.parametrize("said", WARNED)
