@@ -153,9 +153,10 @@ class Keeper:
 
     def _halt(self) -> None:
         """Nothing is told until it is mended."""
+        if self.whole:
+            self._sink.against(self._teller.numbers(self._specs), Why.NOT_HEARD)
         self.whole = False
         self._teller.halt()
-        self._sink.against(self._teller.numbers(self._specs), Why.NOT_HEARD)
         self._mend.set()
 
     async def _whole(self) -> None:

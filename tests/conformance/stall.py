@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from bot.wiring import FEEDS
 from connectors.events import Kind, Row
-from connectors.instruments import Instrument
+from connectors.instruments import Instrument, Role
 from connectors.ports import Feed
 from tests.servers.heard import Heard, no_wait, setup_for
 
@@ -56,10 +56,16 @@ class Stall:
     key: Mapping[str, str] = field(default_factory=dict)
     unlisted: str = "NOPE/USD"
     """A symbol that the venue does not have."""
-    socket: bool = True
-    """Whether the venue speaks on a connection that lasts; else it is asked again and again."""
+    never: Mapping[str, str] = field(default_factory=dict)
+    """Cases of the suite that cannot be for this venue, each with the reason."""
     crossed: str = "crossed"
     """The word under which a crossed book is counted."""
+    shown: Callable[[Top], Top] | None = None
+    """What a listener should make of a top, where a venue cannot say just any prices and sizes."""
+    digits: int = 10
+    """To so many digits prices and sizes are compared."""
+    sleep: Callable[[float], Awaitable[None]] = no_wait
+    """How the feed waits."""
 
     @property
     def venue(self) -> str:
@@ -73,6 +79,8 @@ class Stall:
 
     def expects(self, top: Top) -> Top:
         """What a listener should make of a top: without sizes where the venue tells none."""
+        if self.shown is not None:
+            return self.says(*(float(part) for part in self.shown(top)))
         return top if self.sizes else Top(top.bid, top.ask)
 
     def told(self, row: Row) -> Top:
@@ -81,8 +89,8 @@ class Stall:
 
     def says(self, bid: float, ask: float, bid_size: float, ask_size: float) -> Top:
         """Numbers in the form of what was shown; sizes that the venue does not tell are the usual ones."""
-        sizes = (_text(bid_size), _text(ask_size)) if self.sizes else ("3", "2")
-        return Top(_text(bid), _text(ask), *sizes)
+        sizes = (self._text(bid_size), self._text(ask_size)) if self.sizes else ("3", "2")
+        return Top(self._text(bid), self._text(ask), *sizes)
 
     def feed_of(
         self,
@@ -90,7 +98,7 @@ class Stall:
         *,
         url: str = "",
         extra: tuple[Instrument, ...] = (),
-        sleep: Callable[[float], Awaitable[None]] = no_wait,
+        sleep: Callable[[float], Awaitable[None]] | None = None,
         **setup: Any,
     ) -> Feed:
         """The production feed for the server, or for `url` in front of it."""
@@ -102,7 +110,7 @@ class Stall:
             **({"url": url} if url else {}),
             **setup,
         }
-        made = setup_for(server, *self.instruments, *extra, sleep=sleep, **given)
+        made = setup_for(server, *self.instruments, *extra, sleep=sleep or self.sleep, **given)
         feed: Feed = importlib.import_module(FEEDS[self.feed]).feed(made)
         return feed
 
@@ -120,10 +128,26 @@ class Stall:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
+    def _text(self, number: float) -> str:
+        """A number as a server was given it: the shortest text."""
+        return f"{number:.{self.digits}g}"
 
-def _text(number: float) -> str:
-    """A number as a server was given it: the shortest text."""
-    return f"{number:.10g}"
+
+POLLED: Mapping[str, str] = dict.fromkeys(
+    ("C03", "C05", "C08"), "it is asked again and again: there is no connection that lasts"
+)
+"""What cannot be where a venue is polled."""
+
+
+def shares(venue: str, tsla: str, nvda: str, **more: Any) -> tuple[Instrument, ...]:
+    """TSLA and NVDA at a venue that tells prices of shares, by its symbols for them."""
+    named = ((tsla, "TSLA"), (nvda, "NVDA"))
+    return tuple(Instrument(venue=venue, symbol=s, role=Role.SHARE, underlying=u, **more) for s, u in named)
+
+
+def oracle(**given: Any) -> Stall:
+    """A venue that tells prices of shares: REFERENCE rows, and no book beyond the best prices."""
+    return Stall(**{"kind": Kind.REFERENCE, "levels": False, "venue_kind": "oracle", **given})
 
 
 def stalls() -> tuple[Stall, ...]:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from bot.clock import wall_ns
-from connectors.events import Kind
-from connectors.instruments import Instrument, Role
-from tests.conformance.stall import Stall, Top
+from connectors.instruments import Instrument
+from tests.conformance.stall import Top, oracle, shares
 from tests.servers.alpaca import KEY, SECRET, AlpacaServer, latest
-
-TSLA = Instrument(venue="alpaca", symbol="TSLA", role=Role.SHARE, underlying="TSLA")
-NVDA = Instrument(venue="alpaca", symbol="NVDA", role=Role.SHARE, underlying="NVDA")
 
 
 async def show(server: AlpacaServer, instrument: Instrument, top: Top) -> None:
@@ -27,17 +23,14 @@ async def follows(server: AlpacaServer, connection: int) -> None:
 
 
 STALLS = tuple(
-    Stall(
+    oracle(
         name=f"alpaca-{encoding}",
         feed="alpaca",
         server=AlpacaServer,
-        instruments=(TSLA, NVDA),
+        instruments=shares("alpaca", "TSLA", "NVDA"),
         show=show,
         follows=follows,
-        kind=Kind.REFERENCE,
         snapshots=False,
-        levels=False,
-        venue_kind="oracle",
         options={"feed": "iex", "encoding": encoding},
         key={"key": KEY, "secret": SECRET},
         unlisted="NOPE",

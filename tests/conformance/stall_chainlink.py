@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from bot.clock import wall_ns
-from connectors.events import NS, Kind
-from connectors.instruments import Hours, Instrument, Role
-from tests.conformance.stall import Stall, Top
+from connectors.events import NS
+from connectors.instruments import Hours, Instrument
+from tests.conformance.stall import POLLED, Top, oracle, shares
 from tests.servers.chainlink import KEY, SECRET, ChainlinkServer, full, v11
 
-TSLA, NVDA = (
-    Instrument(venue="chainlink", symbol=f"0x000b{byte * 30}", role=Role.SHARE, underlying=name, hours=Hours.WEEKDAYS)
-    for byte, name in (("11", "TSLA"), ("22", "NVDA"))
-)
+TSLA, NVDA = shares("chainlink", "0x000b" + "11" * 30, "0x000b" + "22" * 30, hours=Hours.WEEKDAYS)
 
 
 async def show(server: ChainlinkServer, instrument: Instrument, top: Top) -> None:
@@ -29,18 +26,15 @@ async def follows(server: ChainlinkServer, connection: int) -> None:
 
 
 STALLS = (
-    Stall(
+    oracle(
         name="chainlink",
         feed="chainlink",
         server=ChainlinkServer,
         instruments=(TSLA, NVDA),
         show=show,
         follows=follows,
-        kind=Kind.REFERENCE,
         sizes=False,
-        levels=False,
-        socket=False,
-        venue_kind="oracle",
+        never=POLLED,
         key={"key": KEY, "secret": SECRET},
         unlisted="0x000b" + "99" * 30,
     ),

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from bot.clock import wall_ns
-from connectors.events import NS, Kind
-from connectors.instruments import Instrument, Role
-from tests.conformance.stall import Stall, Top
+from connectors.events import NS
+from connectors.instruments import Instrument
+from tests.conformance.stall import POLLED, Top, oracle, shares
 from tests.servers.evm import EvmServer
 
-TSLA, NVDA = (
-    Instrument(venue="chain", symbol=f"0x{byte * 32}", role=Role.SHARE, underlying=name)
-    for byte, name in (("11", "TSLA"), ("22", "NVDA"))
-)
+TSLA, NVDA = shares("chain", "0x" + "11" * 32, "0x" + "22" * 32)
 
 
 async def show(server: EvmServer, instrument: Instrument, top: Top) -> None:
@@ -30,18 +27,15 @@ async def follows(server: EvmServer, connection: int) -> None:
 
 
 STALLS = (
-    Stall(
+    oracle(
         name="onchain",
         feed="onchain",
         server=EvmServer,
         instruments=(TSLA, NVDA),
         show=show,
         follows=follows,
-        kind=Kind.REFERENCE,
         sizes=False,
-        levels=False,
-        socket=False,
-        venue_kind="oracle",
+        never=POLLED,
         options={"pyth": "0x" + "ab" * 20, "poll_s": 0.2, "pyth_max_age_s": 3600.0},
         unlisted="0x" + "99" * 32,
         crossed="bad_message",

@@ -5,14 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.clock import wall_ns
-from connectors.events import NS, Kind
-from connectors.instruments import Instrument, Role
-from tests.conformance.stall import Stall, Top
+from connectors.events import NS
+from connectors.instruments import Instrument
+from tests.conformance.stall import Top, oracle, shares
 from tests.servers.pyth import PythServer
-
-TSLA_ID, NVDA_ID = "ab" * 32, "cd" * 32
-TSLA = Instrument(venue="pyth", symbol=TSLA_ID, role=Role.SHARE, underlying="TSLA")
-NVDA = Instrument(venue="pyth", symbol=NVDA_ID, role=Role.SHARE, underlying="NVDA")
 
 
 async def show(server: PythServer, instrument: Instrument, top: Top) -> None:
@@ -30,19 +26,16 @@ async def follows(server: PythServer, connection: int) -> None:
 
 
 STALLS = (
-    Stall(
+    oracle(
         name="pyth",
         feed="pyth",
         server=PythServer,
-        instruments=(TSLA, NVDA),
+        instruments=shares("pyth", "ab" * 32, "cd" * 32),
         show=show,
         follows=follows,
-        kind=Kind.REFERENCE,
         sizes=False,
-        levels=False,
         snapshots=False,
         crossed="wrong_type",
-        venue_kind="oracle",
         unlisted="ef" * 32,
     ),
 )

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from connectors.events import Kind
-from connectors.instruments import Instrument, Role
-from tests.conformance.stall import Stall, Top
+from connectors.instruments import Instrument
+from tests.conformance.stall import Top, oracle, shares
 from tests.servers.yahoo import YahooServer
-
-TSLA = Instrument(venue="yahoo", symbol="TSLA", role=Role.SHARE, underlying="TSLA")
-NVDA = Instrument(venue="yahoo", symbol="NVDA", role=Role.SHARE, underlying="NVDA")
 
 
 async def show(server: YahooServer, instrument: Instrument, top: Top) -> None:
@@ -25,18 +21,15 @@ async def follows(server: YahooServer, connection: int) -> None:
 
 
 STALLS = (
-    Stall(
+    oracle(
         name="yahoo",
         feed="yahoo",
         server=YahooServer,
-        instruments=(TSLA, NVDA),
+        instruments=shares("yahoo", "TSLA", "NVDA"),
         show=show,
         follows=follows,
-        kind=Kind.REFERENCE,
         sizes=False,
-        levels=False,
         snapshots=False,
-        venue_kind="oracle",
         unlisted="NOPE",
     ),
 )

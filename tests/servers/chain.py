@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -156,7 +157,8 @@ class ChainServer(VenueServer):
         text = msgspec.json.encode(message).decode()
         for socket, wishes in list(self._subscribed.items()):
             if not socket.closed and any(wish[0] == what for wish in wishes):
-                await socket.send_str(text)
+                with suppress(ConnectionResetError):
+                    await socket.send_str(text)
 
     async def _asked(self, request: web.Request) -> web.Response:
         call = await request.json()

@@ -88,6 +88,7 @@ class Heard:
     def frame(self, venue: str, data: str | bytes) -> None:
         """Remembers a raw message."""
         self.frames.append((venue, data))
+        self._changed.set()
 
     def reject(self, venue: str, reason: str, detail: str = "") -> None:
         """Remembers one rejected message."""
