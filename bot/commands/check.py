@@ -42,7 +42,7 @@ def _summary(config: Config) -> str:
     """What is watched and which strategies think, in one line."""
     roles = [table.role for table in config.instruments.values()]
     counts = [f"{len(config.venues)} venues", *(f"{roles.count(r)} {r} instruments" for r in dict.fromkeys(roles))]
-    rules = {"cross_venue": config.strategies.cross_venue, "peg_watch": config.strategies.peg_watch}
+    rules = {name: getattr(config.strategies, name) for name in type(config.strategies).model_fields}
     enabled = [name for name, rule in rules.items() if rule is not None and rule.enabled]
     return f"{', '.join(counts)}; strategies: {', '.join(enabled) or 'none'}"
 

@@ -24,7 +24,8 @@ last days, and what can be sold that of DEPTH rows; where a tape has none, of th
 
 of its income   part of what the pool's liquidity is paid that is incentive; when the incentive ends, so much of its
                 depth leaves (free entry, volume not depending on depth; where it does, more)
-break-even      the least incentive a day at which the value that is there would stay
+break-even      the least incentive a day at which the value that is there would stay, by what its owners are said to
+                ask for; 0 beside a cliff: by that, fees alone would carry it
 sold in 1 %     USD that can be sold at once at an average price of 1 % under the mid, now and after the end
 cap             the least of what can be sold after the end, and after the largest owners have left
 cliff           the incentive is more than half of the income and ends within a week ([strategies.liquidity])

@@ -7,12 +7,12 @@ the head of their block: the first one that is one higher than the tip is believ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Final, NamedTuple
 
 from connectors.errors import PoolError
-from connectors.evm.logs import Log, Pool, Unborn, applied
+from connectors.evm.logs import Log, Pool, Swapped, Traded, Unborn, applied
 from connectors.evm.rpc import Head
 
 DEPTH: Final = 64
@@ -178,6 +178,16 @@ class Blocks:
         """The states of all pools after a block; None where it is not kept."""
         at = self._find(block.number, block.hash)
         return None if at is None else {pool: self._state(pool, at + 1) for pool in self.now}
+
+    def swaps(self, first: int, last: int) -> Iterator[Log]:
+        """The swaps in the kept blocks of these numbers, in order."""
+        for number in range(max(first, self.oldest.number), last + 1):
+            block = self._at(number)
+            if block is not None:
+                logs = [log for known in block.logs.values() for log in known.values()]
+                yield from sorted(
+                    (log for log in logs if isinstance(log.event, (Swapped, Traded))), key=lambda log: log.log_index
+                )
 
     def distrust(self, pool: str, why: str) -> None:
         """The state of a pool is not what the chain says."""

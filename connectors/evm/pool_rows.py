@@ -31,6 +31,26 @@ def book(pool: Pool, base: int, decimals: tuple[int, int], moves: Sequence[int])
     return PoolBook(bids, asks, "" if bids and asks else "nothing can be had on one side")
 
 
+class Print(NamedTuple):
+    """A swap as others see it."""
+
+    price: float
+    """Quote for one of ours, what the fee took included."""
+    size: float
+    """Units of ours."""
+    taker: float
+    """+1: somebody bought ours; -1: somebody sold it."""
+
+
+def printed(amount0: int, amount1: int, base: int, decimals: tuple[int, int]) -> Print | None:
+    """A swap of these changes of the pool's balances; None where it is none of one token for the other."""
+    ours, other = (amount0, amount1) if base == 0 else (amount1, amount0)
+    if not (ours < 0 < other or other < 0 < ours):
+        return None
+    size = abs(ours) / 10 ** decimals[base]
+    return Print(abs(other) / 10 ** decimals[1 - base] / size, size, 1.0 if ours < 0 else -1.0)
+
+
 def _levels(pool: Pool, base: int, decimals: tuple[int, int], moves: Sequence[int], *, sell: bool) -> tuple[Level, ...]:
     """Bids (`sell`) are what our token brings, asks what it costs: quote units for one."""
     ours, other = 10 ** decimals[base], 10 ** decimals[1 - base]

@@ -39,6 +39,7 @@ OPTIONS: Final[Mapping[str, Option]] = {
     "manager": str,
     "quoter": str,
     "move_bps": float,
+    "trades": bool,
     "fresh_s": float,
     "watch_s": float,
     "max_block_age_s": float,
@@ -56,7 +57,7 @@ def feed(setup: FeedSetup) -> Feed:
 
 
 class PoolsFeed:
-    """A Feed of POOL and DEPTH rows."""
+    """A Feed of POOL and DEPTH rows, and of TRADE rows where these are asked for."""
 
     def __init__(self, setup: FeedSetup) -> None:
         """The symbol of an instrument is the pool's contract or v4 pool id, and the option of that name its fork.
@@ -65,9 +66,10 @@ class PoolsFeed:
         them) for calls, `ws` (of the options or the key file) for the subscription, by default the first of the others.
         Options: `coins` and `factories` by which pools are proved, `manager` and `state_view` of v4, each where the
         registry has none or another one is meant; `quoter` where pools with a hook or a dynamic fee shall be quoted;
-        `move_bps` for the sizes of POOL rows; `fresh_s` after which a pool that did not change is told again; `watch_s`
-        between looks at the nodes, `lag_blocks` after which one is behind, `calls_per_s` to each, `max_block_age_s`
-        after which the chain is late; `reconcile_blocks` and `check_blocks` as Habits.
+        `move_bps` for the sizes of POOL rows; `trades` (false) tells swaps too, twelve blocks later; `fresh_s` after
+        which a pool that did not change is told again; `watch_s` between looks at the nodes, `lag_blocks` after which
+        one is behind, `calls_per_s` to each, `max_block_age_s` after which the chain is late; `reconcile_blocks` and
+        `check_blocks` as Habits.
         Raises BadMessage for an instrument that is no pool.
         """
         self._setup = setup
@@ -112,6 +114,7 @@ class PoolsFeed:
             setup, sink, mine,
             move_bps=int(options.get("move_bps", MOVE_BPS)), fresh_s=float(options.get("fresh_s", FRESH_S)),
             max_block_age_s=float(options.get("max_block_age_s", MAX_BLOCK_AGE_S)),
+            trades=bool(options.get("trades", False)),
         )  # fmt: skip
         if options.get("quoter"):
             teller.only_chain = {spec.pool for spec in self.specs if spec.key is not None and spec.key.surprise}

@@ -1,4 +1,5 @@
-"""Tells pools as rows, POOL and DEPTH: when one changed, and now and then, since a state holds as of each block."""
+"""Tells pools as rows, POOL and DEPTH: when one changed, and now and then, since a state holds as of each block; and
+swaps as TRADE rows, where these are asked for."""
 
 from __future__ import annotations
 
@@ -8,15 +9,17 @@ from typing import Final
 
 from connectors.events import NS, Kind, Why
 from connectors.evm.blocks import Blocks
-from connectors.evm.logs import Unborn
+from connectors.evm.logs import Swapped, Traded, Unborn
 from connectors.evm.pool_facts import Facts
-from connectors.evm.pool_rows import DEPTH_BPS, PoolBook, book
+from connectors.evm.pool_rows import DEPTH_BPS, PoolBook, book, printed
 from connectors.ports import FeedSetup, Sink
 
 MOVE_BPS: Final = 10
 """Sizes of POOL rows are those that move the price by so much."""
 SETTLE_S: Final = 0.002
 """A block's logs are over when no more came for so long."""
+PRINT_BLOCKS: Final = 12
+"""Swaps are told when their block is so deep: they make volume, which can wait, and what is told is not taken back."""
 MOST_S: Final = 0.05
 """Logs that go on coming are waited for no longer than this."""
 
@@ -26,10 +29,11 @@ class Teller:
 
     def __init__(
         self, setup: FeedSetup, sink: Sink, numbers: Mapping[str, int], *, move_bps: int, fresh_s: float,
-        max_block_age_s: float,
+        max_block_age_s: float, trades: bool = False,
     ) -> None:  # fmt: skip
         """`numbers` gives a pool its instrument. Sizes are those that move the price by `move_bps`; a pool that did
-        not change is told again after `fresh_s`; blocks older than `max_block_age_s` are late."""
+        not change is told again after `fresh_s`; blocks older than `max_block_age_s` are late. `trades`
+        tells swaps too."""
         self._setup, self._sink = setup, sink
         self._numbers = dict(numbers)
         self._tops = (move_bps,)
@@ -40,6 +44,8 @@ class Teller:
         self._told_s: dict[str, float] = {}
         self._depth_s: dict[str, float] = {}
         self._height = -1
+        self._trades, self._printed = trades, -1
+        """Number of the last block whose swaps were told."""
         self._later: asyncio.Handle | None = None
         self._quiet, self._until_s = True, 0.0
         self.behind = False
@@ -55,6 +61,8 @@ class Teller:
 
     def begin(self, blocks: Blocks, facts: Mapping[str, Facts]) -> None:
         """What is told of from now on."""
+        if blocks is not self._blocks:
+            self._printed = blocks.tip.number
         self._blocks, self._facts = blocks, facts
 
     def halt(self) -> None:
@@ -99,6 +107,8 @@ class Teller:
         if head.number != self._height:
             self._height = head.number
             self._aged(head.timestamp_s)
+            if self._trades:
+                self._prints(blocks, head.number - PRINT_BLOCKS)
             stale_s = now_s - self._fresh_s
             blocks.dirty.update(pool for pool, told_s in self._told_s.items() if told_s <= stale_s)
         dirty, blocks.dirty = blocks.dirty, set()
@@ -134,6 +144,20 @@ class Teller:
             Kind.POOL, number, ts_venue=ts_venue, bid=bid, ask=ask, bid_size=bid_size, ask_size=ask_size
         )  # fmt: skip
         return True
+
+    def _prints(self, blocks: Blocks, last: int) -> None:
+        """Tells the swaps of the blocks up to `last`, without the time of their block: it is old by now."""
+        for log in blocks.swaps(self._printed + 1, last):
+            facts, event = self._facts.get(log.pool), log.event
+            if facts is None or not isinstance(event, (Swapped, Traded)):
+                continue
+            found = printed(event.amount0, event.amount1, facts.base, facts.decimals)
+            if found is not None:
+                price, size, taker = found
+                self._sink.put(
+                    Kind.TRADE, self._numbers[log.pool], bid=price, ask=price, ask_size=size, extra=taker
+                )  # fmt: skip
+        self._printed = max(self._printed, last)
 
     def _silent(self, pool: str, number: int, word: str, detail: str = "") -> None:
         self._told_s.pop(pool, None)

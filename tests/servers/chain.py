@@ -22,7 +22,7 @@ from connectors.amm.tickmap import words
 from connectors.amm.v2 import V2Pool
 from connectors.amm.v3 import V3Pool
 from connectors.evm.abi import Method, topic
-from connectors.evm.logs import Event, Moved, Pool, Swapped, Synced, applied
+from connectors.evm.logs import Event, Moved, Pool, Swapped, Synced, Traded, applied
 from tests.servers.venue import VenueServer
 
 TOKEN: Final = "0x" + "11" * 20
@@ -239,6 +239,9 @@ def raw_log(block: Block, pool: str, event: Event, index: int) -> dict[str, Any]
     who = "0x" + "33" * 32
     if isinstance(event, Synced):
         topics, data = [topic("Sync(uint112,uint112)")], word(*event)
+    elif isinstance(event, Traded):
+        topics = [topic("Swap(address,uint256,uint256,uint256,uint256,address)"), who, who]
+        data = word(*(max(amount, 0) for amount in event), *(max(-amount, 0) for amount in event))
     elif isinstance(event, Swapped):
         state = block.states[pool]
         fork = state.fork if isinstance(state, V3Pool) else FORKS["uniswap_v3"]
