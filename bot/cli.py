@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, str]] = {
     "backtest": "run the strategies over a tape and print the P&L bridge",
     "peg": "premium statistics of every token on a tape",
     "liquidity": "pools with incentives on a tape: who pays for their depth, and what is left after",
+    "fit": "parameters of the fair value from a tape, by maximum likelihood",
     "tape": "import, fetch, look at and verify recorded data",
     "venues": "the venues of a config: list, show, and test whether they are well",
     "doctor": "machine, config, state and feeds: what is well, what is not, what to do",

@@ -47,7 +47,7 @@ def read_prints(
     every_ns: int,
     start_ns: int | None = None,
     end_ns: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, of: None,
+    progress: Callable[[int], None] = lambda moments: None,
 ) -> Prints:
     """Every instrument's last believed print in each step of [start_ns, end_ns), by the gates of `config`.
 
@@ -91,7 +91,7 @@ def read_prints(
                 step = int(steps[at])
             done = at
         step = int(steps[-1])
-        progress(int(rows.ts_recv[-1]), len(moments))
+        progress(len(moments))
     if step >= 0:
         look()
     shape = (len(moments), count)
