@@ -8,7 +8,7 @@ from math import isfinite, nan
 from bot.contracts import Contracts
 from bot.corporate import Corporate, Event
 from bot.judges import Judges, everything_believed
-from bot.maintenance import Maintenance
+from bot.maintenance import Maintenance, split_of
 from bot.market import MarketWatch
 from connectors.events import NS, Health, Kind, Rows, Why
 from connectors.instruments import Instrument, UnitModel
@@ -172,8 +172,20 @@ class Notices:
             detail["now_used"] = self._name(source)
             if code == K.OK and self.columns.doubted(number):
                 detail["doubted"] = 1.0
+        split = self._split(number, code, now) if reference else []
         kinds = ("reference_back", "reference_refused") if reference else ("accepted_again", "refused_row")
-        return [Note(kind=kinds[code != K.OK], instrument=number, underlying=instrument.underlying, detail=detail)]
+        note = Note(kind=kinds[code != K.OK], instrument=number, underlying=instrument.underlying, detail=detail)
+        return [note, *split]
+
+    def _split(self, number: int, code: int, now: int) -> list[Note]:
+        """What a refused source of a share makes us suspect where nobody is left to gainsay it."""
+        f, fair = self.columns.f, self.columns.fair(self.columns.group(number), now)
+        if code != K.STUB or (fair is not None and fair.source != number):
+            return []
+        ratio = split_of(float(f[number, K.REF_MID]), float(f[number, K.SUSPECT]))
+        notes = self.maintenance.suspected(number, ratio) if ratio else []
+        self.changed_eligibility = self.changed_eligibility or bool(notes)
+        return notes
 
     def _health(self, number: int, code: float, reason: float) -> list[Note]:
         """An instrument's stream stands differently; while it is not up it is not traded. A venue is told of, not each

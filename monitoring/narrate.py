@@ -278,6 +278,9 @@ class Narrator:
     def _doubt(self, note: Note, ts: int) -> tuple[str, Tone]:
         why, where = str(note.detail.get("why", "")), self._where(note)
         price, fair, away = (_real(note, key) for key in ("price", "fair", "away_bps"))
+        if why == "maintenance" and "ratio" in note.detail:
+            ratio = _real(note, "ratio") or 0.0
+            return f"a split? {note.underlying} jumped by {ratio:.0f}; {where} is not judged until both agree", "bad"
         if why == "maintenance":
             return "", "plain"  # the multiplier itself is told
         if why in OF_CONTRACT:

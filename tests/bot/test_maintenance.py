@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.maintenance import split_of
 from connectors.events import NAN, Kind, Row, Why
 from connectors.instruments import Instrument, Role, UnitModel
 from strategies.base import Note
-from tests.bot.test_corporate import EX, NS, A, B, R, Ran, before, said
+from strategies.market.columns import Beliefs
+from tests.bot.test_corporate import EX, NS, A, B, P, R, Ran, before, said
 
 
 def multiplier(s: float, value: float, in_s: float = NAN, *, by: int = B) -> Row:
@@ -109,3 +114,47 @@ def test_what_is_said_on_one_chain_is_not_said_of_another() -> None:
     said_of = one("solana")
     others = (one("solana"), one(""), one("ethereum"), one("solana", "U"), one("solana", model=None))
     assert [True, True, False, False, False] == [_same_token(said_of, other) for other in others]
+
+
+def test_a_jump_like_a_split_s_that_nobody_told_is_a_doubt_until_both_agree() -> None:
+    """
+    58. The share goes from 400 to 40 and nobody has told of a split: from the refusal of that jump on, all that is
+    priced by it is in a window, also once the jump has stood; who follows it is judged again by the next tick, who
+    does not is not. No premium is known meanwhile, nothing alarms and nothing is traded.
+    """
+    ran = Ran(Beliefs(max_error=1.0, stub_move=0.5, confirm_rows=2, confirm_ns=NS)).say(
+        *(said(-30 + at, at, 400.0) for at in (R, A, B, P))
+    )
+    assert ran.may(A) and ran.may(B)
+    ran.say(said(1, R, 40.0))
+    assert in_window(ran, A) and in_window(ran, B) and in_window(ran, P)
+    ran.say(said(2, A, 400.0), said(3, R, 40.0), said(4, R, 40.0), said(4.1, B, 400.0), said(4.2, A, 400.0))
+    assert in_window(ran, A) and in_window(ran, B)
+    ran.say(said(5, A, 40.0), said(7, R, 40.0), said(9, R, 40.0))
+    assert (False, True) == (in_window(ran, A), in_window(ran, B))
+    assert ([], 0) == (ran.depegs(), ran.trades())
+    assert {10.0} == {note.detail["ratio"] for note in told(ran) if note.kind == "doubt"}
+
+
+def test_a_wrong_print_like_a_split_s_heals_with_the_next_right_one() -> None:
+    """
+    One print at a tenth, then the share is where it was: in doubt for that long, and all is judged again.
+    """
+    ran = Ran(Beliefs(max_error=1.0, stub_move=0.5, confirm_rows=2, confirm_ns=NS)).say(
+        *(said(-30 + at, at, 400.0) for at in (R, A, B, P))
+    )
+    ran.say(said(1, R, 40.0), said(1.5, A, 400.0))
+    assert in_window(ran, A)
+    ran.say(said(2, R, 400.0), said(4, R, 400.0))
+    assert not in_window(ran, A) and ran.may(A)
+    assert ([], 0) == (ran.depegs(), ran.trades())
+
+
+@given(st.floats(1.0, 1e6), st.integers(2, 50), st.booleans())
+def test_a_whole_ratio_is_like_a_split_s_and_a_day_s_move_is_not(price: float, ratio: int, reverse: bool) -> None:
+    """
+    Forward and reverse, within what a share does overnight; 40 % and 60 % are none, nor is what is no price.
+    """
+    after = price * ratio if reverse else price / ratio
+    assert float(ratio) == split_of(price, after * 1.004)
+    assert [0.0] * 4 == [split_of(price, price * move) for move in (0.6, 1.6, 0.0, float("nan"))]
