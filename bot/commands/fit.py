@@ -31,8 +31,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", dest="end", type=moment, metavar="TIME", help="moment after the last, ISO 8601, UTC")
     parser.add_argument("--config", type=Path, metavar="FILE", help="its gates and volatilities; else defaults")
     parser.add_argument("--every", type=duration, default="1m", metavar="SPAN", help="one print in each such step (1m)")
+    parser.add_argument(
+        "--control", type=control, action="append", default=[], metavar="SHARE=OTHER[,OTHER]",
+        help="also how far SHARE follows other underlyings of the tape (an index fund, a coin); may be repeated",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="FILE", help="write them to a file")
     parser.add_argument("--json", action="store_true", help="what is written, as JSON on stdout")
+
+
+def control(text: str) -> tuple[str, tuple[str, ...]]:
+    """`SHARE=OTHER[,OTHER]` as a share and its controls. Raises ArgumentTypeError."""
+    share, _, others = text.partition("=")
+    names = tuple(others.split(","))
+    if not share or not all(names) or share in names or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"{text!r} is no SHARE=OTHER[,OTHER]")
+    return share, names
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
     config = Config() if args.config is None else load(args.config, credentials=False)
     tape = open_tape(args.tape)
     prepare_kernel()
+    from bot.betas import beta, with_betas
     from bot.fit import coarser, file_of, fit, params_of
     from bot.params_file import as_json, write_params
     from bot.prints import read_prints
@@ -68,8 +82,9 @@ def run(args: argparse.Namespace) -> int:
             end_ns=args.end,
             progress=lambda moments: progress(f"reading: {moments:,} moments"),
         )
+        controls = {share: beta(prints, share, others) for share, others in args.control}
         prints, thinned = coarser(prints, MOST_MOMENTS)
-        found = fit(prints, params_of(config), tape=str(args.tape), progress=progress)
+        found = fit(prints, with_betas(params_of(config), controls), tape=str(args.tape), progress=progress)
     finally:
         if watched:
             print("\r\x1b[K", end="", file=sys.stderr)
@@ -117,6 +132,10 @@ def _show(told: ParamsFile) -> None:
     if lines:
         print()
         print_table(columns, lines, whole=columns[1:])
+    for name, share in told.shares.items():
+        if share.betas:
+            betas = ", ".join(f"{beta:.2f} x {other}" for other, beta in share.betas.items())
+            print(f"{name} follows {betas}, which explains {share.explained:.0%} of its variance")
     print("in brackets one sigma; * the tape does not tell it: default, or the mean of its kind", file=sys.stderr)
     for name, count in told.prints_left_out.items():
         print(f"{name}: {count:,} prints too far off to be believed are left out", file=sys.stderr)
