@@ -14,7 +14,7 @@ from itertools import cycle
 from typing import Final
 
 from connectors.amm.forks import Family
-from connectors.errors import BadMessage
+from connectors.errors import BadMessage, Reverted
 from connectors.evm.abi import Call, Method, text_of
 from connectors.evm.pool_spec import PoolSpec
 from connectors.evm.rpc import Head, Rpc
@@ -144,7 +144,24 @@ class _Look:
 
 
 async def read_facts(read: Read, specs: Sequence[PoolSpec]) -> dict[str, Facts | BadMessage]:
-    """What does not change about pools, by pool; BadMessage where one is not what is meant. Raises as `read`."""
+    """What does not change about pools, by pool; BadMessage where one is not what is meant. Raises as `read`.
+
+    All are asked at once, and those that seem wrong once more alone: a contract that uses up all gas takes the answers
+    of those beside it away.
+    """
+    try:
+        found = await _read_facts(read, specs)
+    except Reverted as error:
+        found = {spec.pool: _Look(spec).wrong(str(error)) for spec in specs}
+    if len(specs) > 1:
+        for spec in specs:
+            if not isinstance(found[spec.pool], Facts):
+                found |= await read_facts(read, [spec])
+    return found
+
+
+async def _read_facts(read: Read, specs: Sequence[PoolSpec]) -> dict[str, Facts | BadMessage]:
+    """The same at once. Raises Reverted too."""
     looks = {spec.pool: _Look(spec) for spec in specs}
     found: dict[str, Facts | BadMessage] = {}
     for pool, answers in _dealt(looks, await read([c for look in looks.values() for c in look.first()]), _Look.first):

@@ -34,6 +34,8 @@ ANSWER_S: Final = 5.0
 _PER_BATCH: Final = 300
 _LIMITS: Final = (-32005, -32029, 429)
 """Codes under which providers say that we ask too much (EIP-1474 and common use)."""
+_REVERTS: Final = ("revert", "out of gas", "outofgas")
+"""What is said of a call that its contract did not let end."""
 _LOGS_REFUSED: Final = (400, 413)
 """Statuses with which some send the same error in JSON that others send with 200."""
 
@@ -185,7 +187,7 @@ def _result(body: bytes, where: str, *, ranged: bool = False) -> Any:
     if problem is None:
         return answer.result
     said = f"{problem.message[:200]} ({problem.code})"
-    if problem.code == 3 or "revert" in problem.message.lower():
+    if problem.code == 3 or any(word in problem.message.lower() for word in _REVERTS):
         raise Reverted(said, where=where, data=_bytes(problem.data) if isinstance(problem.data, str) else b"")
     if ranged and too_many(problem.code, f"{problem.message} {problem.data}"):
         raise LogsRefused(said, where=where)

@@ -84,6 +84,12 @@ async def without_code(chain: Parts, there: World) -> Made:
     return instrument("0x" + "5a" * 20, there.token), {"0x" + "5a" * 20: "uniswap_v3"}
 
 
+async def that_burns_gas(chain: Parts, there: World) -> Made:
+    """A contract that leaves no gas for what is asked beside it."""
+    burner = await there.node.deploy(chain.artifact("Burner"))
+    return instrument(burner.address, there.token), {burner.address: "uniswap_v3"}
+
+
 @pytest.mark.parametrize(
     ("impostor", "reason"),
     [
@@ -96,6 +102,7 @@ async def without_code(chain: Parts, there: World) -> Made:
         (of_no_known_coin, 'USDT on nowhere is not known (write options = { coins = "USDT 0x..." })'),
         (of_no_known_factory, "the factory of pancakeswap_v3 on nowhere is not known (write options = { factories = "),
         (without_code, "no answer"),
+        (that_burns_gas, "OutOfGas"),
     ],
 )
 async def test_an_impostor_has_one_clear_reason_and_no_quotes(

@@ -110,6 +110,8 @@ async def test_a_contract_that_refuses_says_why(chain: Parts, real: Anvil, rpc: 
         (error(-32000, "header not found"), VenueUnreachable),
         (error(-32601, "method not found"), BadMessage),
         (error(3, "execution reverted"), Reverted),
+        (error(-32000, "out of gas"), Reverted),
+        (error(-32603, "EVM error OutOfGas"), Reverted),
         (body("{"), BadMessage),
         (body("[]"), BadMessage),
         (body('{"result": "0xzz"}'), BadMessage),

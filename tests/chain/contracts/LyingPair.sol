@@ -15,3 +15,12 @@ contract LyingPair {
         return (1_000_000 ether, 2_000_000 ether, uint32(block.timestamp));
     }
 }
+
+/// Uses up all gas of whoever calls it, so that nothing is left for the calls beside.
+contract Burner {
+    fallback() external payable {
+        assembly {
+            invalid()
+        }
+    }
+}
