@@ -9,6 +9,7 @@ from math import isfinite, nan
 from bot.config import Config, InstrumentTable, VenueTable
 from bot.engine import Engine, Scribe, Trigger
 from bot.errors import UsageError
+from bot.health_watch import HealthWatch
 from bot.judges import Rules
 from bot.units import needs_basis
 from connectors.events import I8, NS
@@ -24,6 +25,8 @@ from strategies.market import kernel as K
 from strategies.market.basis import Basis
 from strategies.market.columns import FOREVER_NS, Beliefs, Columns, Facts, Slot
 from strategies.market.fair import DEFAULT_DAILY_VOL_BPS
+from strategies.market.health import DEFAULT_WEIGHTS
+from strategies.market.health import Rules as PegRules
 from strategies.market.pools import Pools, PoolTerms
 from strategies.market.session import Session, SessionTable
 from strategies.peg_watch import PegWatch
@@ -54,12 +57,14 @@ def assemble(
     seed: int = 0,
     judge: bool = True,
     doubt: bool = True,
+    health: bool = False,
     on_step: Sequence[Callable[[Step], None]] = (),
     levels: Mapping[int, Levels] | None = None,
 ) -> Assembly:
     """Everything that thinks, for the instruments of `universe` and the numbers of `config`.
 
     Without `doubt` every believed quote counts: nothing is held against another source, and prices are per unit.
+    With `health` the engine keeps the peg health of every token.
     Raises UsageError where a strategy is enabled that needs what the config does not say.
     """
     facts = [_facts(config, instrument) for instrument in universe]
@@ -103,7 +108,22 @@ def assemble(
         levels=levels,
         pools=None if liquidity is None else liquidity.pools,
     )
+    if health:
+        engine.health = HealthWatch(columns, _health(config), engine.depths.levels)
     return Assembly(engine, columns, ledger, tuple(strategies), peg_watch, liquidity)
+
+
+def _health(config: Config) -> PegRules:
+    """What pegs are held against. A weight that the config does not name is the default."""
+    table = config.health
+    return PegRules(
+        weights={**DEFAULT_WEIGHTS, **{name: float(weight) for name, weight in table.weights.items()}},
+        window_ns=ns(table.window_s),
+        history=table.history,
+        least_prints=table.least_prints,
+        band_sigmas=table.band_sigmas,
+        gap_ns=ns(table.silence_s),
+    )
 
 
 def refused_rows(columns: Columns, since: I8 | None = None) -> dict[str, dict[str, int]]:

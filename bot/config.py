@@ -26,6 +26,10 @@ Limit = Annotated[float, Field(gt=0)]
 SessionName = Literal["pre", "regular", "post", "overnight", "weekend", "holiday"]
 
 
+PartName = Literal[
+    "premium", "spell", "spread", "depth", "drift", "reversion", "lead", "beta", "supply", "multiplier", "wash"
+]
+
 NO_FEED: Final = ("simulated", "tape", "none")
 """What `feed` may say of a venue that nothing outside speaks for."""
 
@@ -191,6 +195,23 @@ class Fair(Table):
     strategies/market/fair.py."""
 
 
+class Health(Table):
+    """[health]: what each token's peg is held against, its own history (strategies/market/health.py)."""
+
+    window_s: Annotated[float, Field(ge=60, allow_inf_nan=False)] = 3600.0
+    """A reading looks back so far, and becomes history one window later."""
+    history: Annotated[int, Field(ge=12, le=10_000)] = 120
+    """Readings that are kept of each part, for each session where sessions differ."""
+    least_prints: Annotated[int, Field(ge=3, le=300)] = 5
+    """A window with fewer prints says nothing."""
+    band_sigmas: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3.0
+    """A print is outside from so many robust standard deviations off the session's own median."""
+    silence_s: Seconds = 1800.0
+    """After so long without a print a spell has ended and the health is unknown."""
+    weights: dict[PartName, NotNegative] = {}
+    """By part; a part that is not named keeps its default, 0 leaves it out."""
+
+
 class CrossVenue(Table):
     """[strategies.cross_venue]: buy where it is cheap, sell where it is dear, at once."""
 
@@ -278,5 +299,6 @@ class Config(Table):
     pools: dict[str, PoolTable] = {}
     gates: Gates = Gates()
     fair: Fair = Fair()
+    health: Health = Health()
     strategies: Strategies = Strategies()
     risk: Risk | None = None

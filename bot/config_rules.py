@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final, get_args
 
-from bot.config import NO_FEED, Config, PoolTable, SessionName
+from bot.config import NO_FEED, Config, PartName, PoolTable, SessionName
 from bot.config_hints import plain
 from bot.config_shape import Fault
 from bot.terminal import nearest
@@ -32,6 +32,7 @@ def breaches(data: Data, told: Told) -> list[Fault]:
         _instruments,
         _venues,
         _cross_venue,
+        _health,
         _peg_watch,
         _pools,
         _risk,
@@ -228,6 +229,13 @@ def _cross_venue(data: Data, told: Told) -> Iterator[Fault]:
     elif "size_usd" in table and "max_order_usd" in risk and table["size_usd"] > risk["max_order_usd"]:
         said = f"{plain(table['size_usd'])} is more than [risk] max_order_usd = {plain(risk['max_order_usd'])}"
         yield Fault((*path, "size_usd"), said, "every order would be refused: write less, or raise the limit")
+
+
+def _health(data: Data, told: Told) -> Iterator[Fault]:
+    """Some part must have a weight."""
+    weights = data.get("health", {}).get("weights", {})
+    if len(weights) == len(get_args(PartName)) and not any(weights.values()):
+        yield Fault(("health", "weights"), "every weight is 0", "write a number above 0 for one part at least")
 
 
 def _peg_watch(data: Data, told: Told) -> Iterator[Fault]:

@@ -37,6 +37,7 @@ from monitoring.facts import Facts, FeedState, LoopState, Recording, StreamState
 from monitoring.histogram import Histogram
 from strategies.base import Step
 from strategies.liquidity import Reading
+from strategies.market.health import Score
 from strategies.market.session import SessionTable
 
 JOURNAL = "journal.sqlite"
@@ -100,6 +101,7 @@ class Daemon:
             seed=config.run.seed,
             on_step=[self.steps.append],
             levels=self.inbox.levels,
+            health=True,
         )
         self.engine = self.parts.engine
         earlier = _steps(path) if path is not None and known else iter(())
@@ -130,6 +132,7 @@ class Daemon:
             levels=lambda number: self.engine.depths.levels(number, self.parts.columns.now),
             recording=self.recording,
             pools=self.pool_readings,
+            scores=self.scores,
         )
         self.watch: Callable[[Step], object] = self.desk.on_step
         """Called with every decision record; who takes its place calls the desk's."""
@@ -219,6 +222,11 @@ class Daemon:
                     )
                 )
         return tuple(found)
+
+    def scores(self) -> Mapping[int, Score]:
+        """The peg health of every token of which it is known, by instrument."""
+        health = self.engine.health
+        return {} if health is None else health.scores(self.parts.columns.now)
 
     def _numbers(self, venue: str) -> tuple[int, ...]:
         return tuple(at for at, instrument in enumerate(self.universe) if instrument.venue == venue)

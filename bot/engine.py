@@ -17,6 +17,7 @@ import msgspec
 
 from bot.books import ColumnBooks
 from bot.depths import Depths
+from bot.health_watch import HealthWatch
 from bot.judges import Judges, Rules, everything_believed
 from bot.notices import Notices
 from bot.restore import Restored, restore
@@ -102,6 +103,7 @@ class Engine:
         self.notices = Notices(columns, maintenance_ns, self.judges)
         self.depths = Depths(columns, self.notices.up, {} if levels is None else levels)
         self.pools = pools or Pools(self.universe, {}, on=False)
+        self.health: HealthWatch | None = None
         self.intents: dict[str, tuple[Intent, set[int]]] = {}
         self.counts = Counts()
         self._bars = ["no row yet"] * len(self.universe)
@@ -139,13 +141,18 @@ class Engine:
             self._start(int(rows.ts_recv[0]))
         self.counts.rows += count
         columns, ts = self.columns, rows.ts_recv
+        health = self.health
         self.depths.begin(rows)
         self.pools.begin(rows)
+        if health is not None:
+            health.begin(rows)
         at = 0
         while at < count:
             at, why = columns.scan(rows, at, self._dues[0][0])
             self.depths.pass_to(at)
             self.pools.pass_to(at)
+            if health is not None:
+                health.pass_to(at)
             if why == K.DUE:
                 self._deliver_before(int(ts[at]))
             elif why != K.END:
@@ -248,6 +255,8 @@ class Engine:
         notes = [*doubts, *self.notices.of_time(now), *self._new_day(now)]
         if self.judges.changed or self.notices.changed_eligibility:
             self._permit_all()
+        if self.health is not None:
+            self.health.tick(now)
         for strategy in self.timed:
             self._consult(strategy, now, (), "timer", notes)
             notes = []

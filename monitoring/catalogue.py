@@ -149,6 +149,13 @@ CATALOGUE: Final = (
     ),
     Metric("pegline_inventory_usd", "gauge", ("asset", "venue"), "Position marked at fair value; absent when unknown"),
     Metric(
+        "pegline_peg_score",
+        "gauge",
+        _TOKEN,
+        "Peg health against the token's own history: 50 is ordinary, below 5 is seen in one hour of twenty; absent "
+        "when unknown",
+    ),
+    Metric(
         "pegline_peg_state", "gauge", (*_TOKEN, "state"), "1 for the state of the peg in force, which may be unknown"
     ),
     Metric(

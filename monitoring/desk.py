@@ -22,6 +22,7 @@ from strategies.base import Step
 
 if TYPE_CHECKING:
     from strategies.market.columns import Columns
+    from strategies.market.health import Score
 
 KEPT: Final = 500
 """Lines of the story that are kept; the journal has all of it."""
@@ -50,12 +51,15 @@ class Desk:
         levels: LevelsOf = no_levels,
         recording: Callable[[], Recording | None] = _not_recorded,
         pools: Readings = tuple,
+        scores: Callable[[], Mapping[int, Score]] = dict,
     ) -> None:
-        """`levels` of an instrument's book, the state of the `recording`, readings of `pools`, `feeds` and `idle_s`
+        """`scores` is the known peg health by instrument.
+
+        `levels` of an instrument's book, the state of the `recording`, readings of `pools`, `feeds` and `idle_s`
         (wall seconds since the last row) are asked when needed; `positions` of a ledger that goes on from an earlier
         run, in units by instrument; `loop` and `histograms` as Metrics.
         """
-        self._levels, self._recording, self._pools = levels, recording, pools
+        self._levels, self._recording, self._pools, self._scores = levels, recording, pools, scores
         self.columns, self.facts, self._feeds, self._idle_s = columns, facts, feeds, idle_s
         self.tally = Tally(
             columns.universe,
@@ -74,6 +78,7 @@ class Desk:
             levels=levels,
             recording=recording,
             pools=pools,
+            scores=scores,
         ).registry()
 
     def on_step(self, step: Step) -> list[Line]:
@@ -94,6 +99,7 @@ class Desk:
             feeds=self._feeds(),
             told=told,
             levels=self._levels,
+            scores=self._scores(),
             troubles=(f"recording stopped: {recording.error}",) if recording is not None and recording.error else (),
             pools=self._pools(),
         )

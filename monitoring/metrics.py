@@ -32,6 +32,7 @@ from strategies.market.session import Session
 
 if TYPE_CHECKING:
     from strategies.market.columns import Columns
+    from strategies.market.health import Score
 
 STATES: Final = ("up", "degraded", "closed", "down")
 MODES: Final = ("monitor", "dry_run", "live")
@@ -54,11 +55,14 @@ class Metrics(Collector):
         levels: LevelsOf = no_levels,
         recording: Callable[[], Recording | None] = lambda: None,
         pools: Readings = tuple,
+        scores: Callable[[], Mapping[int, Score]] = dict,
     ) -> None:
-        """`feeds` gives the state of every stream when asked, `loop` that of the process, `histograms` those of the
+        """`scores` gives the known peg health by instrument.
+
+        `feeds` gives the state of every stream when asked, `loop` that of the process, `histograms` those of the
         catalogue by name without prefix and by label values, `levels` those of an instrument's book.
         """
-        self._levels, self._recording, self._pools = levels, recording, pools
+        self._levels, self._recording, self._pools, self._scores = levels, recording, pools, scores
         self._columns, self._universe, self._tally = columns, columns.universe, tally
         self._facts, self._feeds = facts, feeds
         self._loop, self._histograms = loop, histograms
@@ -129,7 +133,7 @@ class Metrics(Collector):
 
     def _market_samples(self) -> dict[str, Iterable[Sample]]:
         columns, universe = self._columns, self._universe
-        picture = snapshot(columns, self._tally, facts=self._facts, feeds=self._feeds())
+        picture = snapshot(columns, self._tally, facts=self._facts, feeds=self._feeds(), scores=self._scores())
         keys = {
             at: (line.token, line.venue, line.instrument) for at, line in zip(self._tokens, picture.tokens, strict=True)
         }
@@ -174,6 +178,7 @@ class Metrics(Collector):
             "stablecoin_price_usd": [((coin,), number(columns.fx[at])) for at, coin in enumerate(universe.coins())],
             "unhedged_exposure_usd": [((name,), usd) for name, usd in picture.money.unhedged_usd.items()],
             "inventory_usd": self._inventory({s.underlying: s.fair_usd for s in picture.shares}),
+            "peg_score": [(keys[at], None if line.reason else line.score) for at, line in lines.items()],
             "peg_state": [((*keys[at], line.peg_state), 1.0) for at, line in lines.items()],
         }
 

@@ -9,7 +9,7 @@ from typing import Final
 from monitoring.health import Health
 from monitoring.narrate import moment, utc
 from monitoring.snapshot import NO_FAIR, Snapshot, TokenLine
-from monitoring.words import UNKNOWN, age, ahead, because, best_edge, percent, resting, share, usd, width
+from monitoring.words import UNKNOWN, age, ahead, because, best_edge, health_of, percent, resting, share, usd, width
 
 REFRESH_S: Final = 2
 
@@ -81,6 +81,7 @@ def _premia(picture: Snapshot) -> str:
         "depth in 1 %, USD",
         "age",
         "peg",
+        "health",
         "note",
     )
     rows = (_row(line) for line in picture.tokens)
@@ -99,6 +100,7 @@ def _row(line: TokenLine) -> str:
         (resting(line.bid_depth_usd, line.ask_depth_usd, complete=line.depth_complete), "dim"),
         (age(line.age_s), ""),
         (line.peg_state, {"pegged": "good", "unknown": "dim"}.get(line.peg_state, "bad")),
+        (health_of(line.score, line.rarest), "left" if line.rarest else "dim"),
         (line.reason or (line.not_traded and f"not traded: {line.not_traded}"), "warn"),
     )
     return "".join(f'<td class="{tone}">{escape(text)}</td>' for text, tone in cells)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -20,6 +21,7 @@ from monitoring.words import OF_CONTRACT, because
 if TYPE_CHECKING:
     from strategies.liquidity import Reading
     from strategies.market.columns import Columns
+    from strategies.market.health import Score
 
 
 DOUBTS: Final = {
@@ -30,6 +32,9 @@ DOUBTS: Final = {
 }
 """What our judgement has against an instrument, as words; others are told by their own name."""
 
+
+RARE: Final = 0.05
+"""A part of a score below this is worth a word."""
 
 NO_FAIR: Final = "fair value unknown"
 """What the reason of a token's line begins with when its share has no fair value."""
@@ -62,6 +67,10 @@ class TokenLine(msgspec.Struct, frozen=True, kw_only=True):
     peg_state: str
     reason: str
     """Why something is unknown or not believed; empty when all is well."""
+    score: float | None = None
+    """Peg health against its own history, 0 to 100."""
+    rarest: str = ""
+    """Its parts that are rare, the rarest first, each with how often that is so; empty where none is."""
     not_traded: str = ""
     """What speaks against its stream while the quote is shown; empty where it may be traded."""
 
@@ -130,13 +139,23 @@ def snapshot(
     levels: LevelsOf = no_levels,
     troubles: Sequence[str] = (),
     pools: Sequence[Reading] = (),
+    scores: Mapping[int, Score] = MappingProxyType({}),
 ) -> Snapshot:
     """The picture of `columns.now`."""
     streams = {one.instrument: one for feed in feeds for one in feed.streams}
     shares = tuple(_share(columns, group, name, streams) for group, name in enumerate(columns.underlyings))
     fair = {share.underlying: share for share in shares}
     tokens = tuple(
-        _token(columns, at, instrument, fair[instrument.underlying], tally, streams.get(instrument.name), levels)
+        _token(
+            columns,
+            at,
+            instrument,
+            fair[instrument.underlying],
+            tally,
+            streams.get(instrument.name),
+            levels,
+            scores.get(at),
+        )
         for at, instrument in enumerate(columns.universe)
         if instrument.role is Role.TOKEN
     )
@@ -242,6 +261,7 @@ def _token(
     tally: Tally,
     stream: StreamState | None,
     levels: LevelsOf,
+    score: Score | None,
 ) -> TokenLine:
     units, mid = shares_per_unit(columns, at), number(columns.mark_usd(at))
     state = tally.venues.get(instrument.venue, ("up", ""))[0]
@@ -283,7 +303,15 @@ def _token(
         peg_state="unknown" if why else tally.peg.get(at, "unknown"),
         reason=why,
         not_traded=against,
+        score=None if score is None else score.score,
+        rarest="" if score is None else rarest(score),
     )
+
+
+def rarest(score: Score) -> str:
+    """The parts of a score that are seen in less than one reading of twenty, the rarest first."""
+    rare = sorted((tail, name) for name, tail in score.tails.items() if tail < RARE)
+    return ", ".join(f"{name} {tail:.1%}" for tail, name in rare)
 
 
 def _money(columns: Columns, tally: Tally, fair: dict[str, ShareLine]) -> Money:

@@ -17,6 +17,13 @@ def width(bps: float | None) -> str:
     return UNKNOWN if bps is None else f"±{bps / 100:.2f}%"
 
 
+def health_of(score: float | None, rarest: str) -> str:
+    """A health score of 100, with the parts that are rare."""
+    if score is None:
+        return UNKNOWN
+    return f"{score:.0f}{f' ({rarest})' if rarest else ''}"
+
+
 def usd(value: float | None) -> str:
     """A price or amount as `1,234.50`."""
     return UNKNOWN if value is None else f"{value:,.2f}"

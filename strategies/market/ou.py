@@ -88,7 +88,8 @@ def ou_profile(x0: F8, x1: F8, dt: F8, kappa: float) -> OuFit:
 
 def ou_fit(x0: F8, x1: F8, dt: F8) -> OuFit:
     """The maximum of the likelihood over kappa."""
-    return ou_profile(x0, x1, dt, _peak(lambda kappa: ou_profile(x0, x1, dt, kappa).loglik, float(np.median(dt))))
+    kappa = _peak(lambda kappa: ou_profile(x0, x1, dt, kappa).loglik, float(np.median(dt)), 1e-9)
+    return ou_profile(x0, x1, dt, kappa)
 
 
 def restricted(pairs: Pairs, kappa: float) -> float:
@@ -110,15 +111,15 @@ def restricted(pairs: Pairs, kappa: float) -> float:
     return -0.5 * (n * log(squares / n) + logs)
 
 
-def _peak(loglik: Callable[[float], float], dt: float) -> float:
+def _peak(loglik: Callable[[float], float], dt: float, tolerance: float) -> float:
     """The kappa of the largest value: a grid of twelve decades around 1 / dt, then golden section."""
-    grid = np.geomspace(1e-8, 1e4, 73) / dt
+    grid = np.geomspace(1e-8, 1e4, 49) / dt
     best = int(np.argmax([loglik(float(kappa)) for kappa in grid]))
     low, high = (float(np.log(grid[min(max(at, 0), len(grid) - 1)])) for at in (best - 1, best + 1))
     golden = (5**0.5 - 1) / 2
     inner = [high - golden * (high - low), low + golden * (high - low)]
     value = [loglik(float(np.exp(at))) for at in inner]
-    while high - low > 1e-9:
+    while high - low > tolerance:
         if value[0] >= value[1]:
             high, inner[1], value[1] = inner[1], inner[0], value[0]
             inner[0] = high - golden * (high - low)
@@ -155,7 +156,7 @@ def half_life(ts: I8, premium_bps: F8, gap_ns: int) -> HalfLife:
     if np.ptp(x1 - x0) == 0:
         return HalfLife(note="the premium does not move")
     typical = float(np.median(dt))
-    best = _peak(lambda kappa: restricted(pairs, kappa), typical)
+    best = _peak(lambda kappa: restricted(pairs, kappa), typical, 1e-4)
     floor = restricted(pairs, best) - INTERVAL_DROP
     slowest, fastest = 1e-7 / typical, 1e4 / float(np.min(dt))
     low = log(2) / _edge(pairs, best, fastest, floor)
@@ -176,7 +177,7 @@ def _edge(pairs: Pairs, inside: float, outside: float, floor: float) -> float:
     if restricted(pairs, outside) >= floor:
         return outside
     near, far = log(inside), log(outside)
-    while abs(far - near) > 1e-6:
+    while abs(far - near) > 1e-4:
         middle = (near + far) / 2
         if restricted(pairs, float(np.exp(middle))) >= floor:
             near = middle

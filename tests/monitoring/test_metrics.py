@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from connectors.events import NS, Kind, Row, Rows, Why
 from connectors.instruments import Role
 from monitoring.catalogue import BY_NAME, CATALOGUE
-from tests.monitoring.played import Played, play
+from monitoring.desk import Desk
+from monitoring.page import page
+from strategies.market.health import Score
+from tests.monitoring.played import FEEDS, Played, play
 
 Samples = dict[str, dict[tuple[str, ...], float]]
 
@@ -70,6 +74,22 @@ def test_doubts_are_told_by_instrument_and_reason():
     found = scraped(frozen)["pegline_instrument_doubt"]
     assert {"basis", "implausible"} == {labels[3] for labels in found if labels[0] == "simTSLA"}
     assert 3 == len(found)
+
+
+def test_a_health_score_is_told_where_it_is_known(noon: Played):
+    """One token has a score, the other venues' tokens have none: not 0, and not 100 either."""
+    universe = noon.world.universe
+    number = universe.number("sim-alpha:simTSLA/USD")
+    score = Score(ts=1, score=12.5, tails={"premium": 0.02, "depth": 0.4}, readings={})
+    desk = Desk(noon.assembly.columns, facts=noon.desk.facts, feeds=lambda: FEEDS, scores=lambda: {number: score})
+    found = scraped(replace(noon, desk=desk))
+    assert {("simTSLA", "sim-alpha", "sim-alpha:simTSLA/USD"): 12.5} == found["pegline_peg_score"]
+    (line,) = (line for line in desk.picture().tokens if line.score is not None)
+    assert ("premium 2.0%", True) == (
+        line.rarest,
+        "12 (premium 2.0%)" in page(desk.picture(), desk.health(desk.picture())),
+    )
+    assert "pegline_peg_score" not in scraped(noon)
 
 
 def test_values_equal_the_columns(noon: Played):

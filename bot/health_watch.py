@@ -1,0 +1,184 @@
+"""Keeps the peg health of every token on every venue, in tape time: what the engine sees goes in, scores come out.
+
+Prints are taken at the ticks of the strategies' clock; each token is looked at every five minutes, one after the other,
+so that no tick does the work of all. Trades and supplies are taken from the rows themselves, since no column keeps
+them. How rows are cut into blocks changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Final
+
+import numpy as np
+
+from connectors.events import NAN, NS, Kind, Rows
+from connectors.instruments import Role
+from connectors.ports import Levels
+from strategies.market import kernel as K
+from strategies.market.columns import Columns
+from strategies.market.depth import resting
+from strategies.market.health import PegHealth, Rules, Score, missed_split
+from strategies.market.history import Ring
+from strategies.market.wash import LEAST_TRADES, screen
+
+LOOK_NS: Final = 300 * NS
+BAND: Final = 0.01
+"""Depth is counted within 1 % of the mid."""
+TRADES: Final = 512
+"""Newest trades of a venue that the wash screen sees."""
+STEP_NS: Final = 7 * 86_400 * NS
+"""After a multiplier has changed, every venue is asked for so long whether it has followed."""
+
+
+class HealthWatch:
+    """The memory of all tokens; bounded by their number."""
+
+    def __init__(self, columns: Columns, rules: Rules, levels: Callable[[int, int], Levels | None]) -> None:
+        """`levels` of an instrument's book at a moment, None where none is in force."""
+        self._columns, self._rules, self._levels = columns, rules, levels
+        self.tokens = np.array(columns.universe.where(role=Role.TOKEN), np.int64)
+        self.health: dict[int, PegHealth] = {}
+        """By number, of those that have printed."""
+        self._seen = np.zeros(len(self.tokens), np.int64)
+        self._due = np.zeros(len(self.tokens), np.int64)
+        self._is_token = np.zeros(len(columns.universe), bool)
+        self._is_token[self.tokens] = True
+        self._trades: dict[int, deque[tuple[float, float]]] = {}
+        self._supply: dict[int, tuple[float, float]] = {}
+        self._rows: list[tuple[int, int, int, float, float, float, float]] = []
+        """Trades and supplies of this block that are not passed yet, last one first."""
+        self._units: dict[int, float] = {}
+        self._steps: dict[int, tuple[int, float, float]] = {}
+        """Moment and multipliers before and after the last change."""
+
+    # --- rows that no column keeps
+
+    def begin(self, rows: Rows) -> None:
+        """A new block; all of the last one has been passed."""
+        kind = rows.kind
+        at = np.flatnonzero(((kind == Kind.TRADE) | (kind == Kind.SUPPLY)) & self._is_token[rows.instrument])
+        if len(at):
+            at = at[::-1]
+            fields = (rows.instrument, rows.kind, rows.bid, rows.ask, rows.ask_size, rows.extra)
+            self._rows = list(zip(at.tolist(), *(field[at].tolist() for field in fields), strict=True))
+
+    def pass_to(self, end: int) -> None:
+        """The scan has applied the block's rows before `end`."""
+        while self._rows and self._rows[-1][0] < end:
+            _, number, kind, bid, ask, size, extra = self._rows.pop()
+            if kind == Kind.SUPPLY:
+                self._supply[number] = (bid, ask)
+            else:
+                self._trades.setdefault(number, deque(maxlen=TRADES)).append((size, extra))
+
+    # --- the clock
+
+    def tick(self, now: int) -> None:
+        """Takes in what has printed, and looks at the tokens whose turn it is."""
+        columns = self._columns
+        prints = columns.prints[self.tokens]
+        for place in np.flatnonzero(prints != self._seen).tolist():
+            if self._hear(int(self.tokens[place]), now):
+                self._seen[place] = prints[place]
+                if not self._due[place]:
+                    self._due[place] = now + LOOK_NS * (place + 1) // len(self.tokens)
+        for place in np.flatnonzero((self._due != 0) & (self._due <= now)).tolist():
+            self._due[place] = now + LOOK_NS
+            self._look(int(self.tokens[place]), now)
+
+    def _hear(self, number: int, now: int) -> bool:
+        """A token's newest print, where it is believed and the fair value is known; False where it was not taken."""
+        columns = self._columns
+        health = self.health.get(number)
+        f, ts = columns.f_rows[number], columns.k_rows[number][K.TS]
+        if health is not None and ts - health.ring.last < health.ring.spacing_ns:
+            return False
+        judged = columns.judge(number, now)
+        if judged is None:
+            return False
+        if health is None:
+            health = self.health[number] = PegHealth(self._rules)
+        one_price = columns.universe[number].one_price
+        health.hear(
+            ts,
+            judged.session,
+            judged.premium_bps,
+            judged.price,
+            judged.fair.price,
+            NAN if one_price else (f[K.ASK] - f[K.BID]) / (f[K.ASK] + f[K.BID]) * 2e4,
+            NAN if one_price else self._depth_usd(number, now),
+        )
+        return True
+
+    def _depth_usd(self, number: int, now: int) -> float:
+        """USD that rests near the mid on both sides: of the levels where they are known, else at the best prices."""
+        f = self._columns.f_rows[number]
+        levels = self._levels(number, now)
+        if levels is not None:
+            value = sum(resting(levels, BAND, bids=bids).value for bids in (True, False))
+        else:
+            value = f[K.BID] * f[K.BID_SIZE] + f[K.ASK] * f[K.ASK_SIZE]
+        return float(value * f[K.USD_PER_UNIT])
+
+    def _look(self, number: int, now: int) -> None:
+        """Slow facts, then the health itself."""
+        health, columns = self.health[number], self._columns
+        supply = self._supply.get(number)
+        if supply is not None:
+            tokens, backing = supply
+            health.backing(tokens * columns.f_rows[number][K.SHARES_PER_UNIT] / backing if backing > 0 else NAN)
+        trades = self._trades.get(number)
+        if trades is not None and len(trades) >= LEAST_TRADES:
+            size, side = np.array(trades).T
+            health.traded(screen(size, side))
+        health.split(self._missed(number, now))
+        health.look(now, self._partner(number))
+
+    def _missed(self, number: int, now: int) -> bool | None:
+        """Whether a venue trades in the unit of before the last change of its multiplier; None where that is no
+        question, or cannot be told."""
+        columns = self._columns
+        units = columns.f_rows[number][K.SHARES_PER_UNIT]
+        before = self._units.get(number, units)
+        if isfinite(units):
+            self._units[number] = units
+            if isfinite(before) and before != units:
+                self._steps[number] = now, before, units
+        step = self._steps.get(number)
+        if step is None or now - step[0] > STEP_NS:
+            return None
+        fair = columns.fair_without(number, now)
+        level = fair.price if fair is not None else NAN
+        if fair is None:  # of two venues alone nobody can say which has not followed
+            others = [columns.f_rows[at][K.MID_USD] for at in self._fresh(number, now)]
+            level = float(np.median(others)) if len(others) > 1 else NAN
+        return missed_split(columns.f_rows[number][K.MID_USD], level, step[1], step[2])
+
+    def _fresh(self, number: int, now: int) -> list[int]:
+        """The other venues of tokens of the same share that have a price now."""
+        columns = self._columns
+        return [
+            at
+            for at in columns.members_of[columns.group(number)]
+            if at != number and now <= columns.k_rows[at][K.EXPIRES] and isfinite(columns.f_rows[at][K.MID_USD])
+        ]
+
+    def _partner(self, number: int) -> Ring | None:
+        """The prints of the busiest other venue of a token of the same share."""
+        columns = self._columns
+        same = [at for at in columns.members_of[columns.group(number)] if at != number and at in self.health]
+        return self.health[max(same, key=lambda at: (columns.k_rows[at][K.PRINTS], -at))].ring if same else None
+
+    # --- readings
+
+    def score(self, number: int, now: int) -> Score | None:
+        """The health of one instrument; None where it is unknown."""
+        health = self.health.get(number)
+        return None if health is None else health.score(now)
+
+    def scores(self, now: int) -> Mapping[int, Score]:
+        """Of all instruments of which it is known."""
+        return {number: found for number in self.health if (found := self.score(number, now)) is not None}
