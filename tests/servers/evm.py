@@ -1,8 +1,11 @@
-"""A node of a chain that holds one contract, Pyth's, read through Multicall3; in other tests chains are real."""
+"""A node of a chain that holds one contract, Pyth's, or some tokens, read through Multicall3; in other tests chains are
+real.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -40,10 +43,13 @@ class EvmServer(VenueServer):
         call = await request.json()
         if self._instead:
             return web.Response(text=self._instead.pop(0), content_type="application/json")
-        result = {"eth_chainId": self._chain_id, "eth_getBlockByNumber": self._block, "eth_call": self._call}
-        answer = result[call["method"]](call["params"])
+        answer = self.answers()[call["method"]](call["params"])
         await self._tell()
         return web.json_response({"jsonrpc": "2.0", "id": call["id"], "result": answer})
+
+    def answers(self) -> dict[str, Callable[[Any], Any]]:
+        """By method: what its parameters are answered with."""
+        return {"eth_chainId": self._chain_id, "eth_getBlockByNumber": self._block, "eth_call": self._call}
 
     def _chain_id(self, _: Any) -> str:
         return "0x1"
@@ -57,12 +63,45 @@ class EvmServer(VenueServer):
     def _call(self, params: Any) -> str:
         block = int(params[1], 16)
         (calls,) = decode(CALLS, bytes.fromhex(params[0]["data"][10:]))
-        return "0x" + encode(RESULTS, [[self._one(data, block) for _, _, data in calls]]).hex()
+        return "0x" + encode(RESULTS, [[self.one(to, data, block) for to, _, data in calls]]).hex()
 
-    def _one(self, data: bytes, block: int) -> tuple[bool, bytes]:
+    def one(self, to: str, data: bytes, block: int) -> tuple[bool, bytes]:
+        """What one call is answered with, and whether it was."""
         if data[:4] == NOW:
             return True, encode(["uint256"], [self.blocks[block]])
         name = "0x" + data[4:36].hex()
         self.read.append(name)
         known = data[:4] == PRICE and name in self.prices
         return (True, encode(["int64", "uint64", "int32", "uint256"], self.prices[name])) if known else (False, b"")
+
+
+class TokenServer(EvmServer):
+    """`server.tokens[contract] = (symbol, multiplier times 1e18)`: tokens after ERC-8056, with one unit of each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tokens: dict[str, tuple[str, int]] = {}
+        self.asked_tokens: list[str] = []
+        """Contracts whose multiplier was read, in order."""
+
+    def answers(self) -> dict[str, Callable[[Any], Any]]:
+        """Code and storage too."""
+        return {
+            **super().answers(),
+            "eth_getCode": lambda params: "0x60" if params[0] in self.tokens else "0x",
+            "eth_getStorageAt": lambda _: "0x" + "00" * 32,
+            "eth_getLogs": lambda _: [],
+        }
+
+    def one(self, to: str, data: bytes, block: int) -> tuple[bool, bytes]:
+        """What a token answers."""
+        if to not in self.tokens:
+            return super().one(to, data, block)
+        symbol, multiplier = self.tokens[to]
+        said = {"totalSupply()": 10**18, "decimals()": 18, "uiMultiplier()": multiplier, "effectiveAt()": 0}
+        if data == keccak(text="symbol()")[:4]:
+            return True, encode(["string"], [symbol])
+        name = next((name for name in said if data == keccak(text=name)[:4]), "")
+        if name == "uiMultiplier()":
+            self.asked_tokens.append(to)
+        return (True, encode(["uint256"], [said[name]])) if name else (False, b"")
