@@ -19,8 +19,10 @@ from connectors.instruments import Universe
 from strategies.base import Note
 
 DAY_NS: Final = 86_400 * NS
-QUIET_NS: Final = 1800 * NS
-"""A pool of which no row came for so long was not heard any more, so what was traded there is not known."""
+QUIET_NS: Final = 6 * 3600 * NS
+"""Between two rows of a pool that lie further apart it was not heard, so what was traded there is not known. Shorter
+silences count as such: pools rest, and of some tapes only trades are known. An outage that is taken for one makes fees
+too small, and so a warning too early."""
 ENOUGH_NS: Final = DAY_NS
 """Volume is a guess until it was heard for so long: sessions differ too much."""
 
@@ -82,7 +84,8 @@ class _Flow:
     """Since the last look, in the quote currency."""
     heard_at: int = 0
     """Moment of the last trade."""
-    looked_at: int = 0
+    until: int = 0
+    """The last row, of trade or quote, that was counted."""
     told: bool = False
     """Whether trades of this pool are told at all; where none ever is, no volume is not zero volume."""
     days: deque[tuple[int, float, int]] = field(default_factory=deque)
@@ -173,8 +176,9 @@ class Pools:
         of the pool, or its coin had no price, does not count.
         """
         flow = self._flows[number]
-        since, flow.looked_at = flow.looked_at or now, now
-        heard = max(0, min(now, max(flow.heard_at, quoted_at) + QUIET_NS) - since)
+        last = max(flow.heard_at, quoted_at)
+        heard = last - flow.until if flow.until and last - flow.until <= QUIET_NS else 0
+        flow.until = last
         usd, flow.fresh = flow.fresh * fx, 0.0
         notes: list[Note] = []
         today = now // DAY_NS

@@ -146,6 +146,20 @@ def test_hours_that_were_not_heard_are_not_hours_without_trades() -> None:
     assert 0.5 == pytest.approx(run.reading.subsidy_share, abs=0.02)
 
 
+def test_trades_alone_tell_volume() -> None:
+    """
+    Where a tape has one trade an hour and no quote, as of candles, the volume is theirs; of four hours without any it
+    is a little less.
+    """
+    run = Run(**BY_HAND)
+    run.reward(72.0, 30.0)
+    run.go(48, 1000.0, quotes=False)
+    assert 24_000 == pytest.approx(run.reading.volume_usd_per_day, rel=0.04)
+    run.go(4, quotes=False)
+    run.go(20, 1000.0, quotes=False)
+    assert 24_000 * 68 / 72 == pytest.approx(run.reading.volume_usd_per_day, rel=0.02)
+
+
 def test_hours_without_trades_count() -> None:
     """
     Two days of trades, then two days of quotes without any: half the volume per day.
