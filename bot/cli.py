@@ -27,11 +27,19 @@ COMMANDS: Final[dict[str, str]] = {
     "venues": "the venues of a config: list, show, and test whether they are well",
     "doctor": "machine, config, state and feeds: what is well, what is not, what to do",
     "tokens": "the registry of tokenized shares: list, show, and verify on chain",
+    "wallet": "wallets on chain: show, take back allowances, end what no node can tell; no run uses them yet",
     "check": "validate a config file: every mistake with its line and a hint",
     "version": "version of pegline and of what it stands on",
 }
 
-EXTRAS: Final[dict[str, str]] = {"ccxt": "feeds", "yfinance": "feeds", "pandas": "feeds"}
+EXTRAS: Final[dict[str, str]] = {
+    "ccxt": "feeds",
+    "yfinance": "feeds",
+    "pandas": "feeds",
+    "eth_abi": "feeds",
+    "eth_account": "feeds",
+    "eth_utils": "feeds",
+}
 """Packages that are not in the core, and the extra that brings them."""
 
 

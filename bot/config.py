@@ -288,6 +288,55 @@ class Risk(Table):
     """Refuse when the fair value is unknown."""
 
 
+class WalletChain(Table):
+    """[wallet.chains.CHAIN]: one wallet on one EVM chain, by the chain's name in the registry. Keys and passwords are
+    named by path or by variable; nothing here is secret."""
+
+    address: str
+    """Of the wallet; a key of another one is refused."""
+    venue: str
+    """Of this config: whose nodes are asked."""
+    agree: Annotated[int, Field(ge=1, le=20)]
+    """So many nodes must say the same before anything is sent."""
+    relay: str = ""
+    """URL that takes what is sent, where it must not be seen before it is in a block; empty is the node."""
+    relay_file: str = ""
+    """Path of a file with url = "...", where the relay's address holds a key."""
+    keystore: str = ""
+    """Path of an encrypted keystore (Web3 Secret Storage, version 3)."""
+    password_file: str = ""
+    password_env: str = ""
+    """Name of an environment variable."""
+    key_file: str = ""
+    """Path of a file with the key in hex, instead of a keystore."""
+    tokens: tuple[str, ...] = ()
+    """Contracts that are shown, and of which somebody may spend."""
+    spenders: tuple[str, ...] = ()
+    """Routers that may be allowed to."""
+    permit: str = ""
+    """Permit2, where those spend through it."""
+    confirmations: Annotated[int, Field(ge=1, le=10_000)]
+    """Blocks, the transaction's own included, after which it is taken to stay."""
+    stuck_blocks: Annotated[int, Field(ge=1, le=10_000)] = 3
+    """A transaction that waits longer is replaced."""
+    max_head_age_s: Seconds = 60.0
+    """A node whose newest block is older is not believed."""
+    max_fee_gwei: Positive
+    """Per unit of gas, all in."""
+    max_priority_gwei: NotNegative
+    """Of it, for whoever makes the block."""
+    max_cost_usd: Positive
+    """Gas of one swap with its allowances."""
+
+
+class WalletTable(Table):
+    """[wallet]: wallets on EVM chains, for `pegline wallet`; a run is on paper and opens no key."""
+
+    sign: bool = False
+    """Whether `pegline wallet` may open keys and write down what an operator says."""
+    chains: dict[str, WalletChain] = {}
+
+
 class Config(Table):
     """The whole file."""
 
@@ -302,3 +351,4 @@ class Config(Table):
     health: Health = Health()
     strategies: Strategies = Strategies()
     risk: Risk | None = None
+    wallet: WalletTable = WalletTable()

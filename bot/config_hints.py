@@ -33,6 +33,7 @@ _WORDS: Final = {
     "ms": "in milliseconds",
     "share": "as a part of one (0 to 1)",
     "minute": "a whole number",
+    "gwei": "in gwei (1e-9 of the chain's own coin)",
 }
 
 _SECRET_KEY: Final = re.compile(
@@ -42,6 +43,8 @@ _SECRET_KEY: Final = re.compile(
 _SECRET_VALUE: Final = re.compile(
     r"-----BEGIN|\b(?:0x)?[0-9a-fA-F]{64}\b|\beyJ[\w-]{10,}\.|\bAKIA[0-9A-Z]{16}\b|://[^/\s:@]+:[^/\s@]+@"
 )
+_ENV_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
+_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 _LONG_WORD: Final = re.compile(r"[A-Za-z0-9+=_-]{40,}|[A-Za-z0-9+/]{60,}={0,2}")
 _PHRASE: Final = re.compile(r"(?:[a-z]{3,8}\s+){11,23}[a-z]{3,8}")
 
@@ -107,8 +110,10 @@ def _other_unit(key: str, value: object, known: str) -> tuple[str, str] | None:
 
 def secret(key: str, value: object) -> bool:
     """Whether a value of the file looks like a key, a password or a seed phrase; a path to a file does not."""
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or _ADDRESS.fullmatch(value):
         return False
+    if key.endswith("_env"):  # the name of a variable; what looks otherwise may be what should stand in it
+        return not _ENV_NAME.fullmatch(value)
     if _SECRET_KEY.search(key) and not key.endswith(("_file", "_path")):
         return True
     if _SECRET_VALUE.search(value) or _PHRASE.fullmatch(value.strip()):

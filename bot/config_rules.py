@@ -10,6 +10,7 @@ from typing import Any, Final, get_args
 from bot.config import NO_FEED, Config, PartName, PoolTable, SessionName
 from bot.config_hints import plain
 from bot.config_shape import Fault
+from bot.config_wallet import wallets
 from bot.terminal import nearest
 from bot.toml_lines import Path
 from bot.wiring import FEEDS, feed_options
@@ -36,6 +37,7 @@ def breaches(data: Data, told: Told) -> list[Fault]:
         _peg_watch,
         _pools,
         _risk,
+        wallets,
     )
     found = [fault for rule in rules for fault in rule(data, told)]
     return [f for f in found if f.path not in told and (not f.meant or f.meant not in told)]

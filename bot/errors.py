@@ -7,7 +7,8 @@ PeglineError
 ├── RefusedByRisk        a limit or the kill switch said no                         6
 ├── AlreadyRunning       another process holds the same state                       9
 ├── UsageError           the words on the command line do not fit together          2
-└── (connectors/errors.py) DataError 8, RegistryError 8, ConnectorError 7, EntitlementLost 4
+└── (connectors/errors.py) DataError 8, RegistryError 8, ConnectorError 7, EntitlementLost 4,
+                                         KeyRefused 4, WalletError 6
 """
 
 from __future__ import annotations
@@ -16,7 +17,15 @@ from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from connectors.errors import ConnectorError, DataError, EntitlementLost, PeglineError, RegistryError
+from connectors.errors import (
+    ConnectorError,
+    DataError,
+    EntitlementLost,
+    KeyRefused,
+    PeglineError,
+    RegistryError,
+    WalletError,
+)
 
 
 class ExitCode(IntEnum):
@@ -111,6 +120,8 @@ _CODES: Final[tuple[tuple[type[BaseException], ExitCode], ...]] = (
     (ConfigError, ExitCode.CONFIG_INVALID),
     (CredentialsMissing, ExitCode.CREDENTIALS),
     (EntitlementLost, ExitCode.CREDENTIALS),
+    (KeyRefused, ExitCode.CREDENTIALS),
+    (WalletError, ExitCode.REFUSED),
     (CheckFailed, ExitCode.CHECK_FAILED),
     (RefusedByRisk, ExitCode.REFUSED),
     (AlreadyRunning, ExitCode.ALREADY_RUNNING),

@@ -29,8 +29,7 @@ Exit code 3: the file has mistakes. Exit code 4: a key file that it names is mis
 Wherever the file allows `inf`, that switches a gate or limit off."""
 
 _SECRETS: Final = """\
-Secrets never stand in the config file, on the command line or in the environment. The file names a
-path instead:
+Secrets never stand in the config file or on the command line. The file names a path instead:
 
   [venues.kraken]
   key_file = "/etc/pegline/kraken.key"
@@ -42,7 +41,11 @@ The file holds one name = "value" a line, with the names that the venue uses:
 
 A relative path starts at the folder of the config file. Give the key file mode 0600 (chmod 600); others
 get a warning. A value in the config that looks like a key, a password or a seed phrase is refused, and is
-not repeated in the message. Watching and paper trading need no key at all."""
+not repeated in the message. Watching and paper trading need no key at all.
+
+A wallet on chain ([wallet.chains.CHAIN]) names a keystore, with its password in a file or in an environment
+variable, or a file with the key. They must have mode 0600. Only `pegline wallet revoke` opens them, and only
+with [wallet] sign = true; a run never does."""
 
 _BASIS: Final = """\
 A token with a multiplier is worth that many shares a unit. Few venues say whether their price is per

@@ -50,6 +50,13 @@ def feed_options(feed: str) -> Mapping[str, Option]:
     return options
 
 
+def checksummed(address: str) -> str:
+    """An address of an EVM chain with the capitals that are its checksum (EIP-55)."""
+    from connectors.evm.abi import checksummed as made
+
+    return made(address)
+
+
 def fetch_history(
     source: str, symbol: str, *, start_ns: int, end_ns: int, interval: str, role: Role, url: str = ""
 ) -> tuple[Rows, dict[str, int]]:

@@ -42,6 +42,7 @@ BREAKS = {
     "a command opens a door": ("bot/commands/version.py", "import connectors.cex", "Only bot.wiring"),
     "ccxt gets out": ("connectors/poll.py", "import ccxt", "ccxt only"),
     "a run gets a signer": ("bot/wiring.py", "import connectors.evm.executor", "Nothing that runs has a signer"),
+    "a run opens a wallet": ("bot/daemon.py", "import bot.wallet_wiring", "Only the operator's command opens a wallet"),
     "a command makes a frame": ("bot/commands/version.py", "import pandas", "knows pandas"),
 }
 

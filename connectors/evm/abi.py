@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from connectors.errors import BadMessage
@@ -71,6 +72,11 @@ class Method:
 def topic(event: str) -> str:
     """The first topic of an event's logs, from its signature: `Transfer(address,address,uint256)`."""
     return "0x" + keccak(text=event).hex()
+
+
+def checksummed(address: str) -> str:
+    """An address with the capitals that are its checksum (EIP-55)."""
+    return str(to_checksum_address(address))
 
 
 def word_of(address: str) -> str:

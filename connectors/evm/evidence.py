@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from connectors.errors import ConnectorError
 from connectors.evm.node import Node
+from connectors.evm.nonces import Slot, State
 from connectors.evm.receipt import Receipt, read_receipt
 from connectors.evm.rpc import Head, number
 
@@ -24,6 +25,22 @@ class Seen(NamedTuple):
     """Those that stay."""
     used_by: str = ""
     """Hash of the one that used the nonce for good, where no receipt is known; empty where that cannot be shown."""
+
+
+async def see(node: Node, address: str, head: Head, confirmations: int, slots: Iterable[Slot]) -> tuple[Seen, ...]:
+    """What a node says of nonces of a wallet at a block. Raises as Rpc.ask."""
+    count, deep = await counts(node, address, head, confirmations)
+    found = []
+    for slot in slots:
+        if slot.state is State.MINED:
+            found.append(Seen(block_hash=(await node.head(slot.block)).hash))
+            continue
+        receipt = await receipt_of(node, slot.hashes, head)
+        used_by = ""
+        if receipt is None and deep > slot.nonce:
+            used_by = await user_of(node, address, slot.nonce, head.number - confirmations)
+        found.append(Seen("", receipt, count, deep, used_by))
+    return tuple(found)
 
 
 async def counts(node: Node, address: str, head: Head, confirmations: int) -> tuple[int, int]:

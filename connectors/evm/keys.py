@@ -84,6 +84,18 @@ class Signer(Protocol):
         """Signs. Raises NotSigned for what this wallet must not do."""
 
 
+class NoSigner:
+    """Stands where a signer does, of a wallet that is only looked at; no key was opened."""
+
+    def __init__(self, address: str) -> None:
+        """Of the wallet."""
+        self.address = to_checksum_address(address)
+
+    def sign(self, transaction: Transaction) -> Signed:
+        """Raises NotSigned."""
+        raise NotSigned("no key was opened")
+
+
 class KeySigner:
     """A signer with the key in this process."""
 

@@ -15,7 +15,7 @@ import msgspec
 from connectors.errors import ConnectorError, CostUnknown, NotUnknown, VenueUnreachable, WrongChain
 from connectors.events import NS
 from connectors.evm.data_fees import HABITS, Habit, mismatch
-from connectors.evm.evidence import Seen, count_of, counts, receipt_of, user_of
+from connectors.evm.evidence import Seen, count_of, counts, see
 from connectors.evm.fees import Fees, Market, bumped, fees, read_history
 from connectors.evm.keys import Signer, Transaction
 from connectors.evm.node import Agreed, Node
@@ -52,7 +52,7 @@ class Wallet:
         self._head: Head | None = None
         self.capped: set[str] = set()
         """Tasks that wait and may not pay more."""
-        self._given_up: dict[str, str] = {}
+        self.given_up: dict[str, str] = {}
         """Tasks that an operator gave up, and why."""
         self._habit: Habit | None = None
 
@@ -78,7 +78,7 @@ class Wallet:
             if isinstance(record, Resumed):
                 self.nonces.resume(record.next)
             elif isinstance(record, GivenUp):
-                self._given_up[record.key] = record.reason
+                self._end(record.key, record.reason)
             elif isinstance(record, Signing):
                 self.nonces.signed(record.task.key, record.nonce, record.hash)
                 self._open.setdefault(record.task.key, Open(record.task)).signed.append(record)
@@ -87,7 +87,8 @@ class Wallet:
 
     def tasks(self) -> tuple[Task, ...]:
         """Tasks of which something may still come."""
-        return tuple(self._open[slot.key].task for slot in self.nonces.open() if slot.key in self._open)
+        keys = [*self.given_up, *(slot.key for slot in self.nonces.open())]
+        return tuple(self._open[key].task for key in keys if key in self._open)
 
     def signings(self, key: str) -> int:
         """How many transactions were signed for a task under way."""
@@ -127,7 +128,11 @@ class Wallet:
         Raises VenueUnreachable for a node that is behind, and as Rpc.ask.
         """
         self._newest(head)
-        self.nonces.observe(counted, await count_of(self._node, self.address, "pending"))
+        self.nonces.observe(counted, await self.pending())
+
+    async def pending(self) -> int:
+        """How many transactions the node knows of, with those that wait. Raises as Rpc.ask."""
+        return await count_of(self._node, self.address, "pending")
 
     async def market(self) -> Market:
         """What gas costs in the next block."""
@@ -156,12 +161,11 @@ class Wallet:
         Sends again what was dropped, and replaces what is stuck. Raises as Rpc.ask, WrongChain, and VenueUnreachable
         for nodes that are behind, do not agree, or lack the receipt of what they count.
         """
+        ended = [(self._open[key], why) for key, why in self.given_up.items()]
+        gone = [What(one.task, State.GONE, one.noted, why=why) for one, why in ended]
         slots = self.nonces.open()
-        gone = [self._open[slot.key] for slot in slots if slot.key in self._given_up]
-        if gone:
-            return [What(one.task, State.GONE, one.noted, why=self._given_up[one.task.key]) for one in gone]
         if not slots:
-            return []
+            return gone
         head, seen = await self.agreed(lambda node, head: self._see(node, head, slots))
         self._newest(head)
         found = [self._judge(slot, one, head) for slot, one in zip(slots, seen, strict=True)]
@@ -173,7 +177,7 @@ class Wallet:
             # What is known of others is told first.
             if not told and slot.state is State.SENT and one.stays > slot.nonce:
                 raise VenueUnreachable(f"nonce {slot.nonce} is used, and no receipt says what came of it")
-        return told
+        return gone + told
 
     def noted(self, what: What, kept: bytes = b"") -> None:
         """Its owner has taken in what became of a task. The record goes behind what the owner wrote of it."""
@@ -189,12 +193,12 @@ class Wallet:
         self._write(record)
         self._apply(record)
 
-    def resume(self, reason: str = "") -> int:
-        """An operator says that the key is ours alone again: nonces are given out after all that were used. Gives the
-        record's number.
+    async def resume(self, reason: str) -> None:
+        """An operator says that the key is ours alone again: nonces are given out after all that were used; durable
+        when it returns. Raises JournalError.
         """
         self.nonces.resume(self.nonces.next or 0)
-        return self._write(Resumed(next=self.nonces.next or 0, reason=reason))
+        await self._records.wait(self._write(Resumed(next=self.nonces.next or 0, reason=reason)))
 
     async def give_up(self, key: str, reason: str) -> None:
         """An operator says that a task will never happen, since something else used its nonce that no node can show;
@@ -203,7 +207,7 @@ class Wallet:
         Raises NotUnknown where a node can say more than the operator, and as `look`.
         """
         slot = next((slot for slot in self.nonces.open() if slot.key == key), None)
-        if slot is None or key in self._given_up:
+        if slot is None or key in self.given_up:
             raise NotUnknown("no task of this name is open", where=key)
         head, (seen,) = await self.agreed(lambda node, head: self._see(node, head, (slot,)))
         self._newest(head)
@@ -217,25 +221,15 @@ class Wallet:
             deep = head.number - self.terms.confirmations
             raise NotUnknown(f"nonce {slot.nonce} is free up to block {deep}: it may still happen", where=key)
         seq = self._write(GivenUp(key=key, reason=reason))
-        self._given_up[key] = reason
+        self._end(key, reason)
         await self._records.wait(seq)
 
     # --- what became of one task
 
     async def _see(self, node: Node, head: Head, slots: tuple[Slot, ...]) -> tuple[Seen, ...]:
         """What a node says of nonces at a block."""
-        count, deep = await self.at(node, head)
-        found = []
-        for slot in slots:
-            if slot.state is State.MINED:
-                found.append(Seen(block_hash=(await node.head(slot.block)).hash))
-                continue
-            receipt = await receipt_of(node, slot.hashes, head)
-            used_by = ""
-            if receipt is None and deep > slot.nonce:
-                used_by = await user_of(node, self.address, slot.nonce, head.number - self.terms.confirmations)
-            found.append(Seen("", receipt, count, deep, used_by))
-        return tuple(found)
+        await self._check_chain(node)
+        return await see(node, self.address, head, self.terms.confirmations, slots)
 
     def _judge(self, slot: Slot, seen: Seen, head: Head) -> What | None:
         """What that means; None where there is nothing new."""
@@ -361,6 +355,11 @@ class Wallet:
             raise VenueUnreachable(f"the newest block is {head.number}, it was {self._head.number}")
         self._head = head
 
+    def _end(self, key: str, reason: str) -> None:
+        """A task that an operator gave up is in nobody's way any more; its owner is told by `look`."""
+        self.given_up[key] = reason
+        self.nonces.gone(key, foreign=False)
+
     def _apply(self, record: Noted) -> None:
         """What was noted, into the nonces."""
         kept = self._open.get(record.key)
@@ -375,11 +374,11 @@ class Wallet:
             case State.SETTLED:
                 self.nonces.settled(record.key)
             case State.GONE:
-                self.nonces.gone(record.key, foreign=record.key not in self._given_up)
+                self.nonces.gone(record.key, foreign=record.key not in self.given_up)
             case State.RESERVED:
                 pass
         if record.what in (State.SETTLED, State.GONE):
             self.capped.discard(record.key)
             self._open.pop(record.key, None)
-            self._given_up.pop(record.key, None)
+            self.given_up.pop(record.key, None)
             self.nonces.forget(record.key)

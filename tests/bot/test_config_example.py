@@ -39,7 +39,8 @@ def written() -> dict[tuple[str, ...], set[str]]:
     for row in EXAMPLE.read_text(encoding="utf-8").splitlines():
         if header := re.match(r"(?:# )?\[([^\]]+)\]", row):
             parts = header[1].split(".")
-            table = (parts[0], "*") if parts[0] in ("venues", "instruments", "pools") else tuple(parts)
+            named = {"venues": 1, "instruments": 1, "pools": 1, "wallet": 2}.get(parts[0], len(parts))
+            table = (*parts[:named], "*") if len(parts) > named else tuple(parts)
             found.setdefault(table, set())
         elif key := re.match(r"(?:# )?(\w+) *= \S", row):
             found[table].add(key[1])

@@ -206,7 +206,7 @@ async def test_row_44_a_foreign_transaction_pauses_until_an_operator_says_so(her
         assert (Outcome.REFUSED, "nonce") == (one.reports[-1].outcome, one.reports[-1].reason)
         assert "nonces 2 to 2 were used by transactions that are not ours" == one.reports[-1].detail
         assert 3 == await one.count()
-        one.wallet.resume()
+        await one.wallet.resume("it was me")
         one.order(Side.SELL, "4", "240", id="third")
         await one.ticks(3)
         assert (-8, 5) == (one.booked()[0], await one.count())
@@ -233,7 +233,7 @@ async def test_row_44_a_nonce_that_was_taken_from_under_a_swap_ends_it(here: Pit
         assert "not ours" in one.wallet.nonces.paused
         assert (0, 2) == (one.booked()[0], await one.count())
         # What the leg let the router spend can be taken back only now, and then the leg is final.
-        one.wallet.resume()
+        await one.wallet.resume("it was me")
         for _ in range(3):
             await one.ticks()
             await node.mine(3)
