@@ -19,7 +19,7 @@ For every underlying: how much it moves in a regular day, and for each of its to
 spread and half-life of the premium and the noise of a print, such that the prints of the tape are most likely. Where
 three or more of a kind are fitted, each is pulled to their mean by how little its own prints say. What the tape does
 not tell keeps its default and is marked so; what has too few prints is named. Prints far from everything else are left
-out and counted. Of a long tape only every n-th moment is looked at, as is said."""
+out and counted. Of a long tape one moment in several is looked at, as is said."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -142,4 +142,4 @@ def _show(told: ParamsFile) -> None:
     for name, why in told.not_fitted.items():
         print(f"not fitted: {name}: {why}", file=sys.stderr)
     if told.thinned > 1:
-        print(f"a long tape: only every {told.thinned}th moment was looked at", file=sys.stderr)
+        print(f"a long tape: one moment in {told.thinned} was looked at", file=sys.stderr)

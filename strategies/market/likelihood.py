@@ -3,22 +3,23 @@
 Parameters are a vector: log daily volatility; by group log spread and log half-life of its premium; by witness log
 noise and mean premium (in tens of bps). Evidence of the share itself has its noise as given. The filter's
 log-likelihood of all prints plus the prior's is maximised by BFGS with numeric gradients: many vectors are walked
-through the prints at once, as rows of one bank. What a tape cannot tell stays where the prior has it, and its error
-stays the prior's.
+through the prints in one call. What a tape cannot tell stays where the prior has it, and its error stays the prior's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from math import inf, log, pi
+from math import inf, log
 from typing import Final
 
 import numpy as np
+from numba import njit
 
 from connectors.events import F8
 from strategies.market.filter import Premium, Witness
 from strategies.market.kalman import START_VAR
+from strategies.market.kernel import KEPT
 
 MEAN_UNIT: Final = 1e-3
 """Of the vector's means: 10 bps."""
@@ -26,7 +27,6 @@ MEAN_UNIT: Final = 1e-3
 MAX_ROUNDS: Final = 60
 _STEP: Final = 0.02
 _LENGTHS: Final = np.array([2.0, 1.0, 0.5, 0.25, 0.1, 0.03, 0.01, 0.001])
-_ROWS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,54 +103,71 @@ class Layout:
 
 def loglik(series: Series, layout: Layout, vectors: F8) -> F8:
     """Log-likelihood of all prints under each of the vectors [R, P] -> [R]. No print is damped."""
-    return np.concatenate(
-        [_walked(series, layout, part) for part in np.split(vectors, range(_ROWS, len(vectors), _ROWS))]
-    )
-
-
-def _walked(series: Series, layout: Layout, vectors: F8) -> F8:
-    """As loglik, of so many vectors side by side.
-
-    The steps are strategies/market/kalman.py's without gate and Joseph form (a test holds the two together): every row
-    hears the same, which makes them ten times as fast.
-    """
-    rows, groups = len(vectors), len(layout.groups)
     noise, mean = np.exp(2 * layout.full("noise", vectors)), layout.full("mean", vectors) * MEAN_UNIT
-    spread, decay = np.exp(2 * layout.full("sd", vectors)).T, -log(2) / np.exp(layout.full("half_life", vectors)).T
-    shut = spread * [next(w.premium.shut for w in layout.witnesses if w.group == g) for g in layout.groups]
-    daily = np.exp(2 * vectors[:, 0])
-    slot = [layout.groups.index(w.group) + 1 if w.group else 0 for w in layout.witnesses]
-    order = np.argsort(slot, kind="stable").tolist()
-    turns = [[w for w in order if heard[w]] for heard in np.isfinite(series.z)]
-    state, cov, total = np.zeros((rows, groups + 1)), np.zeros((rows, groups + 1, groups + 1)), np.zeros(rows)
-    at_premia = np.arange(1, groups + 1)
-    cov[:, at_premia, at_premia] = spread
-    known = False
-    for at, turn in enumerate(turns):
-        if at:
-            keep = np.exp(decay * series.seconds[at])
-            state[:, 1:] *= keep
-            cov[:, 1:] *= keep[:, :, None]
-            cov[:, :, 1:] *= keep[:, None, :]
-            cov[:, at_premia, at_premia] += (shut if series.shut[at] else spread) * (1 - keep * keep)
-            cov[:, 0, 0] += daily * series.days[at]
-        for w in turn:
-            k = slot[w]
-            if not known:
-                known = True
-                state[:, 0], cov[:, 0, 0] = series.z[at, w] - mean[w], START_VAR
-            y = series.z[at, w] - mean[w] - state[:, 0]
-            ph = cov[:, :, 0]
-            if k:
-                y = y - state[:, k]
-                ph = ph + cov[:, :, k]
-            s = ph[:, 0] + series.var[at, w] + noise[w]
-            if k:
-                s = s + ph[:, k]
-            gain = ph / s[:, None]
-            state += gain * y[:, None]
-            cov -= gain[:, :, None] * ph[:, None, :]
-            total -= 0.5 * (np.log(2 * pi * s) + y * y / s)
+    spread, decay = np.exp(2 * layout.full("sd", vectors)), -log(2) / np.exp(layout.full("half_life", vectors))
+    often = np.array([next(w.premium.shut for w in layout.witnesses if w.group == g) for g in layout.groups])
+    slot = np.array([layout.groups.index(w.group) + 1 if w.group else 0 for w in layout.witnesses], np.int64)
+    z, var, days, seconds = (
+        np.ascontiguousarray(one, dtype=np.float64) for one in (series.z, series.var, series.days, series.seconds)
+    )
+    found: F8 = _walk(
+        z, var, days, seconds, np.asarray(series.shut, dtype=np.bool_), slot, np.argsort(slot, kind="stable"),
+        noise, mean, spread, spread * often[:, None], decay, np.exp(2 * vectors[:, 0]),
+    )  # fmt: skip
+    return found
+
+
+@njit(cache=KEPT)
+def _walk(z, var, days, seconds, shut, slot, order, noise, mean, spread, shut_spread, decay, daily):  # type: ignore[no-untyped-def]
+    """The steps of strategies/market/kalman.py without gate and Joseph form (a test holds the two together).
+
+    Prints are [T, W], parameters [W or G, R]; returns log-likelihoods [R]. Compiled: a fit asks for thousands of walks.
+    """
+    count, size = len(daily), len(spread) + 1
+    total = np.zeros(count)
+    state, cov, ph, keep = np.zeros(size), np.zeros((size, size)), np.zeros(size), np.ones(size)
+    for r in range(count):
+        state[:] = 0.0
+        cov[:, :] = 0.0
+        for g in range(1, size):
+            cov[g, g] = spread[g - 1, r]
+        known = False
+        for at in range(len(z)):
+            if at:
+                for g in range(1, size):
+                    keep[g] = np.exp(decay[g - 1, r] * seconds[at])
+                    state[g] *= keep[g]
+                for a in range(size):
+                    for b in range(size):
+                        cov[a, b] *= keep[a] * keep[b]
+                for g in range(1, size):
+                    far = shut_spread[g - 1, r] if shut[at] else spread[g - 1, r]
+                    cov[g, g] += far * (1.0 - keep[g] * keep[g])
+                cov[0, 0] += daily[r] * days[at]
+            for w in order:
+                said = z[at, w]
+                if not np.isfinite(said):
+                    continue
+                k = slot[w]
+                said -= mean[w, r]
+                if not known:
+                    known = True
+                    state[0], cov[0, 0] = said, START_VAR
+                y = said - state[0]
+                for a in range(size):
+                    ph[a] = cov[a, 0]
+                if k:
+                    y -= state[k]
+                    for a in range(size):
+                        ph[a] += cov[a, k]
+                s = ph[0] + var[at, w] + noise[w, r]
+                if k:
+                    s += ph[k]
+                for a in range(size):
+                    state[a] += ph[a] / s * y
+                    for b in range(size):
+                        cov[a, b] -= ph[a] * ph[b] / s
+                total[r] -= 0.5 * (np.log(2 * np.pi * s) + y * y / s)
     return total
 
 
