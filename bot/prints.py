@@ -37,7 +37,7 @@ class Prints:
     z: F8
     """Log USD per share [T, I] at the last print before the moment."""
     var: F8
-    """Variance of its error by its spread [T, I]; infinite doubt is not known here."""
+    """Variance of its error by its own spread and that of the coin that it is quoted in [T, I]."""
 
 
 def read_prints(
@@ -58,6 +58,7 @@ def read_prints(
     parts = assemble(plain, tape.universe, load_sessions(), _Deaf(), executor=None, doubt=False)
     columns = parts.columns
     count = len(tape.universe)
+    coins = {instrument.quote for instrument in tape.universe}
     seen = np.zeros(count, np.int64)
     moments: list[int] = []
     z: list[F8] = []
@@ -77,20 +78,19 @@ def read_prints(
             half = (ask - bid) / (ask + bid)
         moments.append(moment)
         z.append(np.where(np.isfinite(price), price, np.nan))
-        var.append((half / SPREAD_SIGMAS) ** 2)
+        of_coin = {coin: columns.coin_variance(coin) for coin in coins}
+        var.append((half / SPREAD_SIGMAS) ** 2 + [of_coin[instrument.quote] for instrument in tape.universe])
 
     for rows in tape.blocks(COLUMNS, None, end_ns):
         steps = -(-rows.ts_recv // every_ns)
-        cuts = np.flatnonzero(np.diff(steps, prepend=step if step >= 0 else steps[0])).tolist()
+        step = int(steps[0]) if step < 0 else step
         done = 0
-        for at in (*cuts, len(rows)):
+        for at in (*np.flatnonzero(np.diff(steps, prepend=step)).tolist(), len(rows)):
             parts.engine.advance(rows[done:at])
             if at < len(rows):
-                if step >= 0:
-                    look()
+                look()
                 step = int(steps[at])
             done = at
-        step = int(steps[-1])
         progress(len(moments))
     if step >= 0:
         look()

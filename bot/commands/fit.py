@@ -57,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.start is not None and args.end is not None and not args.start < args.end:
         raise UsageError("--from must be before --to", where="fit")
+    if args.out is not None and not args.out.parent.is_dir():
+        raise UsageError(f"there is no folder {args.out.parent}", where="--out")
     config = Config() if args.config is None else load(args.config, credentials=False)
     tape = open_tape(args.tape)
     prepare_kernel()

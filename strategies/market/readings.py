@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 DOUBTED_VAR = 1.0
 """Added to the variance of a source in doubt: 100 %, so that it never comes before one that is not."""
 
+COIN_ERROR = 2e-4
+"""What one venue's price of a quote coin is off by beyond its spread, one sigma as a fraction: a guess."""
+
 
 class Forecast(NamedTuple):
     """What a print is expected to be."""
@@ -261,6 +264,17 @@ class Readings:
         return coin == USD or any(
             now <= k[at][K.EXPIRES] and k[at][K.REFUSAL] == K.OK for at in self._prices_of.get(coin, ())
         )
+
+    def coin_variance(self, coin: str) -> float:
+        """Variance of the log price of a quote coin in USD: of the narrowest believed quote; 0 of USD, inf of none."""
+        if coin == USD:
+            return 0.0
+        found = inf
+        for at in self._prices_of.get(coin, ()):
+            bid, ask = self.f_rows[at][K.BID], self.f_rows[at][K.ASK]
+            if self.k_rows[at][K.REFUSAL] == K.OK and 0 < bid <= ask:
+                found = min(found, ((ask - bid) / (ask + bid) / SPREAD_SIGMAS) ** 2)
+        return found + COIN_ERROR**2
 
     # Names for people, metrics and tests; views, not copies.
     bid = property(lambda self: self.f[:, K.BID])
