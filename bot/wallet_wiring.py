@@ -24,7 +24,7 @@ from connectors.evm.fees import Caps
 from connectors.evm.keys import KeySource, NoSigner, Policy, Signer, load
 from connectors.evm.node import Node
 from connectors.evm.revoking import TakenBack, revoke
-from connectors.evm.rpcs import nodes
+from connectors.evm.rpcs import Foremost, nodes
 from connectors.evm.tasks import Records, Terms, kind_of
 from connectors.evm.wallet import Wallet
 from connectors.ports import FeedSetup
@@ -112,7 +112,7 @@ async def open_wallet(
         if table.relay or table.relay_file:
             relay = nodes(_setup(f"{chain} relay", table.relay, table.relay_file, folder), session).rpcs[0]
         wallet = Wallet(
-            terms, signer, rpcs.rpcs[0], Nothing() if records is None else records, clock=wall_ns, relay=relay,
+            terms, signer, Foremost(rpcs), Nothing() if records is None else records, clock=wall_ns, relay=relay,
             agreed=partial(rpcs.agreed, table.agree),
         )  # fmt: skip
         wallet.restore(record.payload for record in earlier)

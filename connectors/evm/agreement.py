@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from connectors.errors import ConnectorError, NodesBehind, NodesDisagree, NoQuorum, VenueUnreachable
 from connectors.evm.rpc import Head, Rpc
-from connectors.evm.rpcs import Rpcs, behind, disagreement
+from connectors.evm.rpcs import Rpcs, behind, disagreement, tried
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class Agreement:
         few are not behind, NoQuorum where too few answer, and as Rpc.ask where none does.
         """
         rpcs, floor = self.rpcs.rpcs, -1 if last is None else last.number
-        heads = self._answers(range(len(rpcs)), await asyncio.gather(*(_tried(rpc.head()) for rpc in rpcs)))
+        heads = self._answers(range(len(rpcs)), await asyncio.gather(*(tried(rpc.head()) for rpc in rpcs)))
         late = behind([heads.get(at) for at in range(len(rpcs))], self.rpcs.lag_blocks)
         best = max(head.number for head in heads.values())
         for at in late:
@@ -62,7 +62,7 @@ class Agreement:
         Raises NoQuorum where too few answer, and as Rpc.ask where none does.
         """
         rpcs = self.rpcs.rpcs
-        answers = self._answers(self._holders, await asyncio.gather(*(_tried(ask(rpcs[at])) for at in self._holders)))
+        answers = self._answers(self._holders, await asyncio.gather(*(tried(ask(rpcs[at])) for at in self._holders)))
         if len(answers) < self.count:
             raise NoQuorum(f"{len(answers)} of {len(rpcs)} nodes answer, {self.count} are needed")
         found: list[T | None] = []
@@ -99,12 +99,5 @@ class Agreement:
         return found
 
 
-async def _tried(asked: Awaitable[T]) -> T | ConnectorError:
-    try:
-        return await asked
-    except ConnectorError as error:
-        return error
-
-
 async def _at(rpc: Rpc, newest: Head, number: int) -> Head | ConnectorError:
-    return newest if newest.number == number else await _tried(rpc.head(number))
+    return newest if newest.number == number else await tried(rpc.head(number))

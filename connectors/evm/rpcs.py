@@ -101,29 +101,66 @@ class Rpcs:
         raise last
 
     async def agreed(self, count: int, ask: Callable[[Rpc, Head], Awaitable[T]]) -> tuple[Head, T]:
-        """For decisions about money: what `count` nodes say alike of one block that they share by its hash.
+        """For decisions about money: what `count` nodes, and more than all the others together, say alike of one block
+        that they share by its hash.
 
-        The block is the newest that `count` of the nodes that are not behind have. Raises NoQuorum where fewer have
+        The block is the newest that as many of the nodes that are not behind have. Raises NoQuorum where fewer have
         one, or say the same of it.
         """
-        heads = await asyncio.gather(*(_or_none(rpc.head()) for rpc in self.rpcs))
+        found = await asyncio.gather(*(tried(rpc.head()) for rpc in self.rpcs))
+        heads = [None if isinstance(head, ConnectorError) else head for head in found]
         late = behind(heads, self.lag_blocks)
         good = [(head.number, rpc) for at, (head, rpc) in enumerate(zip(heads, self.rpcs, strict=True))
                 if head and at not in late]  # fmt: skip
         if len(good) < count:
-            raise NoQuorum(f"{len(good)} of {len(self.rpcs)} nodes are there and not behind, {count} are needed")
-        number = sorted((number for number, _ in good), reverse=True)[count - 1]
+            why = "".join(f"; node {at + 1}: {e}" for at, e in enumerate(found) if isinstance(e, ConnectorError))
+            raise NoQuorum(f"{len(good)} of {len(self.rpcs)} nodes are there and not behind, {count} are needed{why}")
+        enough = max(count, len(good) // 2 + 1)
+        number = sorted((number for number, _ in good), reverse=True)[enough - 1]
         asked = [rpc for newest, rpc in good if newest >= number]
         shared = await asyncio.gather(*(_or_none(rpc.head(number)) for rpc in asked))
         common, votes = Counter(head for head in shared if head).most_common(1)[0] if any(shared) else (None, 0)
-        if common is None or votes < count:
-            raise NoQuorum(f"only {votes} nodes have the same block {number}, {count} are needed")
+        if common is None or votes < count or 2 * votes <= sum(head is not None for head in shared):
+            raise NoQuorum(f"only {votes} nodes have the same block {number}, {enough} are needed")
         holders = [rpc for rpc, head in zip(asked, shared, strict=True) if head == common]
         answers = [a for a in await asyncio.gather(*(_said(ask(rpc, common)) for rpc in holders)) if a is not None]
         for (answer,) in answers:
-            if sum(answer == other for (other,) in answers) >= count:
+            votes = sum(answer == other for (other,) in answers)
+            if votes >= count and 2 * votes > len(answers):
                 return common, answer
         raise NoQuorum(f"the nodes say different things of block {number} ({len(answers)} answers)")
+
+
+class Foremost:
+    """The first of the nodes of a chain that answers, as one: a send that one does not take goes to the next."""
+
+    def __init__(self, rpcs: Rpcs) -> None:
+        """Errors are those of `Rpcs.first`."""
+        self._rpcs = rpcs
+
+    async def ask(self, method: str, *params: Any) -> Any:
+        """The result of a call."""
+        return await self._rpcs.first(lambda rpc: rpc.ask(method, *params))
+
+    async def chain_id(self) -> int:
+        """By which the chain is known."""
+        return await self._rpcs.first(lambda rpc: rpc.chain_id())
+
+    async def head(self, block: int | str = "latest") -> Head:
+        """A block."""
+        return await self._rpcs.first(lambda rpc: rpc.head(block))
+
+    async def code(self, address: str, head: Head) -> bytes:
+        """The code of a contract at a block."""
+        return await self._rpcs.first(lambda rpc: rpc.code(address, head))
+
+    async def slot(self, address: str, slot: int, head: Head) -> bytes:
+        """One word of a contract's storage at a block."""
+        return await self._rpcs.first(lambda rpc: rpc.slot(address, slot, head))
+
+    async def call(self, call: Call, head: Head) -> bytes:
+        """What a contract answers at a block."""
+        return await self._rpcs.first(lambda rpc: rpc.call(call, head))
 
 
 async def read_at(rpc: Rpc, calls: Sequence[Call], head: Head, per_batch: int = PER_BATCH) -> list[bytes | None]:
@@ -213,11 +250,17 @@ _NOW: Final = bytes.fromhex("0f28c97d")
 """getCurrentBlockTimestamp()"""
 
 
-async def _or_none(asked: Awaitable[T]) -> T | None:
+async def tried(asked: Awaitable[T]) -> T | ConnectorError:
+    """What was answered, or what went wrong."""
     try:
         return await asked
-    except ConnectorError:
-        return None
+    except ConnectorError as error:
+        return error
+
+
+async def _or_none(asked: Awaitable[T]) -> T | None:
+    answer = await tried(asked)
+    return None if isinstance(answer, ConnectorError) else answer
 
 
 async def _said(asked: Awaitable[T]) -> tuple[T] | None:

@@ -11,14 +11,14 @@ from typing import Final
 
 import msgspec
 
-from connectors.errors import Reverted, WalletError
+from connectors.errors import BadMessage, WalletError
 from connectors.evm.abi import Call
 from connectors.evm.allowances import allowed, taking_back
 from connectors.evm.data_fees import Published, published
 from connectors.evm.fees import WEI
 from connectors.evm.node import Node
 from connectors.evm.plan import limit_of
-from connectors.evm.rehearsal import rehearse, revert_reason
+from connectors.evm.rehearsal import rehearse
 from connectors.evm.rpc import Head
 from connectors.evm.swap import Route
 from connectors.evm.swap_leg import Booked, Order, grant_of, leg_of
@@ -78,14 +78,14 @@ class Takeback:
     async def begin(self, native_usd: Decimal | None, outcomes: Mapping[str, Outcome]) -> tuple[bool, list[Order]]:
         """Begins the next task that takes something back: whether there is one, and the legs that left nothing more.
 
-        What must wait, since gas is too dear or nonces are paused, waits. Raises as Rpc.ask and Wallet.begin's
-        JournalError.
+        What must wait, since gas is too dear, nonces are paused or a node cannot tell what it would take, waits and is
+        in nobody's way. Raises as Rpc.ask and Wallet.begin's JournalError.
         """
         over: list[Order] = []
         for client_id, owed in list(self.owed.items()):
             try:
                 begun = await self._begin(owed, native_usd, outcomes.get(client_id, owed.order.outcome))
-            except WalletError as error:
+            except (WalletError, BadMessage) as error:
                 self.left[self._token(owed)] = str(error)
                 continue
             if begun:
@@ -112,14 +112,14 @@ class Takeback:
             nothing = counted, "", None, 0, Published()
             try:
                 steps = taking_back(grant, await allowed(node, head, wallet.address, grant))
-                for step, call in steps.items():
-                    if step not in owed.tried:
-                        (ran,) = await rehearse(node, [(wallet.address, call)], wallet.address, head)
-                        if not ran.ok:
-                            return *nothing, f"it cannot be taken back: {ran.why}"
-                        return counted, step, call, ran.gas, await published(node, head, habit, call), ""
-            except Reverted as error:
-                return *nothing, f"it does not answer: {revert_reason(error.data)}"
+            except BadMessage as error:
+                return *nothing, f"it does not answer: {error.what}"
+            for step, call in steps.items():
+                if step not in owed.tried:
+                    (ran,) = await rehearse(node, [(wallet.address, call)], wallet.address, head)
+                    if not ran.ok:
+                        return *nothing, f"it cannot be taken back: {ran.why}"
+                    return counted, step, call, ran.gas, await published(node, head, habit, call), ""
             return *nothing, "it was taken back, and is still there" if steps else ""
 
         head, (counted, step, call, ran, fee, why) = await wallet.agreed(asked)

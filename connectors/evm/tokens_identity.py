@@ -1,7 +1,7 @@
 """Whether a contract is the token that the registry means: its chain, its code, its decimals and its symbol.
 
-The code that counts is all that runs: of a proxy (EIP-1967: an implementation, or a beacon that names one) its own, the
-beacon's and the implementation's.
+The code that counts is all that runs: of a proxy (EIP-1967: an implementation, or a beacon that names one; or one from
+before that, as those of USDC are) its own, the beacon's and the implementation's.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from connectors.registry import Registry, load_registry
 
 IMPLEMENTATION_SLOT: Final = int.from_bytes(keccak(text="eip1967.proxy.implementation"), "big") - 1
 BEACON_SLOT: Final = int.from_bytes(keccak(text="eip1967.proxy.beacon"), "big") - 1
+OLD_SLOT: Final = int.from_bytes(keccak(text="org.zeppelinos.proxy.implementation"), "big")
+"""Where proxies from before EIP-1967 have their implementation (circlefin/stablecoin-evm, UpgradeabilityProxy)."""
 _IMPLEMENTATION: Final = Method("implementation", gives=("address",))
 
 
@@ -120,7 +122,7 @@ async def _behind(node: Node, contract: str, head: Head) -> tuple[str, str]:
         return "", named
     beacon = _address(await node.slot(contract, BEACON_SLOT, head))
     if not beacon:
-        return "", ""
+        return "", _address(await node.slot(contract, OLD_SLOT, head))
     try:
         return beacon, str(_IMPLEMENTATION.one(await node.call(_IMPLEMENTATION.call(beacon), head)))
     except Reverted:

@@ -53,7 +53,7 @@ REFUSED = {
     "another's key": (4, f"the key is that of {ADDRESS}", "revoke --yes", (ADDRESS, "0x" + "11" * 20)),
     "a key that is none": (4, "it does not hold a key in hex", "revoke --yes", ("wallet.key", "config.toml")),
     "no key": (4, "No such file", "revoke --yes", ("wallet.key", "other.key")),
-    "a node that is not there": (7, "0 of 1 nodes are there", "revoke --yes", ()),
+    "a node that is not there": (7, "needed; node 1: node: no answer", "revoke --yes", ()),
     "no such chain": (2, "no wallet on 'bass'", "show --chain bass", ()),
     "no such task": (2, "no open task is called 'x'", "settle x --reason y --yes", ()),
     "an empty reason": (2, "--reason is empty", "settle x --reason= --yes", ()),

@@ -196,3 +196,26 @@ async def test_a_token_that_rounds_allowances_down_fails_its_leg_alone(here: Pit
         one.order(Side.SELL, "4", "240", id="three")
         await one.ticks(3)
         assert (0, {}) == (one.booked()[0], one.executor.stuck)
+
+
+async def test_a_token_that_no_longer_tells_an_allowance_holds_up_nothing(here: Pit, node: Anvil) -> None:
+    """
+    Behind the approval the contract answers with nothing: the leg is refused and final, the contract is named, and once
+    it answers again the next leg goes through and leaves nothing.
+    """
+    async with trader(here, confirmations=2) as one, asyncio.timeout(60):
+        code = await node.rpc("eth_getCode", here.token.address, "latest")
+        one.order(Side.SELL, "4", "240")
+        await one.ticks()
+        await node.rpc("anvil_setCode", here.token.address, "0x00")
+        for _ in range(4):
+            await one.ticks()
+            await node.mine()
+        assert (Outcome.REFUSED, True, 1) == (one.reports[-1].outcome, one.reports[-1].final, sum(one.told("final")))
+        assert "does not answer" in one.executor.left[here.token.address.lower()]
+        await node.rpc("anvil_setCode", here.token.address, code)
+        one.order(Side.SELL, "4", "240", id="two")
+        for _ in range(4):
+            await one.ticks()
+            await node.mine()
+        assert (-4, 0) == (one.booked()[0], await spendable(one))

@@ -277,6 +277,18 @@ async def test_what_has_not_been_mined_is_found_by_the_next_call(place: Place) -
     assert 2 == int(await node.rpc("eth_getTransactionCount", place.address, "latest"), 16)
 
 
+async def test_a_dead_node_does_not_keep_the_operator_from_taking_back(place: Place) -> None:
+    """
+    Of three nodes the first is not there: the others are asked and given the transaction; one is enough to agree.
+    """
+    url = place.here.node.url
+    place.write(url=f"http://127.0.0.1:9 {url} {url}")
+    await place.allow(STOCK)
+    assert "1" == (await place.shown())["allowances"][0]["units"]
+    code, out, err = await place.pegline("wallet", "revoke", "--yes")
+    assert (0, "0") == (code, (await place.shown())["allowances"][0]["units"]), out + err
+
+
 async def test_a_run_on_the_same_state_keeps_the_operator_out(place: Place) -> None:
     """
     While another process holds the state, nothing is changed by hand: exit code 9; looking is allowed.

@@ -110,9 +110,29 @@ async def test_what_enough_nodes_say_of_one_block_is_known() -> None:
         with pytest.raises(NoQuorum):
             await rpcs.agreed(3, reserves)
         await two.__aexit__(None, None, None)
+        for count in (1, 2):  # the two that are left have different chains
+            with pytest.raises(NoQuorum):
+                await rpcs.agreed(count, reserves)
+        await three.__aexit__(None, None, None)
+        assert 10**24 + 3 == (await rpcs.agreed(1, reserves))[1][0]
+
+
+async def test_one_node_is_not_believed_against_the_others() -> None:
+    """
+    Fault 45. Where one node is enough, one of three that is ahead on a chain of its own is outvoted, one of three that
+    answers otherwise too, and of two that say different things neither is believed.
+    """
+    async with chain_of(3) as (servers, rpcs):
+        one, _, three = servers
+        await three.reorg(2, [synced(77)], [synced(78)], [synced(79)], removed=False)
+        common, said = await rpcs.agreed(1, reserves)
+        assert (one.tip.hash, 10**24 + 3) == (common.hash, said[0])
+    async with chain_of(3) as (servers, rpcs):
+        servers[0].tip.states = dict(servers[0].blocks[1].states)
+        assert 10**24 + 3 == (await rpcs.agreed(1, reserves))[1][0]
+        await servers[2].__aexit__(None, None, None)
         with pytest.raises(NoQuorum):
-            await rpcs.agreed(2, reserves)
-        assert (await rpcs.agreed(1, reserves))[1]
+            await rpcs.agreed(1, reserves)
 
 
 async def test_nodes_that_say_different_things_of_one_block_make_no_quorum() -> None:

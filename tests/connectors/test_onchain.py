@@ -12,7 +12,7 @@ from connectors.events import NS, Health, Kind, Row, Why
 from connectors.evm.onchain import OnchainFeed
 from connectors.evm.rpc import MULTICALL3
 from connectors.evm.rpcs import nodes
-from connectors.evm.tokens_identity import BEACON_SLOT, code_of
+from connectors.evm.tokens_identity import BEACON_SLOT, IMPLEMENTATION_SLOT, OLD_SLOT, code_of
 from connectors.evm.tokens_tell import MAX_RECOUNTS
 from connectors.instruments import Instrument, Role, UnitModel
 from tests.chain.looks import POLL_S, Looks, looking, options_of
@@ -322,6 +322,25 @@ async def test_the_hash_of_a_proxy_is_of_all_the_code_that_runs(chain: Parts, no
     both = keccak(b"\xef" + keccak(hexstr=own) + keccak(code))
     assert ["0x" + keccak(code).hex(), *["0x" + both.hex()] * 2] == hashes[:3]
     assert 5 == len(set(hashes))
+
+
+async def test_the_hash_of_a_proxy_of_before_eip_1967_changes_with_its_implementation(
+    chain: Parts, node: Anvil
+) -> None:
+    """
+    51. USDC is a proxy that has its implementation where ZeppelinOS had it: another one there is another hash.
+    """
+    made = [await node.deploy(chain.artifact("ScaledStock"), "Dollar", "USDC", 18) for _ in range(2)]
+    await node.rpc("anvil_setCode", made[1].address, await node.rpc("eth_getCode", made[1].address, "latest") + "00")
+    proxy, found = await node.deploy(chain.artifact("UpgradeableProxy"), made[0].address), []
+    await node.rpc("anvil_setStorageAt", proxy.address, hex(IMPLEMENTATION_SLOT), "0x" + "0" * 64)
+    async with aiohttp.ClientSession() as session:
+        (rpc,) = nodes(Looks(eight056(proxy.address), url=node.url).setup, session).rpcs
+        for one in made:
+            await node.rpc("anvil_setStorageAt", proxy.address, hex(OLD_SLOT), "0x" + one.address[2:].rjust(64, "0"))
+            found.append(await code_of(rpc, proxy.address, await rpc.head()))
+    assert [one.address.lower() for one in made] == [implementation for _, implementation in found]
+    assert 2 == len({code for code, _ in found})
 
 
 async def test_a_look_alike_and_an_empty_address_are_refused(chain: Parts, node: Anvil) -> None:
