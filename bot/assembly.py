@@ -109,11 +109,12 @@ def assemble(
         pools=None if liquidity is None else liquidity.pools,
     )
     if health:
-        engine.health = HealthWatch(columns, _health(config), engine.depths.levels)
+        rules = peg_rules(config)
+        engine.health = HealthWatch(columns, lambda number: rules, engine.depths.levels)
     return Assembly(engine, columns, ledger, tuple(strategies), peg_watch, liquidity)
 
 
-def _health(config: Config) -> PegRules:
+def peg_rules(config: Config) -> PegRules:
     """What pegs are held against. A weight that the config does not name is the default."""
     table = config.health
     return PegRules(

@@ -29,6 +29,9 @@ BAND: Final = 0.01
 """Depth is counted within 1 % of the mid."""
 TRADES: Final = 512
 """Newest trades of a venue that the wash screen sees."""
+_TRADE, _SUPPLY = int(Kind.TRADE), int(Kind.SUPPLY)
+"""As plain numbers: comparing an array with an enum takes five times as long."""
+_FEW: Final = 32
 STEP_NS: Final = 7 * 86_400 * NS
 """After a multiplier has changed, every venue is asked for so long whether it has followed."""
 
@@ -36,9 +39,17 @@ STEP_NS: Final = 7 * 86_400 * NS
 class HealthWatch:
     """The memory of all tokens; bounded by their number."""
 
-    def __init__(self, columns: Columns, rules: Rules, levels: Callable[[int, int], Levels | None]) -> None:
-        """`levels` of an instrument's book at a moment, None where none is in force."""
-        self._columns, self._rules, self._levels = columns, rules, levels
+    def __init__(
+        self,
+        columns: Columns,
+        rules: Callable[[int], Rules],
+        levels: Callable[[int, int], Levels | None],
+        *,
+        look_ns: int = LOOK_NS,
+    ) -> None:
+        """`rules` of an instrument; `levels` of its book at a moment, None where none is in force; how often a token
+        is looked at."""
+        self._columns, self._rules, self._levels, self._look_ns = columns, rules, levels, look_ns
         self.tokens = np.array(columns.universe.where(role=Role.TOKEN), np.int64)
         self.health: dict[int, PegHealth] = {}
         """By number, of those that have printed."""
@@ -58,10 +69,14 @@ class HealthWatch:
 
     def begin(self, rows: Rows) -> None:
         """A new block; all of the last one has been passed."""
-        kind = rows.kind
-        at = np.flatnonzero(((kind == Kind.TRADE) | (kind == Kind.SUPPLY)) & self._is_token[rows.instrument])
+        kinds = rows.kind
+        if len(kinds) <= _FEW:  # what a live run is given: lists are faster than arrays there
+            told = kinds.tolist()
+            if _TRADE not in told and _SUPPLY not in told:
+                return
+        at = np.flatnonzero((kinds == _TRADE) | (kinds == _SUPPLY))
+        at = at[self._is_token[rows.instrument[at]]][::-1]
         if len(at):
-            at = at[::-1]
             fields = (rows.instrument, rows.kind, rows.bid, rows.ask, rows.ask_size, rows.extra)
             self._rows = list(zip(at.tolist(), *(field[at].tolist() for field in fields), strict=True))
 
@@ -69,7 +84,7 @@ class HealthWatch:
         """The scan has applied the block's rows before `end`."""
         while self._rows and self._rows[-1][0] < end:
             _, number, kind, bid, ask, size, extra = self._rows.pop()
-            if kind == Kind.SUPPLY:
+            if kind == _SUPPLY:
                 self._supply[number] = (bid, ask)
             else:
                 self._trades.setdefault(number, deque(maxlen=TRADES)).append((size, extra))
@@ -84,10 +99,10 @@ class HealthWatch:
             if self._hear(int(self.tokens[place]), now):
                 self._seen[place] = prints[place]
                 if not self._due[place]:
-                    self._due[place] = now + LOOK_NS * (place + 1) // len(self.tokens)
+                    self._due[place] = now + self._look_ns * (place + 1) // len(self.tokens)
         for place in np.flatnonzero((self._due != 0) & (self._due <= now)).tolist():
-            self._due[place] = now + LOOK_NS
-            self._look(int(self.tokens[place]), now)
+            self._due[place] = now + self._look_ns
+            self.look(int(self.tokens[place]), now)
 
     def _hear(self, number: int, now: int) -> bool:
         """A token's newest print, where it is believed and the fair value is known; False where it was not taken."""
@@ -100,7 +115,7 @@ class HealthWatch:
         if judged is None:
             return False
         if health is None:
-            health = self.health[number] = PegHealth(self._rules)
+            health = self.health[number] = PegHealth(self._rules(number))
         one_price = columns.universe[number].one_price
         health.hear(
             ts,
@@ -123,8 +138,8 @@ class HealthWatch:
             value = f[K.BID] * f[K.BID_SIZE] + f[K.ASK] * f[K.ASK_SIZE]
         return float(value * f[K.USD_PER_UNIT])
 
-    def _look(self, number: int, now: int) -> None:
-        """Slow facts, then the health itself."""
+    def look(self, number: int, now: int) -> None:
+        """Looks at one token that has printed: slow facts, then the health itself."""
         health, columns = self.health[number], self._columns
         supply = self._supply.get(number)
         if supply is not None:

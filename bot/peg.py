@@ -10,11 +10,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from bot.peg_further import beyond_sigmas, executed, fitted, healthy, known, level_since, ordinary
 from bot.sessions import load_sessions
 from connectors.errors import RegistryError
 from connectors.events import F8, I2, I4, I8, NAN, NS, Flag, Kind
 from connectors.instruments import USD, Instrument, Role, UnitModel, Universe
 from connectors.tape import Tape
+from monitoring.narrate import utc
+from strategies.market.health import PegHealth
 from strategies.market.ou import half_life
 from strategies.market.peg_stats import level, longest_outside_s, share_outside
 from strategies.market.session import Session
@@ -38,6 +41,17 @@ class Samples:
     """Number of the token's instrument."""
     premium_bps: F8
     """token price in USD / (shares per unit x share price in USD) - 1, in bps."""
+    error_bps: F8 | None = None
+    """One sigma of the share price that they are against; None where it has no error, a last price."""
+    sell_bps: F8 | None = None
+    """The premium at the bid, which a seller gets before fees."""
+    buy_bps: F8 | None = None
+    """And at the ask, which a buyer pays."""
+
+    def of(self, which: Which) -> Samples:
+        """Those of them that are wanted."""
+        more = (None if one is None else one[which] for one in (self.error_bps, self.sell_bps, self.buy_bps))
+        return Samples(self.ts[which], self.instrument[which], self.premium_bps[which], *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,24 +185,32 @@ def statistics(
     gap_ns: int,
     band_bps: Mapping[str, float] | None = None,
     unknown: Mapping[int, Mapping[str, int]] | None = None,
+    health: Mapping[int, PegHealth] | None = None,
+    costs: Mapping[int, float] | None = None,
 ) -> list[dict[str, Any]]:
     """One object for each token and session with samples, and `all` for every token; absent values are None.
 
-    `band_bps` gives the band by session; None, or a session that is not named, leaves the `outside` fields None. Each
+    `band_bps` gives the band by session; None, or a session that is not named, leaves what needs one None. Each
     session's spells and half-life are made of that session's prints alone. `unknown` counts prints of each token that
-    are no samples, since what they would be compared with was not known: `all` says so in its note. Formulas:
-    strategies/market/peg_stats.py.
+    are no samples, since what they would be compared with was not known: `all` says so in its note, and it has the
+    score of `health`. `costs` of a trade, as shares of the price. Formulas: strategies/market/peg_stats.py, ou.py,
+    excursions.py, health.py.
     """
     codes = load_sessions().codes_at(samples.ts)
     bands = np.array([(band_bps or {}).get(session.label, NAN) for session in Session])
     found = []
     for token in tokens:
+        cost = (costs or {}).get(token, 0.0)
         for at, session in enumerate(SESSIONS):
             its = (samples.instrument == token) & ((codes == at - 1) | (at == 0))
             if at == 0 or its.any():
                 named = {"token": universe[token].token or universe[token].symbol, "instrument": universe[token].name}
-                band = bands[codes[its]]
-                numbers = _statistics(samples.ts[its], samples.premium_bps[its], band, gap_ns)
+                numbers = _statistics(samples.of(its), bands[codes[its]], gap_ns, cost)
+                if at == 0:
+                    ts, premium_bps = samples.ts[its], samples.premium_bps[its]
+                    since = level_since(ts, premium_bps)
+                    numbers["level_since"] = None if since is None else utc(since)
+                    numbers |= healthy((health or {}).get(token), int(ts[-1]) if len(ts) else 0)
                 missing = (unknown or {}).get(token, {})
                 if missing and at == 0:
                     whys = ", ".join(f"{why}: {count:,}" for why, count in missing.items())
@@ -198,29 +220,32 @@ def statistics(
     return found
 
 
-def _statistics(ts: I8, premium_bps: F8, band_bps: F8, gap_ns: int) -> dict[str, Any]:
+def _statistics(samples: Samples, band_bps: F8, gap_ns: int, cost: float) -> dict[str, Any]:
     """The numbers of one token in one session."""
+    ts, premium_bps = samples.ts, samples.premium_bps
     where, back = level(premium_bps), half_life(ts, premium_bps, gap_ns)
     told = not np.isnan(back.seconds)
     return {
         "n": where.n,
-        "mean_bps": _known(where.mean),
-        "sd_bps": _known(where.sd),
-        "median_bps": _known(where.median),
-        "median_abs_bps": _known(where.median_abs),
-        "p95_abs_bps": _known(where.p95_abs),
-        "max_abs_bps": _known(where.max_abs),
-        "share_outside": _known(share_outside(premium_bps, band_bps)),
-        "longest_outside_s": _known(longest_outside_s(ts, premium_bps, band_bps, gap_ns)),
-        "half_life_s": _known(back.seconds),
+        "mean_bps": known(where.mean),
+        "sd_bps": known(where.sd),
+        "median_bps": known(where.median),
+        "median_abs_bps": known(where.median_abs),
+        "p95_abs_bps": known(where.p95_abs),
+        "max_abs_bps": known(where.max_abs),
+        "share_outside": known(share_outside(premium_bps, band_bps)),
+        "longest_outside_s": known(longest_outside_s(ts, premium_bps, band_bps, gap_ns)),
+        "half_life_s": known(back.seconds),
         "half_life_ci_s": [back.low, back.high] if told else None,
         "note": back.note if where.n else "no print at which the other price, FX and multiplier were known",
+        "beyond_2_sigmas_share": beyond_sigmas(premium_bps, samples.error_bps),
+        **ordinary(ts, premium_bps),
+        **executed(samples.sell_bps, samples.buy_bps, cost),
+        **fitted(ts, premium_bps, band_bps, back),
+        "level_since": None,
+        "score": None,
+        "parts": None,
     }
-
-
-def _known(value: float) -> float | None:
-    """None for what is absent, since JSON has no NaN."""
-    return None if np.isnan(value) else value
 
 
 def judged(universe: Universe, against: str) -> list[int]:

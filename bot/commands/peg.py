@@ -15,6 +15,7 @@ from bot.errors import UsageError
 
 if TYPE_CHECKING:
     from bot.config import Config
+    from bot.peg import Samples
     from bot.peg_fair import Looked
     from connectors.tape import Tape
 
@@ -24,7 +25,11 @@ A premium is sampled when the token prints; silent markets are not filled forwar
 value counts, which refuses stale and frozen sources; against an instrument its last price counts, whatever its age.
 Times are ts_recv, sessions are those of New York. share_outside counts prints; a spell outside ends at the first print
 inside, or before a silence longer than --gap. The half-life is that of an Ornstein-Uhlenbeck process fitted to
-neighbouring prints, with a 95 % interval."""
+neighbouring prints, with a 95 % interval. --json tells more: what is ordinary (baseline_bps, mad_bps, without the
+newest hour), what that process would do by itself (ordinary_..., to_band_s, variance_ratio_ou), what is left after the
+venue's cost (executable_...), and against `fair` the health score of 100 with its parts, each the share of earlier
+readings that were at least as bad. --html draws it: premia with the fair value's band, sessions shaded, spells marked,
+hours of the week, score and parts; one file that asks nobody for anything."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,6 +50,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--gap", type=duration, default="30m", metavar="SPAN", help="a longer silence ends a spell (30m)"
     )
     parser.add_argument("--json", action="store_true", help="a JSON list on stdout")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with pictures and tables, too")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,17 +64,27 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--from must be before --to", where="peg")
     config = None if args.config is None else load(args.config, credentials=False)
     tape = open_tape(args.tape)
-    unknown: dict[int, dict[str, int]] = {}
+    looked: Looked | None = None
     if args.against == FAIR:
         looked = _fair(tape, config, args)
-        samples, unknown, tokens = looked.samples, looked.unknown, list(tape.universe.where(role=Role.TOKEN))
+        samples, tokens = looked.samples, list(tape.universe.where(role=Role.TOKEN))
     else:
         samples = samples_against(tape, args.against, args.start, args.end)
         tokens = judged(tape.universe, args.against)
     band = _band(args.band, config)
     found = statistics(
-        samples, tape.universe, tokens, args.against, gap_ns=gap_of(args.gap), band_bps=band, unknown=unknown
+        samples,
+        tape.universe,
+        tokens,
+        args.against,
+        gap_ns=gap_of(args.gap),
+        band_bps=band,
+        unknown=looked.unknown if looked else None,
+        health=looked.health if looked else None,
+        costs=looked.costs if looked else None,
     )
+    if args.html is not None:
+        _page(args, tape, samples, tokens, found, band, looked)
     if args.json:
         print(json.dumps(found, indent=1, allow_nan=False))
     else:
@@ -101,6 +117,40 @@ def _fair(tape: Tape, config: Config | None, args: argparse.Namespace) -> Looked
         refused = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in reasons.items())
         print(f"rows not believed: {name}: {refused}", file=sys.stderr)
     return looked
+
+
+def _page(
+    args: argparse.Namespace,
+    tape: Tape,
+    samples: Samples,
+    tokens: list[int],
+    found: list[dict[str, Any]],
+    band: dict[str, float] | None,
+    looked: Looked | None,
+) -> None:
+    """Writes the page. Raises UsageError where the file cannot be written."""
+    from bot.peg import gap_of
+    from bot.peg_html import document
+    from bot.peg_svg import Track
+
+    tracks = {}
+    for token in tokens:
+        its = samples.of(samples.instrument == token)
+        tracks[tape.universe[token].name] = Track(
+            ts=its.ts,
+            premium_bps=its.premium_bps,
+            error_bps=its.error_bps,
+            band_bps=band,
+            gap_ns=gap_of(args.gap),
+            unknown_ts=looked.unknown_ts.get(token, ()) if looked else (),
+            scores=looked.scores.get(token, ()) if looked else (),
+        )
+    text = document(f"Premia of {args.tape.resolve().name} against {args.against}", tracks, found)
+    try:
+        args.html.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot be written: {error.strerror}", where=str(args.html)) from None
+    print(f"wrote {args.html}", file=sys.stderr)
 
 
 def _band(bps: float | None, config: Config | None) -> dict[str, float] | None:

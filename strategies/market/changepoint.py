@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from connectors.events import F8
-from strategies.market.peg_stats import MAD_SD
+from strategies.market.peg_stats import MAD_SD, baseline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,14 +49,16 @@ def run_lengths(x: F8, *, hazard: float, prior_mean: float, prior_var: float, ob
 def last_change(x: F8, *, hazard: float = 0.01) -> int:
     """Place of the first datum after the last change of level; 0 where the level never changed, -1 below 8 data.
 
-    Scale and noise are those of the data: the noise is MAD_SD times the median absolute difference of neighbours over
-    sqrt(2), levels are drawn from N(median, the data's own variance).
+    Scale and noise are those of the data: the noise is the larger of their robust deviation and that of neighbours'
+    differences over sqrt(2), so that a level which wanders and comes back has not changed; levels are drawn from
+    N(median, the data's own variance).
     """
     if len(x) < 8:
         return -1
-    noise = MAD_SD * float(np.median(np.abs(np.diff(x)))) / np.sqrt(2)
+    ordinary = baseline(x)
+    noise = max(ordinary.scale, MAD_SD * float(np.median(np.abs(np.diff(x)))) / np.sqrt(2))
     if not noise > 0:
         return -1
     prior = max(float(np.var(x)), noise**2)
-    found = run_lengths(x, hazard=hazard, prior_mean=float(np.median(x)), prior_var=prior, obs_var=noise**2)
+    found = run_lengths(x, hazard=hazard, prior_mean=ordinary.median, prior_var=prior, obs_var=noise**2)
     return int(len(x) - found.likeliest[-1])

@@ -33,20 +33,19 @@ class Outside:
     """From one entry to the next."""
 
 
-def outside(band: float, sd: float, phi: float) -> Outside:
-    """Visits to |x| > band of an AR(1) with stationary sd and coefficient phi (0 <= phi < 1).
+def outside(band: float, sd: float, phi: float, mean: float = 0.0) -> Outside:
+    """Visits to |x| > band of an AR(1) with stationary mean and sd and coefficient phi (0 <= phi < 1).
 
-    fraction = 2 Phi(-band / sd); the entry probability is the bivariate normal's, by Gauss-Legendre over the inside.
+    The share is the normal law's; the entry probability is the bivariate normal's, by Gauss-Legendre over the inside.
     """
-    b, rest = band / sd, sqrt(1 - phi * phi)
-    fraction = erfc(b / sqrt(2))
-    entry = 0.0
-    edges = sorted({-b, *(e for e in (-b + 6 * rest, b - 6 * rest) if -b < e < b), b})
-    for low, high in pairwise(edges):
+    low, high, rest = (-band - mean) / sd, (band - mean) / sd, sqrt(1 - phi * phi)
+    fraction, entry = _above(high) + _above(-low), 0.0
+    edges = sorted({low, *(e for e in (low + 6 * rest, high - 6 * rest) if low < e < high), high})
+    for start, end in pairwise(edges):
         for node, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):
-            x = (low + high) / 2 + (high - low) / 2 * node
-            leave = _above((b - phi * x) / rest) + _above((b + phi * x) / rest)
-            entry += weight * (high - low) / 2 * exp(-x * x / 2) / sqrt(2 * pi) * leave
+            x = (start + end) / 2 + (end - start) / 2 * node
+            leave = _above((high - phi * x) / rest) + _above((phi * x - low) / rest)
+            entry += weight * (end - start) / 2 * exp(-x * x / 2) / sqrt(2 * pi) * leave
     return Outside(
         fraction=fraction,
         entry_probability=entry,

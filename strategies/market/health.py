@@ -123,7 +123,7 @@ class PegHealth:
         self._deviations: list[float] = []
         self._slow: dict[str, float] = {}
         self.back = HalfLife()
-        """The half-life of the prints that are kept, at the last full look."""
+        """The interval of the half-life of the prints that are kept, at the last full look."""
         self.leads = Lead(NAN, NAN, NAN)
         """How it stood to the other venue then."""
         self.spread_trend, self.depth_trend = Trend(), Trend()
@@ -247,7 +247,7 @@ class PegHealth:
     def _slowly(self, other: Ring | None) -> None:
         """What is worked out once in a window, from all prints that are kept."""
         ts, values = self.ring.since(self._session_from)
-        self.back = half_life(ts, values[:, 0], self.rules.gap_ns)
+        self.back = half_life(ts, values[:, 0], self.rules.gap_ns, point=False)
         # The interval's lower end: it is known also where the premium may not come back at all.
         self._slow["reversion"] = self.back.low
         ts, values = self.ring.since(0)

@@ -53,6 +53,7 @@ class HalfLife:
 
     seconds: float = NAN
     low: float = NAN
+    """0 where a deviation may be gone by the next print."""
     high: float = NAN
     """inf where the prints could as well be a random walk; then only `low` says something."""
     note: str = ""
@@ -142,12 +143,12 @@ def pairs_of(ts: I8, x: F8, gap_ns: int) -> Pairs:
     return Pairs(float(x[0]) if len(x) else NAN, x[:-1][near], x[1:][near], np.diff(ts)[near] / NS)
 
 
-def half_life(ts: I8, premium_bps: F8, gap_ns: int) -> HalfLife:
+def half_life(ts: I8, premium_bps: F8, gap_ns: int, *, point: bool = True) -> HalfLife:
     """Half-life of deviations from their own mean, by the exact OU likelihood, with a 95 % interval.
 
     It is not told, with the reason in `note`: too few pairs (`pairs_of`), no movement, no better than a random walk
     (the interval has no upper end), or faster than the prints can show. The interval's lower end is told also then,
-    unless the reason is one of the first two.
+    unless the reason is one of the first two. Without `point` only the interval is worked out, in half of the time.
     """
     pairs = pairs_of(ts, premium_bps, gap_ns)
     _, x0, x1, dt = pairs
@@ -159,17 +160,20 @@ def half_life(ts: I8, premium_bps: F8, gap_ns: int) -> HalfLife:
     best = _peak(lambda kappa: restricted(pairs, kappa), typical, 1e-4)
     floor = restricted(pairs, best) - INTERVAL_DROP
     slowest, fastest = 1e-7 / typical, 1e4 / float(np.min(dt))
-    low = log(2) / _edge(pairs, best, fastest, floor)
+    low = 0.0 if restricted(pairs, fastest) >= floor else log(2) / _edge(pairs, best, fastest, floor)
     if restricted(pairs, slowest) >= floor:
-        note = f"no return to a mean that differs from a random walk at 5 %; a half-life would be above {low:.3g} s"
+        note = "no return to a mean that differs from a random walk at 5 %"
+        note += f"; a half-life would be above {low:.3g} s" if low else ""
         return HalfLife(low=low, high=inf, note=note)
     high = log(2) / _edge(pairs, best, slowest, floor)
+    if not point:
+        return HalfLife(low=low, high=high)
     found = ou_fit(x0, x1, dt)
     if found.half_life * PRINTS_PER_HALF_LIFE < typical:
         bound = max(high, found.half_life)
         return HalfLife(low=low, high=bound, note=f"too fast for these prints: below {bound:.3g} s")
-    point = found.half_life
-    return HalfLife(seconds=point, low=min(low, point), high=max(high, point), process=found)
+    most = found.half_life
+    return HalfLife(seconds=most, low=min(low, most), high=max(high, most), process=found)
 
 
 def _edge(pairs: Pairs, inside: float, outside: float, floor: float) -> float:

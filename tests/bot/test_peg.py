@@ -234,7 +234,11 @@ def test_the_json_has_exactly_the_fields_of_the_contract(tmp_path, capsys):
     (line,) = json.loads(call(capsys, tape.path, "--against", "share:TSLA", "--json"))
     fields = "token instrument against session n mean_bps sd_bps median_bps median_abs_bps p95_abs_bps max_abs_bps"
     fields += " share_outside longest_outside_s half_life_s half_life_ci_s note"
-    assert fields.split() == list(line)
+    more = "beyond_2_sigmas_share baseline_bps mad_bps last_z executable_mint_bps executable_redeem_bps"
+    more += " half_life_above_s variance_ratio variance_ratio_ou ordinary_share_outside ordinary_spell_s to_band_s"
+    more += " level_since score parts"
+    assert [*fields.split(), *more.split()] == list(line)
+    assert {None} == {line[name] for name in more.split()}
     assert ("TSLAx", "all", 0, None, None) == (
         line["token"],
         line["session"],

@@ -10,6 +10,7 @@ import pytest
 
 from bot.commands import peg as command
 from bot.config import Config
+from bot.errors import UsageError
 from bot.peg_fair import fair_samples
 from bot.tape_import import import_tape
 from connectors.events import NS, Flag, Kind, Row, Rows
@@ -120,6 +121,46 @@ def test_august_keeps_its_peg_against_fair_while_the_issuer_stood_still(shared, 
     assert said["TSLAB", "all"]["n"] >= 80
     assert said["TSLAB", "all"]["p95_abs_bps"] < 150
     assert "fair" == said["TSLAB", "all"]["against"]
+
+
+def test_august_on_a_page(shared, tmp_path, capsys):
+    """
+    Both pools have their pictures and tables; their health is known at the end, but for what no row tells.
+    """
+    file = shared / "data" / "multivenue_rh_hl_bsc_2026-08" / "snapshots.csv.gz"
+    import_tape([file], MAPS / "multivenue_2026_08.toml", tmp_path / "august.tape")
+    parser = argparse.ArgumentParser()
+    command.arguments(parser)
+    page = tmp_path / "page.html"
+    command.run(parser.parse_args([str(tmp_path / "august.tape"), "--json", "--band", "60", "--html", str(page)]))
+    said = {(line["token"], line["session"]): line for line in json.loads(capsys.readouterr().out)}
+    text = page.read_text()
+    assert (4, 2, 2) == (
+        text.count("<svg"),
+        text.count("TSLAB on ") + text.count("AAPLB on "),
+        text.count("By session"),
+    )
+    assert f"Health: {said['TSLAB', 'all']['score']:.0f} of 100" in text
+    parts = said["TSLAB", "all"]["parts"]
+    assert {"premium", "spell", "reversion"} <= set(parts)
+    assert not {"depth", "spread", "supply", "multiplier", "wash"} & set(parts)
+    for line in said.values():
+        assert line["mad_bps"] > 0
+        assert line["variance_ratio"] is None or 0 < line["variance_ratio"] < 1
+    whole = said["TSLAB", "all"]
+    assert 0.5 < whole["ordinary_share_outside"] / whole["share_outside"] < 2
+    assert -whole["executable_mint_bps"] == pytest.approx(whole["executable_redeem_bps"], abs=0.1)
+
+
+def test_a_page_that_cannot_be_written_is_a_mistake_of_usage(tmp_path):
+    """
+    Its folder does not exist: the address is named.
+    """
+    parser = argparse.ArgumentParser()
+    command.arguments(parser)
+    tape = made(tmp_path, [*START, price(1, 0, Kind.QUOTE, 202.0)])
+    with pytest.raises(UsageError, match="cannot be written"):
+        command.run(parser.parse_args([str(tape.path), "--html", str(tmp_path / "no" / "page.html")]))
 
 
 @pytest.mark.parametrize("start", [1, 2, 3])
