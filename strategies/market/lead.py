@@ -14,7 +14,7 @@ import numpy as np
 
 from connectors.events import F8, I8, NAN, NS
 
-LAGS_S: Final = tuple(range(10, 301, 10))
+LAGS_S: Final = tuple(range(20, 301, 20))
 """Both ways; between two of them the moves of prints that are ten seconds apart still overlap."""
 LEAST_MOVES: Final = 30
 QUIET: Final = 1e-4

@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import numpy as np
 import pytest
 from msgspec.structs import replace
 from playwright.async_api import Page, async_playwright
 
+from bot.peg import Samples, statistics
+from bot.peg_html import document
+from bot.peg_svg import Track
 from bot.server import Server
+from connectors.events import NS
+from connectors.instruments import Instrument, Role, Universe
 from monitoring.page import REFRESH_S
 from tests.conftest import absent
 from tests.monitoring.played import Played, play
@@ -78,3 +85,39 @@ async def test_the_page_follows_its_server_and_says_when_it_is_old(browser_page:
     await browser_page.clock.run_for(1000 * REFRESH_S)
     await state.get_by_text("this page is old").wait_for()
     assert "another" in await first.inner_text()
+
+
+async def test_the_page_of_premia_draws_alone(browser_page: Page, tmp_path: Path) -> None:
+    """
+    The file that `pegline peg --html` writes asks for nothing, gives the browser nothing to complain of, fits a phone
+    (its pictures scroll inside), and its lines and cells are where the eye can find them, in the dark too.
+    """
+    rng = np.random.default_rng(1)
+    premium = 5 * rng.normal(size=3000)
+    premium[1500:1600] += 200
+    track = Track(
+        ts=1_785_772_800 * NS + np.arange(3000) * 300 * NS, premium_bps=premium, error_bps=np.full(3000, 4.0),
+        band_bps=None, gap_ns=1800 * NS,
+    )  # fmt: skip
+    universe = Universe((Instrument(venue="pool", symbol="T", role=Role.TOKEN, underlying="S", token="T"),))
+    samples = Samples(track.ts, np.zeros(3000, np.int32), track.premium_bps, track.error_bps)
+    found = statistics(samples, universe, [0], "fair", gap_ns=track.gap_ns)
+    (tmp_path / "page.html").write_text(document("Premia", {"pool:T": track}, found), encoding="utf-8")
+    asked, complaints = [], []
+    browser_page.on("request", lambda request: asked.append(request.url))
+    browser_page.on("console", lambda message: complaints.append(message.text))
+    browser_page.on("pageerror", lambda error: complaints.append(str(error)))
+    await browser_page.emulate_media(color_scheme="dark")
+    await browser_page.goto((tmp_path / "page.html").as_uri())
+    assert ([], 1) == (complaints, len(asked))
+    assert PHONE["width"] >= await browser_page.evaluate("document.documentElement.scrollWidth")
+    spell, line = browser_page.locator("rect.spell").first, browser_page.locator("polyline.premium").first
+    for shape in (spell, line):
+        box = await shape.bounding_box()
+        assert box is not None and box["width"] > 0 and box["height"] > 0
+    colours = await browser_page.evaluate(
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('.premium')).stroke]"
+    )
+    assert 2 == len(set(colours))
+    await browser_page.emulate_media(media="print", color_scheme="dark")
+    assert "rgb(255, 255, 255)" == await browser_page.evaluate("getComputedStyle(document.body).backgroundColor")
