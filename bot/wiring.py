@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from bot.clock import Clock, chance, monotonic_s, sleep, wall_ns
 from bot.keys import missing, reader
+from connectors.errors import DataError
 from connectors.events import Rows
 from connectors.exact import exact
 from connectors.instruments import Role, Token, Universe
@@ -134,7 +135,7 @@ def live_feed(
         compare_s=venue.compare_s,
         taker_fee_bps=venue.taker_fee_bps,
         options=venue.options,
-        pins=_pins(folder, config.run.pins_file),
+        pins=_pins(folder, config.run.pins_file, universe),
         key=reader(folder / Path(venue.key_file).expanduser(), venue=name) if venue.key_file else dict,
     )
     module = importlib.import_module(FEEDS[venue.feed])
@@ -145,13 +146,22 @@ def live_feed(
     return made
 
 
-def _pins(folder: Path, name: str) -> Mapping[tuple[str, str], str]:
-    """What a file of pins says; nothing where none is named. Raises DataError."""
+def _pins(folder: Path, name: str, universe: Universe) -> Mapping[tuple[str, str], str]:
+    """What a file of pins says; nothing where none is named. Raises DataError, also for a pin on a chain that nobody
+    knows: it would guard nothing."""
     if not name:
         return {}
     from connectors.evm.pins import read_pins
+    from connectors.registry import load_registry
 
-    return read_pins(folder / Path(name).expanduser())
+    path = folder / Path(name).expanduser()
+    pins = read_pins(path)
+    known = load_registry().chains.keys() | {instrument.chain for instrument in universe}
+    for chain, contract in pins:
+        if chain not in known:
+            hint = "write it as `pegline tokens list` has it"
+            raise DataError(f"{contract} is pinned on {chain!a}, a chain that is not known", where=str(path), hint=hint)
+    return pins
 
 
 async def verify_tokens(

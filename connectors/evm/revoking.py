@@ -94,11 +94,13 @@ async def _one(wallet: Wallet, grant: Grant, step: str, sleep: Sleep, wait_s: fl
     )  # fmt: skip
     await wallet.begin(task, head, await wallet.market())
     what = await _mined(wallet, task.key, sleep, wait_s)
-    if what is None or what.receipt is None:
-        hash = wallet.nonces.slots[task.key].hashes[-1] if task.key in wallet.nonces.slots else ""
+    if what is None:
+        hash = wallet.nonces.slots[task.key].hashes[-1]
         return msgspec.structs.replace(
             found, hash=hash, why="no block has it yet; the next `wallet revoke` looks again"
         )
+    if what.receipt is None:
+        return msgspec.structs.replace(found, why="its nonce was used by a transaction that is not ours")
     paid = what.limit if habit.charges_limit else what.receipt.gas
     data_fee = fee.wei if what.receipt.data_fee_wei is None else what.receipt.data_fee_wei
     _, left = await wallet.agreed(lambda node, head: allowed(node, head, wallet.address, grant))

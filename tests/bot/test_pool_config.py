@@ -90,7 +90,7 @@ async def test_an_impostor_is_refused_with_what_to_do(
 async def test_a_pin_of_the_config_refuses_other_code(there: World, capsys: pytest.CaptureFixture[str]) -> None:
     """
     51. `tokens verify --pin` writes what TSLAx runs; with that file in [run] the pool is well, until the token runs
-    other code. A file that is not there is an error.
+    other code. A file that is not there is an error, and so is a pin on a chain that nobody knows.
     """
     file = there.folder / "pins.toml"
     words = ("tokens", "verify", "TSLAx", "--chain", "ethereum", "--node", there.node.url, "--pin", str(file))
@@ -106,6 +106,9 @@ async def test_a_pin_of_the_config_refuses_other_code(there: World, capsys: pyte
     await there.node.rpc("anvil_setCode", TSLAX.contract, code + "00")
     (found,) = (await ask(capsys, *config)).found("dex", "symbol")
     assert "fail" == found["state"] and f"pinned is {hash_}" in found["detail"]
+    file.write_text(file.read_text().replace("ethereum", "etherium"))
+    said = await ask(capsys, *config)
+    assert 0 != said.code and "pinned on 'etherium', a chain that is not known" in said.out + said.err
     file.unlink()
     said = await ask(capsys, *config)
     assert 0 != said.code and "pins.toml: cannot be read" in said.out + said.err

@@ -27,7 +27,7 @@ from connectors.evm.keys import APPROVE, PERMIT
 from connectors.evm.tasks import Record, Signing, kind_of
 from connectors.orders import Outcome, Side
 from tests.chain.parts import Parts
-from tests.chain.trader import KEY, STOCK, Kept, Pit, pit, price_oracle, trader
+from tests.chain.trader import KEY, STOCK, Kept, Pit, pit, price_oracle, trader, waiting
 from tests.servers.anvil import Anvil
 
 BASE = 8453
@@ -275,6 +275,24 @@ async def test_what_has_not_been_mined_is_found_by_the_next_call(place: Place) -
     code, out, _ = await place.pegline("wallet", "revoke", "--yes")
     assert (0, "0") == (code, (await place.shown())["allowances"][0]["units"]), out
     assert 2 == int(await node.rpc("eth_getTransactionCount", place.address, "latest"), 16)
+
+
+async def test_a_nonce_that_a_stranger_took_from_under_a_revoke_is_told_as_that(place: Place) -> None:
+    """
+    While the transaction waits somebody else's takes its nonce: it is not taken back, exit code 5, and told why.
+    """
+    await place.allow(STOCK)
+    node = place.here.node
+    await node.rpc("evm_setAutomine", False)
+    await node.become(place.address)
+    running = asyncio.create_task(place.pegline("wallet", "revoke", "--yes", "--wait", "60"))
+    while not await waiting(node):
+        assert not running.done()
+    wish = {"from": place.address, "to": place.address, "gas": hex(21_000), "maxFeePerGas": hex(90 * 10**9)}
+    await node.rpc("eth_sendTransaction", wish | {"maxPriorityFeePerGas": hex(9 * 10**9), "nonce": "0x1"})
+    await node.mine(4)
+    code, out, err = await running
+    assert 5 == code and "NOT taken back: its nonce was used by a transaction that is not ours" in out, out + err
 
 
 async def test_a_dead_node_does_not_keep_the_operator_from_taking_back(place: Place) -> None:

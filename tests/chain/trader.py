@@ -332,3 +332,23 @@ async def trader(
         made = Trader(pit, wallet, executor, rpcs[0], kept, at_ns=await node.now() * 10**9)
         executor.restore(kept.payloads)
         yield made
+
+
+async def by_hand(node: Anvil) -> None:
+    """From now on only `mine` makes blocks."""
+    await node.rpc("evm_setAutomine", False)
+
+
+async def sent(one: Trader, side: Side = Side.SELL, limit: str = "240") -> None:
+    """An order whose approval is mined and whose swap is sent; from now on only `mine` makes blocks."""
+    one.order(side, "4", limit)
+    await one.ticks()
+    await by_hand(one.pit.node)
+    await one.ticks()
+    assert ["approve"] == one.told("detail")
+
+
+async def waiting(node: Anvil) -> list[dict[str, Any]]:
+    """Transactions in the node's pool."""
+    found = await node.rpc("txpool_content")
+    return [one for sender in found["pending"].values() for one in sender.values()]

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 from eth_utils.abi import abi_to_signature, get_abi_output_types
+from eth_utils.crypto import keccak
 
 from connectors.amm.concentrated import RangePool
 from connectors.amm.forks import FORKS, Family
@@ -122,6 +123,23 @@ def test_the_table_of_forks_says_what_the_deployed_contract_says(chain: Parts, f
     assert abi_to_signature(swap) == FORKS[fork].swap_log
     if FORKS[fork].family is Family.V3:
         assert tuple(get_abi_output_types(abi.function("slot0"))) == FORKS[fork].slot0
+
+
+@pytest.mark.parametrize(
+    ("contract", "hash_"),
+    [
+        ("UniswapV3Pool", "0xe34f199b19b2b4f47f68442619d555527d244f78a3297ea89325f843f87b8b54"),
+        ("PancakeV3Pool", "0x6ce8eb472fa82df5469c6ab6d485f17c3ad13c8cd7af59b3d4a8026c5ce0f7e2"),
+    ],
+)
+def test_the_bytecode_of_a_v3_pool_is_that_which_addresses_of_pools_are_made_from(
+    chain: Parts, contract: str, hash_: str
+) -> None:
+    """
+    The hash of what deploys a pool is the one from which the exchange itself derives where its pools are: PoolAddress
+    in @uniswap/v3-periphery 1.4.4 and @pancakeswap/v3-periphery 1.0.3. PancakeSwap ships no source of its pool.
+    """
+    assert hash_ == "0x" + keccak(chain.artifact(contract).bytecode).hex()
 
 
 @pytest.mark.parametrize(
