@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from bot.clock import wall_ns
-from connectors.events import NS, Health, Row, Why
+from connectors.events import NS, Health, Kind, Row, Why
 from connectors.evm.onchain import OnchainFeed
-from connectors.instruments import Instrument
+from connectors.instruments import Instrument, Role, UnitModel
 from connectors.ports import FeedSetup
 from tests.chain.models import Stock
 from tests.servers.doors import Doors
@@ -71,3 +71,16 @@ async def looking(
 def options_of(stock: Stock) -> dict[str, object]:
     """What a config would say about a token."""
     return {"shares_oracle": stock.helper.address} if stock.issuer == "ondo" else {}
+
+
+def said(rows: list[Row], kind: Kind) -> list[tuple[float, float]]:
+    """Bid and ask of the rows of a kind; absent is -1."""
+    return [(row.bid, -1.0 if row.ask != row.ask else row.ask) for row in rows if row.kind is kind]
+
+
+def eight056(address: str, name: str = "TSLA") -> Instrument:
+    """An instrument of an ERC-8056 token."""
+    return Instrument(
+        venue="chain", symbol=address, role=Role.TOKEN, underlying="TSLA", token=name, issuer="robinhood",
+        chain="test", contract=address, unit_model=UnitModel.TOTAL_RETURN,
+    )  # fmt: skip

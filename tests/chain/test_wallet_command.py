@@ -1,59 +1,26 @@
-"""`pegline wallet` with its operator's words against a real node, keys in files; and a run that opens none of them."""
+"""`pegline wallet` shows and takes back on a real node, keys in files; and a run that opens none of them."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 import json
 import os
-import sys
 from collections.abc import AsyncIterator
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from eth_account import Account
 from msgspec.msgpack import decode
 
-from bot.cli import main
-from bot.journal import Journal
 from bot.journal_reader import read, verify
 from connectors.amm.forks import Family
 from connectors.evm.abi import checksummed
-from connectors.evm.custody import Standing, meant
-from connectors.evm.keys import APPROVE, PERMIT
 from connectors.evm.tasks import Record, Signing, kind_of
-from connectors.orders import Outcome, Side
 from tests.chain.parts import Parts
-from tests.chain.trader import KEY, STOCK, Kept, Pit, pit, price_oracle, trader, waiting
+from tests.chain.trader import KEY, STOCK, price_oracle, waiting
+from tests.chain.wallets import BASE, PASSWORD, Place, placed
 from tests.servers.anvil import Anvil
 
-BASE = 8453
-PASSWORD = "correct horse battery"
-CONFIG = """
-[run]
-state_dir = "{state}"
-[venues.node]
-kind = "oracle"
-url = "{url}"
-[wallet]
-sign = {sign}
-[wallet.chains.base]
-address = "{address}"
-venue = "node"
-agree = 1
-{key}
-tokens = [{tokens}]
-spenders = ["{spender}"]
-{permit}
-confirmations = 2
-max_head_age_s = 3600
-max_fee_gwei = 100
-max_priority_gwei = 3
-max_cost_usd = 5
-"""
 WATCH = """
 import os, sys
 def hook(event, arguments):
@@ -73,93 +40,12 @@ sys.addaudithook(once)
 """
 
 
-@dataclass
-class Place:
-    """A folder with a config and a key, and a wallet on a node."""
-
-    folder: Path
-    here: Pit
-    address: str
-
-    def write(self, *, sign: bool = True, key: str = 'key_file = "wallet.key"', more: str = "", **other: str) -> None:
-        """The config."""
-        route = self.here.route
-        text = CONFIG.format(
-            state=self.folder / "state",
-            url=other.get("url", self.here.node.url),
-            sign=str(sign).lower(),
-            address=other.get("address", self.address),
-            key=key,
-            tokens=f'"{self.here.token.address}", "{self.here.coin.address}"',
-            spender=route.router.address,
-            permit=f'permit = "{route.permit.address}"' if route.permit else "",
-        )
-        (self.folder / "config.toml").write_text(text + more)
-
-    async def pegline(self, *words: str, **environ: str) -> tuple[int, str, str]:
-        """Runs a command in a thread; its exit code, and what it said on stdout and stderr."""
-        out, err = io.StringIO(), io.StringIO()
-        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-            for name, value in environ.items():
-                patch.setenv(name, value)
-            code = await asyncio.to_thread(main, [*words, "--config", str(self.folder / "config.toml")])
-        return code, out.getvalue(), err.getvalue()
-
-    async def process(self, *words: str, **environ: str) -> tuple[int, str, str]:
-        """The same in a process of its own."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot", *words, "--config", str(self.folder / "config.toml"),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, **environ},
-        )  # fmt: skip
-        async with asyncio.timeout(90):
-            out, err = await process.communicate()
-        return process.returncode or 0, out.decode(), err.decode()
-
-    async def shown(self) -> dict[str, Any]:
-        """What `wallet show --json` says of the one wallet."""
-        code, out, err = await self.pegline("wallet", "show", "--json")
-        assert 0 == code, err
-        told = json.loads(out)
-        assert 1 == told["schema"]
-        (wallet,) = told["wallets"]
-        return dict(wallet)
-
-    async def allow(self, units: int) -> None:
-        """The router may spend so many stocks, at Permit2 too."""
-        node, route = self.here.node, self.here.route
-        await node.become(self.address)
-        calls = [APPROVE.call(route.token.address, route.spender, units)]
-        if route.permit:
-            calls.append(PERMIT.call(route.permit.address, route.token.address, route.router.address, units, 2**47))
-        for call in calls:
-            await node.send(call.to, call.data, sender=self.address)
-        await node.rpc("anvil_stopImpersonatingAccount", self.address)
-
-    @property
-    def journal(self) -> Path:
-        """Where it is."""
-        return self.folder / "state" / "journal.sqlite"
-
-
 @pytest.fixture
 async def node(chain: Parts) -> AsyncIterator[Anvil]:
     """A chain that says that it is Base."""
     async with Anvil(chain.anvil, chain_id=BASE) as node:
         await price_oracle(chain, node)
         yield node
-
-
-async def placed(chain: Parts, node: Anvil, folder: Path, family: Family = Family.V3) -> Place:
-    """A wallet with ten coins and 1,000 stocks."""
-    here = await pit(chain, node, family)
-    place = Place(folder, here, Account.from_key(KEY).address)
-    await node.fund(place.address, 10**19)
-    await here.token.write("mint", place.address, 1_000 * STOCK)
-    (folder / "wallet.key").write_text(KEY.hex())
-    (folder / "wallet.key").chmod(0o600)
-    place.write()
-    return place
 
 
 @pytest.fixture
@@ -317,118 +203,6 @@ async def test_a_run_on_the_same_state_keeps_the_operator_out(place: Place) -> N
     with StateLock(place.folder / "state"):
         code, _, err = await place.pegline("wallet", "revoke", "--yes")
         assert (9, "1") == (code, (await place.shown())["allowances"][0]["units"]), err
-
-
-# --- settle and resume
-
-
-async def unknown(place: Place) -> None:
-    """A journal with a swap whose nonce something used that is no transaction of the wallet, as an authorisation of
-    EIP-7702 does.
-    """
-    kept, node = Kept(), place.here.node
-    async with trader(place.here, records=kept, chain_id=BASE, habit=None, confirmations=2) as one:
-        one.order(Side.SELL, "4", "240", id="lost")
-        await one.ticks()
-        await node.rpc("evm_setAutomine", False)
-        await one.ticks()
-        (slot,) = [slot for slot in one.wallet.nonces.open() if slot.waiting]
-        await node.rpc("anvil_dropTransaction", slot.hashes[-1])
-        await node.rpc("anvil_setNonce", place.address, hex(slot.nonce + 1))
-        await node.rpc("evm_setAutomine", True)
-        await node.mine(6)
-    place.journal.parent.mkdir(exist_ok=True)
-    with Journal(place.journal) as journal:
-        for payload in kept.payloads:
-            journal.append(kind_of(BASE, place.address), one.at_ns, payload)
-
-
-def test_a_task_is_named_by_its_transaction_its_intent_its_leg_or_itself() -> None:
-    """
-    Each of the four finds the task and no other; a part of one finds nothing.
-    """
-    tasks = [
-        Standing(key=key, nonce=at, hashes=(f"0xab{at}",), state="unknown", detail="")
-        for at, key in enumerate(("one.2-0.swap", "one.2-1.swap", "operator.revoke-7"))
-    ]
-    for name, found in (("0xAB0", [0]), ("one.2", [0, 1]), ("one.2-1", [1]), ("operator.revoke-7", [2]), ("one", [])):
-        assert found == [one.nonce for one in meant(tasks, name)]
-
-
-async def test_settle_ends_what_no_node_can_tell_and_the_next_run_hears_it(place: Place) -> None:
-    """
-    A swap whose nonce was used without any transaction is unknown for ever; the operator's word ends it, with the
-    reason in the journal. Whoever ordered it is told that it is refused, once; then what it left is taken back.
-    """
-    await unknown(place)
-    (task,) = [one for one in (await place.shown())["open"] if one["state"] != "mined"]
-    assert ("lost-0.swap", "unknown") == (task["task"], task["state"])
-    code, out, err = await place.pegline("wallet", "settle", "lost", "--reason", "authorised by hand", "--yes")
-    assert 0 == code, err
-    assert "lost-0.swap is ended by your word" in out
-    assert verify(place.journal).ok
-    (task,) = [one for one in (await place.shown())["open"] if one["state"] != "mined"]
-    assert ("given_up", "authorised by hand") == (task["state"], task["detail"])
-    code, _, err = await place.pegline("wallet", "settle", "lost", "--reason", "again", "--yes")
-    assert 6 == code, err
-    # It is in nobody's way: what it left can be taken back by hand, before any run hears of it.
-    code, out, err = await place.pegline("wallet", "revoke", "--yes")
-    assert (0, 1) == (code, out.count("taken back, 0.0")), out + err
-    kept = Kept()
-    kept.payloads = [record.payload for record in read(place.journal, kind=kind_of(BASE, place.address))]
-    async with trader(place.here, records=kept, chain_id=BASE, habit=None, confirmations=2, funded=False) as one:
-        for _ in range(5):
-            await one.ticks()
-            await place.here.node.mine()
-        refused = [report for report in one.reports if report.outcome is Outcome.REFUSED and report.reason]
-        assert ["an operator gave it up: authorised by hand"] == [report.detail for report in refused]
-        assert (0, "", 1) == (one.booked()[0], one.wallet.nonces.paused, sum(one.told("final")))
-        assert 0 == await place.here.token.read("allowance", place.address, place.here.route.spender)
-
-
-async def test_settle_does_not_end_what_the_chain_can_tell(place: Place) -> None:
-    """
-    A swap that a block has, and one that may still be mined, are not ended by anybody's word: exit code 6, and why.
-    """
-    kept, node = Kept(), place.here.node
-    async with trader(place.here, records=kept, chain_id=BASE, habit=None, confirmations=2) as one:
-        one.order(Side.SELL, "4", "240", id="mined")
-        await one.ticks(2)
-        await node.mine(5)
-        await node.rpc("evm_setAutomine", False)
-        one.order(Side.SELL, "4", "240", id="waits")
-        await one.ticks(2)
-        assert 1 == sum(slot.waiting for slot in one.wallet.nonces.open())
-    place.journal.parent.mkdir(exist_ok=True)
-    with Journal(place.journal) as journal:
-        for payload in kept.payloads:
-            journal.append(kind_of(BASE, place.address), one.at_ns, payload)
-    states = {one["task"].partition("-")[0]: one["state"] for one in (await place.shown())["open"]}
-    for name, words in (("mined", "a block has its transaction"), ("waits", "it may still happen")):
-        if name in states:  # the first may have settled by then
-            code, out, err = await place.pegline("wallet", "settle", name, "--reason", "I think so", "--yes")
-            assert (6, "") == (code, out), err
-            assert words in err
-    assert "waits" in states
-    assert len(kept.payloads) == len(list(read(place.journal, kind=kind_of(BASE, place.address))))
-
-
-async def test_resume_goes_on_behind_foreign_transactions(place: Place) -> None:
-    """
-    After a transaction that is not ours nothing is signed until an operator says that the key is ours alone again.
-    """
-    node = place.here.node
-    await place.allow(STOCK)
-    assert 0 == (await place.pegline("wallet", "revoke", "--yes"))[0]
-    await place.allow(2 * STOCK)
-    assert "not ours" in (await place.shown())["paused"]
-    code, _, err = await place.pegline("wallet", "revoke", "--yes")
-    assert 6 == code and "not ours" in err
-    code, out, err = await place.pegline("wallet", "resume", "--reason", "it was me", "--yes")
-    assert 0 == code and "goes on with nonce 3" in out, err
-    code, out, err = await place.pegline("wallet", "revoke", "--yes")
-    assert (0, "0") == (code, (await place.shown())["allowances"][0]["units"]), err
-    assert 4 == int(await node.rpc("eth_getTransactionCount", place.address, "latest"), 16)
 
 
 # --- a run opens no key
