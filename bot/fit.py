@@ -19,6 +19,7 @@ from strategies.market.filter import Filter
 from strategies.market.kalman import Verdict
 from strategies.market.likelihood import Fit, Layout, Series, maximise
 from strategies.market.params import VERSION, Fitted, Params, is_evidence
+from strategies.market.shrink import Pull, pulled
 from strategies.market.walk import SHUT, Walk
 
 FEWEST_PRINTS: Final = 50
@@ -82,7 +83,7 @@ def fit(prints: Prints, start: Params, *, tape: str = "", progress: Callable[[st
     """The most likely parameters of every underlying of the prints; `start` holds the defaults.
 
     Each is fitted around its kind's default first; kinds of which there are three or more are then fitted again, around
-    their own mean and with their own spread (DerSimonian and Laird 1986).
+    their own mean and with their own spread.
     """
     found = Found(start)
     cases = [case for name in prints.universe.underlyings() if (case := _case(prints, start, name, found)) is not None]
@@ -91,14 +92,12 @@ def fit(prints: Prints, start: Params, *, tape: str = "", progress: Callable[[st
         case.fit = _maximum(case, case.default, sd, "", progress)
     pulls = _pulls(cases)
     for case in cases if pulls else []:
-        sd = np.array(
-            [
-                pulls.get(kind, (0.0, PRIOR_SD[of]))[1]
-                for kind, (of, _) in zip(case.kinds, case.layout.names, strict=True)
-            ]
-        )
-        mean = case.default + np.array([pulls.get(kind, (0.0, 0.0))[0] for kind in case.kinds])
-        case.fit = _maximum(case, mean, sd, ", pulled to its kind", progress)
+        own = [
+            pulls.get(kind, Pull(0.0, PRIOR_SD[of]))
+            for kind, (of, _) in zip(case.kinds, case.layout.names, strict=True)
+        ]
+        mean = case.default + np.array([pull.mean for pull in own])
+        case.fit = _maximum(case, mean, np.array([pull.sd for pull in own]), ", pulled to its kind", progress)
     return _written(cases, prints, start, found, tape)
 
 
@@ -163,8 +162,8 @@ def _kind(instruments: list[Instrument], layout: Layout, of: str, number: int) -
     return {Role.TOKEN: "token", Role.PERP: "perp"}.get(instruments[number].role, "source")
 
 
-def _pulls(cases: list[_Case]) -> dict[str, tuple[float, float]]:
-    """By kind of parameter with enough members: mean of the difference from its default, and the spread to expect."""
+def _pulls(cases: list[_Case]) -> dict[str, Pull]:
+    """By kind of parameter with enough members: mean and spread of how far they lie from their default."""
     by_kind: dict[str, list[tuple[float, float]]] = {}
     for case in cases:
         assert case.fit is not None
@@ -176,21 +175,7 @@ def _pulls(cases: list[_Case]) -> dict[str, tuple[float, float]]:
         ):
             if own * error**2 > 1 - TOLD**2:
                 by_kind.setdefault(kind, []).append((float(moved / error**2 / own), float(1 / own)))
-    found = {}
-    for kind, members in by_kind.items():
-        if len(members) < FEWEST_OF_A_KIND:
-            continue
-        value, variance = np.array(members).T
-        weight = 1 / variance
-        middle = float(np.sum(weight * value) / weight.sum())
-        excess = float(np.sum(weight * (value - middle) ** 2)) - (len(value) - 1)
-        between = max(0.0, excess / (weight.sum() - np.sum(weight**2) / weight.sum()))
-        weight = 1 / (variance + between)
-        found[kind] = (
-            float(np.sum(weight * value) / weight.sum()),
-            float(max(between + 1 / weight.sum(), 0.01) ** 0.5),
-        )
-    return found
+    return {kind: pulled(*np.array(members).T) for kind, members in by_kind.items() if len(members) >= FEWEST_OF_A_KIND}
 
 
 def _written(cases: list[_Case], prints: Prints, start: Params, found: Found, tape: str) -> Found:
