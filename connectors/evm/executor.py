@@ -32,6 +32,7 @@ from connectors.evm.swap_leg import (
     fill_of,
     intent_of,
     leg_of,
+    order_of,
     paid_usd,
     report,
 )
@@ -49,16 +50,19 @@ class SwapExecutor:
         self,
         wallet: Wallet,
         routes: Mapping[int, Route],
+        names: Mapping[int, str],
         *,
         tell: Callable[[Report], None],
         fx: Callable[[int], Decimal | None],
         native_usd: Callable[[], Decimal | None],
         clock: Callable[[], int],
     ) -> None:
-        """`routes` by instrument. `fx` is USD per coin of an instrument, `native_usd` USD per coin of the chain; None
-        is not known.
+        """`routes` by instrument, with the names by which another run knows these. `fx` is USD per coin of an
+        instrument, `native_usd` USD per coin of the chain; None is not known.
         """
         self._wallet, self._routes, self._tell = wallet, dict(routes), tell
+        self._names = {number: names[number] for number in routes}
+        self._numbers = {name: number for number, name in self._names.items()}
         self._fx, self._native_usd, self._clock = fx, native_usd, clock
         self._queue: deque[tuple[Approved, int]] = deque()
         self._spent: dict[str, Decimal] = {}
@@ -67,7 +71,7 @@ class SwapExecutor:
         """Keys of the tasks that were begun: of a leg each is begun once."""
         self._intent = ""
         """Whose leg was begun last."""
-        self._takeback = Takeback(wallet, self._routes)
+        self._takeback = Takeback(wallet)
         self._outcomes: dict[str, Outcome] = {}
         """Of legs, as far as they are known."""
         self._held: set[str] = set()
@@ -92,9 +96,14 @@ class SwapExecutor:
     # --- life
 
     def restore(self, payloads: Iterable[bytes]) -> None:
-        """Goes on from the wallet's records of earlier runs, in order."""
+        """Goes on from the wallet's records of earlier runs, in order. Raises DataError where a swap is under way of an
+        instrument that this run does not have.
+        """
         kept = tuple(payloads)
         self._wallet.restore(kept)
+        for task in self._wallet.tasks():
+            if task.note:
+                order_of(task.note, self._numbers)
         self._outcomes = self._takeback.restore(kept)
 
     @property
@@ -203,7 +212,8 @@ class SwapExecutor:
                 raise Refusal("gas", f"gas costs {needed_usd:.4f} USD, {left:.4f} are left for it")
             note = Order(
                 client_id=client_id, intent_id=order.intent.id, number=number, leg=leg, step=found.step, fx=fx,
-                native_usd=native_usd, data_fee_wei=found.data_fee_wei, charges_limit=habit.charges_limit,
+                name=self._names[leg.instrument], route=route, native_usd=native_usd,
+                data_fee_wei=found.data_fee_wei, charges_limit=habit.charges_limit,
             )  # fmt: skip
             # At this price what is expected eats the edge, or all the gas that the leg's tasks are given eats the cap.
             pays_wei = (pays_usd / native_usd * WEI - found.data_fee_all_wei) / found.gas_all
@@ -260,6 +270,7 @@ class SwapExecutor:
             self._takeback.owed[client_id] = Owed(
                 Order(
                     client_id=client_id, intent_id=order.intent.id, number=number, leg=leg, step="", data_fee_wei=0,
+                    name=self._names[leg.instrument], route=self._routes[leg.instrument],
                     fx=self._fx(leg.instrument) or ZERO, native_usd=self._native_usd() or ZERO,
                 )
             )  # fmt: skip
@@ -288,7 +299,7 @@ class SwapExecutor:
         """
         if not what.task.note:  # an operator's own, of which no leg is to be told anything
             return b""
-        order = msgspec.msgpack.decode(what.task.note, type=Order)
+        order = order_of(what.task.note, self._numbers)
         news = f"{what.hash or what.task.key}.{what.number}"
         if what.what is State.MINED:
             assert what.receipt is not None
@@ -304,7 +315,8 @@ class SwapExecutor:
             return what.kept
         self._outcomes.pop(order.client_id, None)
         self._spend(order, -(booked.gas_usd if booked.fill is None else booked.fill.gas_usd))
-        undone = () if booked.fill is None else (booked.fill,)
+        fills = () if booked.fill is None else (booked.fill,)
+        undone = tuple(msgspec.structs.replace(fill, instrument=order.leg.instrument) for fill in fills)
         why = "a reorg took it out of the chain"
         unknown, back = Outcome.UNKNOWN, -booked.gas_usd
         self._tell(report(order, unknown, id=news, undone=undone, gas_usd=back, detail=why, final=False))
@@ -315,9 +327,8 @@ class SwapExecutor:
         gas_usd = paid_usd(order, receipt, what.limit)
         worked = receipt.worked and not what.instead
         if worked and order.step == "swap":
-            route = self._routes[order.leg.instrument]
             chain, me = self._wallet.terms.chain_id, self._wallet.address
-            fill = fill_of(order, receipt, route, wallet=me, chain_id=chain, ts=self._clock(), gas_usd=gas_usd)
+            fill = fill_of(order, receipt, wallet=me, chain_id=chain, ts=self._clock(), gas_usd=gas_usd)
             self._spend(order, gas_usd)
             self._outcomes[order.client_id] = Outcome.ACCEPTED
             asked = order.leg.quantity

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
 import msgspec
 
+from connectors.errors import DataError
 from connectors.evm.allowances import Grant
 from connectors.evm.fees import cost_usd
 from connectors.evm.receipt import Receipt
@@ -25,6 +27,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     intent_id: str
     number: int
     leg: Leg
+    name: str
+    """Of the leg's instrument, which has another number in a run with another config."""
+    route: Route
+    """By which it is swapped, whatever a later config says of that."""
     step: str
     fx: Decimal
     """USD per coin when it was sent."""
@@ -36,6 +42,20 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """Its chain charges for the whole gas limit."""
     outcome: Outcome = Outcome.UNKNOWN
     """Of the leg, where an allowance is taken back behind it."""
+
+
+def order_of(note: bytes, numbers: Mapping[str, int]) -> Order:
+    """What a task remembers of its leg, with the number that the instrument has in this run, by its name.
+
+    Raises DataError for a swap of an instrument that this run does not have: what it moves could not be booked.
+    """
+    order = msgspec.msgpack.decode(note, type=Order)
+    if order.name in numbers:
+        return msgspec.structs.replace(order, leg=msgspec.structs.replace(order.leg, instrument=numbers[order.name]))
+    if order.step == "swap":
+        said = "a swap is under way of an instrument that the config no longer has"
+        raise DataError(said, where=order.name, hint="keep it in the config until what that moved is booked")
+    return order
 
 
 class Booked(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,21 +101,20 @@ def paid_usd(order: Order, receipt: Receipt, limit: int) -> Decimal:
     return cost_usd(limit if order.charges_limit else receipt.gas, receipt.price_wei, fee, order.native_usd)
 
 
-def fill_of(
-    order: Order, receipt: Receipt, route: Route, *, wallet: str, chain_id: int, ts: int, gas_usd: Decimal
-) -> Fill:
+def fill_of(order: Order, receipt: Receipt, *, wallet: str, chain_id: int, ts: int, gas_usd: Decimal) -> Fill:
     """What a swap moved. Raises BadMessage where the receipt lacks logs."""
     leg = order.leg
-    moved = traded(moves(receipt.logs, wallet), route, buys=leg.side is Side.BUY)
+    moved = traded(moves(receipt.logs, wallet), order.route, buys=leg.side is Side.BUY)
     return Fill(
         id=f"{chain_id}:{receipt.hash}", client_id=order.client_id, instrument=leg.instrument, side=leg.side,
         quantity=moved.quantity, price=moved.price, fee=moved.rest, fx=order.fx, ts=ts, gas_usd=gas_usd,
     )  # fmt: skip
 
 
-def grant_of(route: Route, leg: Leg) -> Grant:
+def grant_of(order: Order) -> Grant:
     """What a leg lets whom spend."""
-    pays = route.coin if leg.side is Side.BUY else route.token
+    route = order.route
+    pays = route.coin if order.leg.side is Side.BUY else route.token
     return Grant(pays.address, route.router.address, "" if route.permit is None else route.permit.address)
 
 

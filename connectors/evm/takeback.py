@@ -13,14 +13,13 @@ import msgspec
 
 from connectors.errors import BadMessage, WalletError
 from connectors.evm.abi import Call
-from connectors.evm.allowances import allowed, taking_back
+from connectors.evm.allowances import Grant, allowed, taking_back
 from connectors.evm.data_fees import Published, published
 from connectors.evm.fees import WEI
 from connectors.evm.node import Node
 from connectors.evm.plan import limit_of
 from connectors.evm.rehearsal import rehearse
 from connectors.evm.rpc import Head
-from connectors.evm.swap import Route
 from connectors.evm.swap_leg import Booked, Order, grant_of, leg_of
 from connectors.evm.tasks import Noted, Record, Signing, Task
 from connectors.evm.wallet import Wallet
@@ -46,19 +45,19 @@ class Owed:
 class Takeback:
     """The allowances of legs that are over, one after the other."""
 
-    def __init__(self, wallet: Wallet, routes: Mapping[int, Route]) -> None:
-        """`routes` by instrument."""
-        self._wallet, self._routes = wallet, routes
+    def __init__(self, wallet: Wallet) -> None:
+        """Nothing is owed."""
+        self._wallet = wallet
         self.owed: dict[str, Owed] = {}
         """By the leg's client id."""
         self.left: dict[str, str] = {}
         """What could not be taken back, by the contract's lower-case address, and why."""
 
     def restore(self, payloads: Iterable[bytes]) -> dict[str, Outcome]:
-        """Goes on from the wallet's records: the last leg on each side of an instrument may have left something. Gives
-        the outcomes of those legs, where they are known.
+        """Goes on from the wallet's records: the last leg that let somebody spend something may have left some of it,
+        also where the config no longer has its instrument. Gives the outcomes of those legs, where they are known.
         """
-        last: dict[tuple[int, str], Order] = {}
+        last: dict[Grant, Order] = {}
         outcomes: dict[str, Outcome] = {}
         swapped = set[str]()
         for payload in payloads:
@@ -66,8 +65,8 @@ class Takeback:
             if isinstance(record, Signing) and record.task.note:
                 swapped.add(leg_of(record.task.key) if record.task.key.endswith(".swap") else "")
                 order = msgspec.msgpack.decode(record.task.note, type=Order)
-                if order.step in GIVES and order.leg.instrument in self._routes:
-                    last[order.leg.instrument, order.leg.side] = order
+                if order.step in GIVES:
+                    last[grant_of(order)] = order
             elif isinstance(record, Noted) and record.kept and record.key.endswith(".swap"):
                 outcomes[leg_of(record.key)] = msgspec.msgpack.decode(record.kept, type=Booked).outcome
         self.owed = {order.client_id: Owed(order) for order in last.values()}
@@ -96,15 +95,15 @@ class Takeback:
 
     def failed(self, order: Order, why: str) -> None:
         """A task that should take something back was mined and did not."""
-        self.left[grant_of(self._routes[order.leg.instrument], order.leg).token.lower()] = why
+        self.left[grant_of(order).token.lower()] = why
 
     def _token(self, owed: Owed) -> str:
-        return grant_of(self._routes[owed.order.leg.instrument], owed.order.leg).token.lower()
+        return grant_of(owed.order).token.lower()
 
     async def _begin(self, owed: Owed, native_usd: Decimal | None, outcome: Outcome) -> bool:
         """Whether a task of one leg was begun; False where there is nothing more that can be done for it."""
         order, wallet = owed.order, self._wallet
-        grant = grant_of(self._routes[order.leg.instrument], order.leg)
+        grant = grant_of(order)
         habit = await wallet.habit()
 
         async def asked(node: Node, head: Head) -> tuple[int, str, Call | None, int, Published, str]:

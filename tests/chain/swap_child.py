@@ -78,8 +78,8 @@ async def main(what: What) -> Ended:
             rpc = client(session, what.url)
             wallet = Wallet(terms_of(CAPS, confirmations=1), signer, rpc, journal, clock=wall_ns, agreed=alone(rpc))
             executor = SwapExecutor(
-                wallet, {0: what.route}, tell=tell, fx=lambda _: Decimal(1), native_usd=lambda: Decimal(2_000),
-                clock=wall_ns,
+                wallet, {0: what.route}, {0: UNIVERSE[0].name}, tell=tell, fx=lambda _: Decimal(1),
+                native_usd=lambda: Decimal(2_000), clock=wall_ns,
             )  # fmt: skip
             executor.restore(payloads)
             if not steps:

@@ -16,9 +16,11 @@ import pytest
 from aiohttp import web
 
 from bot.journal_reader import verify
+from connectors.errors import DataError
+from connectors.orders import Side
 from tests.chain.parts import Parts
 from tests.chain.swap_child import Ended, What, run
-from tests.chain.trader import DOLLAR, STOCK, Pit, pit, trader
+from tests.chain.trader import DOLLAR, STOCK, Kept, Pit, pit, sent, trader
 from tests.servers.anvil import Anvil
 from tests.servers.node import Call, NodeServer
 
@@ -133,4 +135,39 @@ async def test_after_kill_9_nothing_that_was_not_decided_again_is_sent(here: Pit
         assert (0, 0) == (ended.position, ended.fills)
         assert ended.gas > 0
         assert (before, 2) == (await one.balances(), await one.count())
+        assert 0 == await here.token.read("allowance", one.address, here.router.address)
+
+
+async def test_a_restart_with_another_config_books_the_swap_to_its_instrument(here: Pit) -> None:
+    """
+    A run ends between send and receipt, and the instrument has another number in the next config: what the swap moved
+    is booked there, a reorg undoes it there, and with a config that no longer has it no run begins, and says why.
+    """
+    node, kept = here.node, Kept()
+    async with trader(here, records=kept) as one:
+        await sent(one)
+    await node.mine()
+    async with trader(here, records=kept, funded=False, at=1) as one:
+        await one.ticks()
+        assert [(1, 4)] == [(fill.instrument, fill.quantity) for fill in one.reports[-1].fills]
+    await node.reorg(1)
+    async with trader(here, records=kept, funded=False, at=0) as one:
+        await one.ticks()
+        assert [(0, 4)] == [(fill.instrument, fill.quantity) for fill in one.reports[0].undone]
+    with pytest.raises(DataError, match="no longer has"):
+        async with trader(here, records=kept, funded=False, at=None):
+            pass
+
+
+async def test_what_an_instrument_left_that_the_config_no_longer_has_is_taken_back(here: Pit) -> None:
+    """
+    A run ends behind the approval; the next one has no such instrument: nobody may spend anything all the same.
+    """
+    kept = Kept()
+    async with trader(here, records=kept) as one:
+        one.order(Side.SELL, "4", "240")
+        await one.ticks()
+        assert 4 * STOCK == await here.token.read("allowance", one.address, here.router.address)
+    async with trader(here, records=kept, funded=False, at=None) as one:
+        await one.ticks(3)
         assert 0 == await here.token.read("allowance", one.address, here.router.address)

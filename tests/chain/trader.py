@@ -43,7 +43,10 @@ GWEI: Final = 10**9
 FEE: Final = 3_000
 SPACING: Final = 60
 UNIVERSE: Final = Universe(
-    (Instrument(venue="pool", symbol="TSLAx/USDC", role=Role.TOKEN, underlying="TSLA", quote="USDC"),)
+    tuple(
+        Instrument(venue="pool", symbol=symbol, role=Role.TOKEN, underlying="TSLA", quote="USDC")
+        for symbol in ("TSLAx/USDC", "TSLAon/USDC")
+    )
 )
 CAPS: Final = Caps(max_fee_wei=100 * GWEI, max_priority_wei=3 * GWEI, max_cost_usd=Decimal(5))
 
@@ -299,8 +302,11 @@ async def trader(
     others: tuple[str, ...] = (),
     relay: str = "",
     habit: Habit | None = PLAIN,
+    at: int | None = 0,
 ) -> AsyncIterator[Trader]:
-    """A wallet with 1,000 stocks, a million dollars and ten coins for gas, which asks the node at `url`."""
+    """A wallet with 1,000 stocks, a million dollars and ten coins for gas, which asks the node at `url`; the instrument
+    has the number `at`, or is not in the config.
+    """
     node = pit.node
     signer = KeySigner(KEY, policy_of(pit.route, caps, chain_id))
     if funded:
@@ -323,7 +329,8 @@ async def trader(
         )
         executor = SwapExecutor(
             wallet,
-            {0: pit.route},
+            {} if at is None else {at: pit.route},
+            {} if at is None else {at: UNIVERSE[0].name},
             tell=lambda report: made.tell(report),
             fx=lambda _: Decimal(1),
             native_usd=lambda: made.native_usd,
