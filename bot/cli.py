@@ -127,7 +127,10 @@ def _dispatch(words: list[str], load: Load) -> int:
     if name not in COMMANDS:
         root.error(f"no command {name!r}{_meant(name, COMMANDS)}")
     command, parser = _command(name, load)
-    # What stands before the command counts as if it stood behind it.
+    # What stands before the command counts as if it stood behind it, and --debug wherever it stands.
+    given = _options(rest)
+    if "--debug" in given:
+        rest = ["--debug", *(word for word in given if word != "--debug"), *rest[len(given) :]]
     args = parser.parse_args([*words[:at], *rest])
     return int(command.run(args))
 

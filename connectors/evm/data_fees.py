@@ -58,6 +58,7 @@ HABITS: Final[Mapping[int, Habit]] = {
     56: Habit(Publishing.NONE),
     143: Habit(Publishing.NONE, charges_limit=True),  # docs.monad.xyz, Gas Pricing
     999: Habit(Publishing.NONE),
+    4663: Habit(Publishing.ARBITRUM),  # Robinhood Chain, of Arbitrum Orbit (docs.robinhood.com/chain)
     8453: Habit(Publishing.OP_STACK),
     42161: Habit(Publishing.ARBITRUM),
     57073: Habit(Publishing.OP_STACK),

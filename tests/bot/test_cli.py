@@ -131,6 +131,7 @@ def test_common_options_may_stand_on_both_sides(capsys: pytest.CaptureFixture[st
     assert 0 == main(["version", "--json", "--color=never", "--debug"])
     first, second = capsys.readouterr().out.split("}\n{")
     assert json.loads(first + "}") == json.loads("{" + second)
+    assert 0 == main(["tokens", "list", "--json", "--debug"])
 
 
 class Broken:
