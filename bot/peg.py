@@ -243,8 +243,7 @@ def _statistics(samples: Samples, band_bps: F8, gap_ns: int, cost: float) -> dic
         **executed(samples.sell_bps, samples.buy_bps, cost),
         **fitted(ts, premium_bps, band_bps, back),
         "level_since": None,
-        "score": None,
-        "parts": None,
+        **healthy(None, 0),
     }
 
 

@@ -79,12 +79,23 @@ def level_since(ts: I8, premium_bps: F8) -> int | None:
     return None if at < 0 else int(ts[0]) if at == 0 else int(hours[at]) * HOUR_NS
 
 
+TOLD: Final = ("score", "parts", "beta", "lead_side", "lead_lag_s", "spread_trend_per_day", "depth_trend_per_day")
+"""What `healthy` tells."""
+
+
 def healthy(health: PegHealth | None, now: int) -> dict[str, Any]:
-    """Score and parts at the end, the tails as shares: how often it was at least as bad before. None where unknown."""
-    score = None if health is None else health.score(now)
-    if score is None:
-        return {"score": None, "parts": None}
-    return {"score": score.score, "parts": {name: float(tail) for name, tail in score.tails.items()}}
+    """Score and parts at the end, the tails as shares: how often it was at least as bad before; how closely it follows
+    its share, who leads (-1 the busiest other venue, 1 this one) and by how much, and changes a day as shares. None
+    where unknown."""
+    found: dict[str, Any] = dict.fromkeys(TOLD)
+    if health is None:
+        return found
+    found["beta"], found["lead_side"], found["lead_lag_s"] = map(known, (health.beta, *health.leads[:2]))
+    found["spread_trend_per_day"] = known(health.spread_trend.per_day())
+    found["depth_trend_per_day"] = known(health.depth_trend.per_day())
+    if (score := health.score(now)) is not None:
+        found["score"], found["parts"] = score.score, {name: float(tail) for name, tail in score.tails.items()}
+    return found
 
 
 def beyond_sigmas(premium_bps: F8, error_bps: F8 | None) -> float | None:

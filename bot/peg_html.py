@@ -136,13 +136,31 @@ def _sessions(lines: Iterable[Mapping[str, Any]]) -> str:
 def _parts(whole: Mapping[str, Any]) -> str:
     """The score and its parts; what is unknown is said to be so."""
     if whole["score"] is None:
-        return '<h3>Health</h3><p class="dim">unknown at the end: too little history, or silent</p>'
+        told = "unknown at the end: too little history, or silent"
+        return f'<h3>Health</h3><p class="dim">{told}{escape(_asides(whole))}</p>'
     rows = [
         (name, tail(whole["parts"].get(name)), "its session's" if name in BY_SESSION else "all", MEANS[name])
         for name in PARTS
     ]
     heads = ("part", "at least as bad before", "history", "what it is")
-    return f"<h3>Health: {whole['score']:.0f} of 100 (50 is ordinary)</h3>{_table(heads, rows, 'parts')}"
+    asides = _asides(whole).removeprefix("; ")
+    title = f"<h3>Health: {whole['score']:.0f} of 100 (50 is ordinary)</h3>"
+    return f'{title}{_table(heads, rows, "parts")}<p class="dim">{escape(asides)}</p>'
+
+
+def _asides(whole: Mapping[str, Any]) -> str:
+    """What is known beside the parts: trends, who leads, how closely it follows."""
+    found = []
+    for name, word in (("spread_trend_per_day", "spread"), ("depth_trend_per_day", "depth")):
+        if (trend := whole[name]) is not None:
+            found.append(f"{word} {trend:+.0%} a day")
+    if (side := whole["lead_side"]) is not None:
+        who = "it leads the busiest other venue" if side > 0 else "the busiest other venue leads"
+        lag = f" by about {duration(abs(whole['lead_lag_s']))}" if whole["lead_lag_s"] else ""
+        found.append(f"{who}{lag} ({side:+.2f} of 1)")
+    if (beta := whole["beta"]) is not None:
+        found.append(f"it makes {beta:.2f} of a move of the fair value")
+    return "".join(f"; {one}" for one in found)
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]], name: str = "sessions") -> str:

@@ -126,6 +126,8 @@ class PegHealth:
         """The interval of the half-life of the prints that are kept, at the last full look."""
         self.leads = Lead(NAN, NAN, NAN)
         """How it stood to the other venue then."""
+        self.beta = NAN
+        """How much of a move of the fair value it made then."""
         self.spread_trend, self.depth_trend = Trend(), Trend()
         self.latest: Score | None = None
         """What the last look found; None: unknown."""
@@ -251,7 +253,8 @@ class PegHealth:
         # The interval's lower end: it is known also where the premium may not come back at all.
         self._slow["reversion"] = self.back.low
         ts, values = self.ring.since(0)
-        self._slow["beta"] = abs(tracking_beta(ts, values[:, 1], values[:, 2]) - 1)
+        self.beta = tracking_beta(ts, values[:, 1], values[:, 2])
+        self._slow["beta"] = abs(self.beta - 1)
         if other is not None:
             their_ts, theirs = other.since(0)
             self.leads = lead(ts, values[:, 1], their_ts, theirs[:, 1])

@@ -236,7 +236,7 @@ def test_the_json_has_exactly_the_fields_of_the_contract(tmp_path, capsys):
     fields += " share_outside longest_outside_s half_life_s half_life_ci_s note"
     more = "beyond_2_sigmas_share baseline_bps mad_bps last_z executable_mint_bps executable_redeem_bps"
     more += " half_life_above_s variance_ratio variance_ratio_ou ordinary_share_outside ordinary_spell_s to_band_s"
-    more += " level_since score parts"
+    more += " level_since score parts beta lead_side lead_lag_s spread_trend_per_day depth_trend_per_day"
     assert [*fields.split(), *more.split()] == list(line)
     assert {None} == {line[name] for name in more.split()}
     assert ("TSLAx", "all", 0, None, None) == (

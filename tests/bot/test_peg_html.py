@@ -137,6 +137,23 @@ def test_an_unknown_score_is_a_gap_and_never_zero():
     assert "unknown at the end" in page(track(900))
 
 
+def test_health_is_told_with_its_parts_and_what_is_unknown():
+    """
+    A score with one rare part, the others unknown; trends and who leads in words, nothing where they are not known.
+    """
+    one = track(900)
+    universe = Universe((Instrument(venue="pool", symbol="T", role=Role.TOKEN, underlying="S", token="T"),))
+    samples = Samples(one.ts, np.zeros(900, np.int32), one.premium_bps, one.error_bps)
+    found = statistics(samples, universe, [0], "fair", gap_ns=one.gap_ns)
+    assert "a day" not in document("Premia", {"pool:T": one}, found)
+    found[0] |= {"score": 3.2, "parts": {"depth": 0.004}, "depth_trend_per_day": -0.2, "lead_side": -0.4,
+                 "lead_lag_s": -40.0, "beta": 0.97}  # fmt: skip
+    text = document("Premia", {"pool:T": one}, found)
+    assert ("Health: 3 of 100" in text, ">0.4%<" in text, text.count(">unknown<")) == (True, True, 10)
+    for words in ("depth -20% a day", "the busiest other venue leads by about 40s", "it makes 0.97 of a move"):
+        assert words in text
+
+
 def test_prints_of_unknown_fair_value_are_marked():
     """
     A stretch of them is one mark; a token that was never judged has a section that says so.
