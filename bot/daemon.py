@@ -22,6 +22,7 @@ from bot.journal_reader import read
 from bot.latency import Latency
 from bot.listening import BEAT_S, Listening
 from bot.lock import StateLock
+from bot.quotes import Quotes
 from bot.recorder import Recorder
 from bot.server import Server
 from bot.steady import SteadyClock
@@ -35,6 +36,7 @@ from connectors.vitals import Vitals
 from monitoring.desk import Desk
 from monitoring.facts import Facts, FeedState, LoopState, Recording, StreamState
 from monitoring.histogram import Histogram
+from monitoring.quote_lines import Origin
 from strategies.base import Step
 from strategies.liquidity import Reading
 from strategies.market.health import Score
@@ -136,14 +138,21 @@ class Daemon:
         )
         self.watch: Callable[[Step], object] = self.desk.on_step
         """Called with every decision record; who takes its place calls the desk's."""
+        self.quotes = Quotes(config, self.parts, self.desk.tally, self._origin, self.feed_states)
         self.server = Server(
             registry=self.desk.registry,
             picture=self.desk.picture,
             health=self.desk.health,
+            quote=self.quotes.ask,
             host=config.http.host,
             port=config.http.port,
         )
         self.recorder: Recorder | None = None
+
+    def _origin(self) -> Origin:
+        """Of an answer of this process."""
+        facts = self.desk.facts
+        return Origin(how="daemon", where=self.server.url, mode=facts.mode, version=facts.version, pid=os.getpid())
 
     def pool_readings(self) -> tuple[Reading, ...]:
         """What is known of pools with an incentive."""
@@ -264,6 +273,8 @@ class Daemon:
                 self.inbox.taps.append(self.recorder.append)
                 stack.push_async_callback(self._end_tape, self.recorder)
             await stack.enter_async_context(self.server)
+            if self.lock is not None:
+                self.lock.tell(self.server.url)
             tasks = [asyncio.create_task(self.listening.run(), name="feeds")]
             tasks.append(asyncio.create_task(self._consume(), name="engine"))
             tasks.append(asyncio.create_task(_until(stop), name="stop"))

@@ -1,7 +1,8 @@
-"""The read-only HTTP door on loopback: /metrics for Prometheus, /healthz for probes, / for people."""
+"""The read-only HTTP door on loopback: /metrics for Prometheus, /healthz for probes, / and /quote/TOKEN for people."""
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -11,9 +12,12 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from bot.arguments import positive
+from bot.errors import UsageError
 from connectors.errors import ConnectorError
 from monitoring.health import Health
 from monitoring.page import POLICY, page
+from monitoring.quote_lines import Quote
 from monitoring.snapshot import Snapshot
 
 
@@ -26,22 +30,26 @@ class Server:
         registry: CollectorRegistry,
         picture: Callable[[], Snapshot],
         health: Callable[[Snapshot], Health],
+        quote: Callable[[str, float | None], Quote] | None = None,
         host: str = "127.0.0.1",
         port: int = 9464,
     ) -> None:
-        """`port` 0 takes any free one; `url` says which, once started."""
+        """`port` 0 takes any free one; `url` says which, once started. `quote` answers about a token at a size in USD,
+        or raises UsageError; without it there is no such path."""
         self._registry, self._picture, self._health = registry, picture, health
-        self._host, self._port = host, port
+        self._quote, self._host, self._port = quote, host, port
         self._runner: web.AppRunner | None = None
         self.url = ""
         """Where it answers, e.g. `http://127.0.0.1:9464/`; empty while it does not."""
 
     def app(self) -> web.Application:
-        """The application with its three paths."""
+        """The application with its paths."""
         app = web.Application()
         app.router.add_get("/", self._page)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/metrics", self._metrics)
+        if self._quote is not None:
+            app.router.add_get("/quote/{name:.+}.json", self._quoted)
         return app
 
     async def start(self) -> None:
@@ -92,3 +100,18 @@ class Server:
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, kind = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self._registry), headers={"Content-Type": kind})
+
+    async def _quoted(self, request: web.Request) -> web.Response:
+        """The answer about a token, or an object with `error` and `hint`: 404 for a name that nothing has, 400 for a
+        size that is none."""
+        assert self._quote is not None
+        status, body = 200, b""
+        try:
+            size = positive(request.query["size"]) if "size" in request.query else None
+            body = msgspec.json.encode(self._quote(request.match_info["name"], size))
+        except ArgumentTypeError as error:
+            status, body = 400, msgspec.json.encode({"error": f"size: {error}", "hint": "a number of USD"})
+        except UsageError as error:
+            status, body = 404, msgspec.json.encode({"error": error.what, "hint": error.hint})
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+        return web.Response(body=body, status=status, content_type="application/json", headers=headers)

@@ -57,9 +57,13 @@ def run(args: argparse.Namespace) -> int:
         json.dump(result, sys.stdout, indent=1)
         print()
     else:
-        called = "pegline" if shutil.which("pegline") or not sys.argv[0].endswith("/pegline") else sys.argv[0]
-        print(summary(result, url=url, pegline=called))
+        print(summary(result, url=url, pegline=_called()))
     return 0
+
+
+def _called() -> str:
+    """How this program is called from here."""
+    return "pegline" if shutil.which("pegline") or not sys.argv[0].endswith("/pegline") else sys.argv[0]
 
 
 def _pace(args: argparse.Namespace) -> dict[str, float]:
@@ -136,6 +140,7 @@ async def play(
                 if daemon.server.url and not url:
                     url = daemon.server.url
                     say(f"page {url}, metrics {url}metrics")
+                    say(f"one share in full, from another terminal: {_called()} quote TSLA --url {url}")
                 show.refresh()
                 await sleep(0.02 if show.first_premium_s is None else FRAME_S)
         finally:

@@ -62,6 +62,7 @@ class Readings:
     digested: list[int]
     members: I8
     members_of: list[tuple[int, ...]]
+    witnesses_of: list[tuple[int, ...]]
     references: I8
     _market: tuple[I8, I8, F8, I8, F8, I8, F8, I8]
     _group_of: list[int]
@@ -74,9 +75,13 @@ class Readings:
 
     def variance(self, group: int, now: int) -> float:
         """Variance of the logarithm of the share's own evidence at `now`, whatever the witnesses say."""
-        p, g = self.p.item, self.g.item
+        return self.g.item(group, K.FAIR_KEY) + self.clock_variance(group, now)
+
+    def clock_variance(self, group: int, now: int) -> float:
+        """What the variance clock has added to the logarithm of a share since the table of sessions began."""
+        p = self.p.item
         clock = p(K.CLOCK) + p(K.CLOCK_RATE) * float(now - self.q.item(K.CLOCK_TS))
-        return g(group, K.FAIR_KEY) + g(group, K.VOL2) * clock
+        return self.g.item(group, K.VOL2) * clock
 
     def source_variance(self, number: int, now: int) -> float:
         """Variance of log price of a source at `now`, whatever our doubts; nan where it never spoke."""
@@ -128,6 +133,20 @@ class Readings:
             return "every source that is left is in doubt"
         return f"the error of {name} is above the limit"
 
+    def evidence(self, group: int, now: int) -> tuple[float, float, int]:
+        """(price, variance of its logarithm, source) of a share's own evidence at `now`, as it stands in `fair`.
+
+        Without any: inf is the variance and -1 the source, and the price is the level that witnesses are summed about.
+        """
+        anchor, variance, _, _ = K._hear(np.uint64(group), now, *self._market)
+        if not variance < inf:
+            return anchor, inf, -1
+        return anchor, variance, int(K.own_source(np.uint64(group), self.references, self.f, self.k, self.h))
+
+    def counts(self, number: int, now: int) -> bool:
+        """Whether an instrument is a witness now: weighed, fresh and priced."""
+        return bool(K._counts(np.uint64(number), now, self.f, self.k))
+
     def _silent(self, group: int, source: int, variance: float) -> bool:
         """Whether the share's own source has been silent for too long, when the variance of its word is this."""
         return not variance - self.f.item(source, K.REF_VAR) <= self.g.item(group, K.SILENT_VAR)
@@ -174,9 +193,11 @@ class Readings:
 
     def _why_not(self, number: int, now: int) -> str:
         """What speaks against judging an instrument, whatever its share is worth."""
+        return self.why_not_priced(number, now) if self.universe[number].role is Role.TOKEN else "it is no token"
+
+    def why_not_priced(self, number: int, now: int) -> str:
+        """Why the last print of a token, perp or source is no price of now, in words; empty where it is."""
         f, k = self.f_rows[number], self.k_rows[number]
-        if self.universe[number].role is not Role.TOKEN:
-            return "it is no token"
         if k[K.REFUSAL] != K.OK:
             return f"its last row was refused: {K.REFUSALS[k[K.REFUSAL]].replace('_', ' ')}"
         if not k[K.PRINTS]:
