@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from connectors.errors import ConnectorError, CostUnknown, NotUnknown, VenueUnreachable, WrongChain
+from connectors.errors import ConnectorError, CostUnknown, NotUnknown, TooDear, VenueUnreachable, WrongChain
 from connectors.events import NS
 from connectors.evm.data_fees import HABITS, Habit, mismatch
 from connectors.evm.evidence import Seen, count_of, counts, see
@@ -141,10 +141,14 @@ class Wallet:
     async def begin(self, task: Task, head: Head, market: Market) -> bool:
         """Signs a task and sends it; whether the send was answered. `head` and `market` are those of the moment.
 
-        Raises TooDear, NotSigned, NoncePaused, WrongChain: then nothing was sent, nor ever will be. JournalError
-        likewise.
+        Raises TooDear (also where the wallet cannot pay the gas), NotSigned, NoncePaused, WrongChain, and as Rpc.ask:
+        then nothing was sent, nor ever will be. JournalError likewise.
         """
         offer = fees(market, min(task.max_fee_wei, self.terms.caps.max_fee_wei), self.terms.caps.max_priority_wei)
+        held = number(await self._node.ask("eth_getBalance", self.address, hex(head.number)))
+        if held < task.gas * offer.max_fee:
+            # No node would take it, and its nonce would be in everybody's way.
+            raise TooDear(f"gas may take {task.gas * offer.max_fee} wei, the wallet holds {held}")
         slot = self.nonces.reserve(task.key)
         try:
             signing = await self._sign(task, slot.nonce, offer)

@@ -184,6 +184,25 @@ async def test_row_49_nothing_is_swapped_where_publishing_may_cost_anything(here
         assert 0 == await one.count()
 
 
+async def test_row_49_a_wallet_that_cannot_pay_the_gas_signs_nothing(here: Pit, node: Anvil) -> None:
+    """
+    Without a coin of the chain a leg is refused with what is there and what it may take, and nothing is signed that
+    would be in everybody's way; with one the next leg goes through.
+    """
+    async with trader(here) as one:
+        await node.fund(one.address, 10**9)
+        one.order(Side.SELL, "4", "240")
+        await one.ticks(2)
+        (report,) = one.reports
+        assert (Outcome.REFUSED, "gas", True) == (report.outcome, report.reason, report.final)
+        assert "the wallet holds 1000000000" in report.detail
+        assert ([], 0) == (one.records.payloads, await one.count())
+        await node.fund(one.address, 10**18)
+        one.order(Side.SELL, "4", "240", id="two")
+        await one.ticks(3)
+        assert -4 == one.booked()[0]
+
+
 # --- 50: the token turns bad
 
 
