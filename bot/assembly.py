@@ -11,6 +11,7 @@ from bot.engine import Engine, Scribe, Trigger
 from bot.errors import UsageError
 from bot.health_watch import HealthWatch
 from bot.judges import Rules
+from bot.peg_rules import rule_of, shadow_of
 from bot.units import needs_basis
 from connectors.events import I8, NS
 from connectors.exact import exact
@@ -60,8 +61,10 @@ def assemble(
     health: bool = False,
     on_step: Sequence[Callable[[Step], None]] = (),
     levels: Mapping[int, Levels] | None = None,
+    more: Sequence[Strategy] = (),
 ) -> Assembly:
-    """Everything that thinks, for the instruments of `universe` and the numbers of `config`.
+    """Everything that thinks, for the instruments of `universe` and the numbers of `config`; `more` strategies think
+    beside those of the config.
 
     Without `doubt` every believed quote counts: nothing is held against another source, and prices are per unit.
     With `health` the engine keeps the peg health of every token.
@@ -72,6 +75,7 @@ def assemble(
     liquidity = _liquidity(config, universe)
     if liquidity is not None:
         strategies.append(liquidity)
+    strategies += more
     wakes = [strategy.wakes(universe) for strategy in strategies]
     slots: list[Slot] = []
     triggers: list[Trigger] = []
@@ -240,13 +244,7 @@ def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], Peg
     cross, peg = config.strategies.cross_venue, config.strategies.peg_watch
     peg_watch: PegWatch | None = None
     if peg is not None and peg.enabled:
-        peg_watch = PegWatch(
-            warn_bps={Session[name.upper()]: bps for name, bps in peg.warn_bps.items()},
-            depeg_bps={Session[name.upper()]: bps for name, bps in peg.depeg_bps.items()},
-            clear_share=peg.clear_share,
-            persist_ns=ns(peg.persist_s),
-            min_sigmas=peg.min_sigmas,
-        )
+        peg_watch = PegWatch(rule=rule_of(peg), shadow=shadow_of(peg))
         strategies.append(peg_watch)
     if cross is not None and cross.enabled:
         if config.risk is None:

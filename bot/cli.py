@@ -24,6 +24,7 @@ COMMANDS: Final[dict[str, str]] = {
     "peg": "premium statistics of every token on a tape",
     "liquidity": "pools with incentives on a tape: who pays for their depth, and what is left after",
     "fit": "parameters of the fair value from a tape, by maximum likelihood",
+    "alarms": "score the depeg alarms on a tape, with depegs put into it",
     "tape": "import, fetch, look at and verify recorded data",
     "venues": "the venues of a config: list, show, and test whether they are well",
     "doctor": "machine, config, state and feeds: what is well, what is not, what to do",

@@ -233,16 +233,53 @@ class CrossVenue(Table):
     """Worst price against the price seen. None: at the quotes in force when the order arrives, whatever they are."""
 
 
+class PegShadow(Table):
+    """[strategies.peg_watch.shadow]: a candidate rule beside the active one; what it leaves out is as there."""
+
+    enabled: bool = True
+    warn_bps: dict[SessionName, Bps] | None = None
+    depeg_bps: dict[SessionName, Bps] | None = None
+    clear_share: Share | None = None
+    persist_s: Seconds | None = None
+    min_sigmas: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    run_length: Annotated[float, Field(ge=100, le=1e9)] | None = None
+    fast_sigmas: Annotated[float, Field(ge=0.5, le=20)] | None = None
+    prints: Annotated[int, Field(ge=1, le=100)] | None = None
+    least_bps: Bps | None = None
+    sample_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    slow_run_length: Annotated[float, Field(ge=50, le=1e9)] | None = None
+    coin_bps: Bps | None = None
+    depth_usd: NotNegative | None = None
+
+
 class PegWatch(Table):
-    """[strategies.peg_watch]: depeg states with hysteresis and session-aware thresholds."""
+    """[strategies.peg_watch]: depeg states, decided on what is usual at each venue; strategies/peg/rule.py."""
 
     enabled: bool = True
     warn_bps: dict[SessionName, Bps]
     depeg_bps: dict[SessionName, Bps]
+    """Beyond these a premium is strained or depegged whatever is usual at a venue."""
     clear_share: Share = 0.7
     """A state is left when the premium is below this share of its threshold."""
     persist_s: Seconds = 60.0
     min_sigmas: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.0
+    run_length: Annotated[float, Field(ge=100, le=1e9)] = 100_000.0
+    """Samples of a venue from one false alarm to the next."""
+    fast_sigmas: Annotated[float, Field(ge=0.5, le=20)] = 3.0
+    """The jump that is found soonest, in sd of a venue's prints."""
+    prints: Annotated[int, Field(ge=1, le=100)] = 5
+    """So many prints must say it."""
+    least_bps: Bps = 75.0
+    """A smaller deviation is no depeg, however sure; half of it is no strain."""
+    sample_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 60.0
+    """Prints that follow each other faster count as one."""
+    slow_run_length: Annotated[float, Field(ge=50, le=1e9)] = 2_000.0
+    """Spans of eight hours from one false alarm of a drift to the next."""
+    coin_bps: Bps = 75.0
+    """A coin whose ten-minute median is further from one dollar has left its peg."""
+    depth_usd: NotNegative = Decimal(25_000)
+    """What must rest at a single venue for it to speak for its token, where the issuer fails too."""
+    shadow: PegShadow | None = None
 
 
 class Liquidity(Table):

@@ -241,20 +241,30 @@ def _health(data: Data, told: Told) -> Iterator[Fault]:
 
 
 def _peg_watch(data: Data, told: Told) -> Iterator[Fault]:
-    """Thresholds exist for every session, and a warning comes no later than the alarm."""
+    """Thresholds exist for every session, and a warning comes no later than the alarm, in the shadow too."""
     table = data.get("strategies", {}).get("peg_watch")
     if not isinstance(table, dict):
         return
     path: Path = ("strategies", "peg_watch")
+    shadow = table.get("shadow")
+    if isinstance(shadow, dict):
+        bands = {key: {**(table.get(key) or {}), **(shadow.get(key) or {})} for key in ("warn_bps", "depeg_bps")}
+        own = {*(shadow.get("warn_bps") or {}), *(shadow.get("depeg_bps") or {})}
+        yield from _bands_in_order((*path, "shadow"), bands, own)
     for key in ("warn_bps", "depeg_bps"):
         values = table.get(key)
         absent = [name for name in SESSIONS if isinstance(values, dict) and (*path, key, name) not in told]
         absent = [name for name in absent if name not in (values or {})]
         if absent:
             yield Fault((*path, key), f"no threshold for {', '.join(absent)}", f"write {absent[0]} = NUMBER, in bps")
+    yield from _bands_in_order(path, table, set(SESSIONS))
+
+
+def _bands_in_order(path: Path, table: Data, sessions: Collection[str]) -> Iterator[Fault]:
+    """A warning comes no later than the alarm in any of these sessions."""
     warn, depeg = table.get("warn_bps") or {}, table.get("depeg_bps") or {}
     for session in SESSIONS:
-        if session in warn and session in depeg and warn[session] > depeg[session]:
+        if session in sessions and session in warn and session in depeg and warn[session] > depeg[session]:
             said = f"{plain(warn[session])} is more than depeg_bps.{session} = {plain(depeg[session])}"
             yield Fault((*path, "warn_bps", session), said, "a warning comes first: write at most the depeg threshold")
 

@@ -25,7 +25,7 @@ from connectors.events import NEVER, Kind, Rows
 from connectors.exact import exact
 from connectors.orders import Approved, Intent, Reason, Refused, Report
 from connectors.ports import Executor, Levels
-from strategies.base import Note, Step, Strategy, View
+from strategies.base import Note, Resumes, Step, Strategy, View
 from strategies.execution.ledger import Ledger
 from strategies.execution.risk import Limits, Memory, new_day, review
 from strategies.market import kernel as K
@@ -128,6 +128,9 @@ class Engine:
             self.judges.remember(number, basis, multiplier)
         for number, note in self._restored.pools:
             self.pools.remember(number, note)
+        for strategy in self.strategies:
+            if isinstance(strategy, Resumes):
+                strategy.resume(self._restored.pegs)
         return self._restored.abandoned
 
     # --- time and rows

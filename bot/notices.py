@@ -193,7 +193,9 @@ class Notices:
         venue = self.columns.universe[number].venue
         state = Health(int(code)) if code in _STATES else Health.DOWN
         before = self._of_venue(venue)
+        self.columns.said[number] = (state, int(reason) if reason in _REASONS else Why.NOTHING)
         if state is Health.UP:
+            self.columns.said.pop(number)
             self._standing.pop(number, None)
             self.reopened = number in self._ours
         else:

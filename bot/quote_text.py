@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from bot.tables import WIDTH, print_table
-from monitoring.narrate import moment, utc
+from monitoring.narrate import utc
 from monitoring.quote_lines import Executable, FairLine, Quote, ShareQuote, VenueQuote
+from monitoring.tale import moment
 from monitoring.words import age
 
 UNKNOWN: Final = "?"

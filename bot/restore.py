@@ -35,6 +35,8 @@ class Restored:
     """The latest announced (shares per unit, activation in unix seconds) of an instrument."""
     pools: tuple[tuple[int, Note], ...] = ()
     """What was noted of pools with incentives, in order, each with today's number of the instrument."""
+    pegs: tuple[Note, ...] = ()
+    """The last notes of the peg: the state that was known last of each instrument and token, and what is usual."""
 
 
 def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: Memory) -> Restored:
@@ -53,6 +55,7 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
     basis: dict[int, tuple[Basis, float]] = {}
     announced: dict[int, tuple[float, float]] = {}
     pools: list[tuple[int, Note]] = []
+    pegs: dict[tuple[str, int | str], Note] = {}
     for step in steps:
         seq = step.seq
         for note in step.notes:
@@ -64,6 +67,13 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
                 memory.day, memory.day_start_net = int(note.detail["day"]), float(note.detail["net_usd"])
             elif note.kind in (INCENTIVE, POOL_DAY) and names[note.instrument] in numbers:
                 pools.append((numbers[names[note.instrument]], note))
+            elif note.kind in ("peg_state", "peg_usual") and names[note.instrument] in numbers:
+                # That it was unknown in between says nothing of how it stood.
+                if note.detail.get("to") != "UNKNOWN":
+                    number = numbers[names[note.instrument]]
+                    pegs[note.kind, number] = msgspec.structs.replace(note, instrument=number)
+            elif note.kind == "token_state" and note.detail["to"] != "UNKNOWN":
+                pegs[note.kind, f"{note.detail['token']} {note.detail['issuer']}"] = note
             elif note.kind in ("multiplier", "multiplier_scheduled", "basis") and names[note.instrument] in numbers:
                 number = numbers[names[note.instrument]]
                 if note.kind == "multiplier":
@@ -90,7 +100,7 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
                 open_legs[report.intent_id].discard(report.leg)
             if not open_legs[report.intent_id]:
                 del open_legs[report.intent_id], wishes[report.intent_id]
-    return Restored(seq, tuple(open_legs), multipliers, basis, announced, tuple(pools))
+    return Restored(seq, tuple(open_legs), multipliers, basis, announced, pools=tuple(pools), pegs=tuple(pegs.values()))
 
 
 def _renumbered(fill: Fill, names: Sequence[str], numbers: dict[str, int]) -> Fill:

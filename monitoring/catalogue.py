@@ -158,6 +158,25 @@ CATALOGUE: Final = (
     Metric(
         "pegline_peg_state", "gauge", (*_TOKEN, "state"), "1 for the state of the peg in force, which may be unknown"
     ),
+    Metric("pegline_token_state", "gauge", ("token", "state"), "1 for the state of a token over all its venues"),
+    Metric(
+        "pegline_peg_cause",
+        "gauge",
+        ("token", "cause"),
+        "1 for the cause of a token that is not pegged: token, venue, stablecoin, reference, multiplier or issuer",
+    ),
+    Metric(
+        "pegline_peg_changes_total",
+        "counter",
+        (*_TOKEN, "state"),
+        "How often a venue's peg came into a state",
+    ),
+    Metric(
+        "pegline_shadow_peg_changes_total",
+        "counter",
+        (*_TOKEN, "state"),
+        "The same by the candidate rule, which alerts nobody",
+    ),
     Metric(
         "pegline_pool_incentive_usd_per_day",
         "gauge",

@@ -89,6 +89,18 @@ class Tally:
         """What fills brought and took, fees included, each at the coin's price of its moment."""
         self.peg: dict[int, str] = {}
         """State of each instrument of which a state was ever told."""
+        self.peg_cause: dict[int, str] = {}
+        """Cause of each of them that has one."""
+        self.peg_why: dict[int, str] = {}
+        """Why it is unknown, where that was told."""
+        self.peg_changes: Counter[tuple[int, str]] = Counter()
+        """How often an instrument came into a state, by (instrument, state)."""
+        self.shadow_changes: Counter[tuple[int, str]] = Counter()
+        """The same by the rule that runs in the shadow."""
+        self.tokens: dict[str, tuple[str, str]] = {}
+        """(state, cause) of each token as a whole."""
+        self.coins_off: dict[str, float] = {}
+        """Coins that have left their peg, and by how many bps."""
         self.peg_history: deque[tuple[int, int, str]] = deque(maxlen=KEPT)
         """(ts, instrument, state), in order."""
         self.venues: dict[str, tuple[str, str]] = {}
@@ -126,10 +138,8 @@ class Tally:
         self.notes[note.kind] += 1
         if note.kind in ("refused_row", "reference_refused"):
             self.noted_rows[self._name(note.instrument), str(note.detail.get("reason", "unknown"))] += 1
-        elif note.kind == "peg_state":
-            state = str(note.detail.get("to", "unknown")).lower()
-            self.peg[note.instrument] = state
-            self.peg_history.append((ts, note.instrument, state))
+        elif note.kind in ("peg_state", "shadow_state", "token_state", "coin_state"):
+            self._peg(note, ts)
         elif note.kind == "multiplier":
             self.multipliers[note.instrument] = float(note.detail["new"])
         elif note.kind == "basis":
@@ -141,6 +151,29 @@ class Tally:
         elif note.kind in ("feed_down", "feed_closed", "feed_degraded", "feed_up"):
             venue = self._venue(note)
             self.venues[venue] = (note.kind.removeprefix("feed_"), str(note.detail.get("why", "")))
+
+    def _peg(self, note: Note, ts: int) -> None:
+        """A state of the peg changed, or its cause: of an instrument, a token or a coin."""
+        detail, number = note.detail, note.instrument
+        state, cause = str(detail.get("to", "unknown")).lower(), str(detail.get("cause", ""))
+        news = detail.get("to") != detail.get("from")
+        if note.kind == "shadow_state":
+            self.shadow_changes[number, state] += news
+        elif note.kind == "token_state":
+            self.tokens[str(detail["token"])] = state, cause
+        elif note.kind == "coin_state":
+            self.coins_off.pop(str(detail["coin"]), None)
+            if state == "off":
+                self.coins_off[str(detail["coin"])] = float(detail["bps"])
+        else:
+            for kept, value in ((self.peg_cause, cause), (self.peg_why, str(detail.get("why", "")))):
+                kept.pop(number, None)
+                if value:
+                    kept[number] = value
+            self.peg[number] = state
+            if news:
+                self.peg_changes[number, state] += 1
+                self.peg_history.append((ts, number, state))
 
     def _report(self, report: Report, ts: int) -> None:
         trade = self.open.get(report.intent_id)

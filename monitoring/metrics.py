@@ -180,10 +180,17 @@ class Metrics(Collector):
             "inventory_usd": self._inventory({s.underlying: s.fair_usd for s in picture.shares}),
             "peg_score": [(keys[at], None if line.reason else line.score) for at, line in lines.items()],
             "peg_state": [((*keys[at], line.peg_state), 1.0) for at, line in lines.items()],
+            "token_state": [((name, state), 1.0) for name, (state, _) in self._tally.tokens.items()],
+            "peg_cause": [((name, cause), 1.0) for name, (_, cause) in self._tally.tokens.items() if cause],
         }
 
     def _pool_samples(self) -> Mapping[str, Iterable[Sample]]:
         return pool_samples(pool_lines(self._universe, self._pools()))
+
+    def _changes(self, counts: Mapping[tuple[int, str], int]) -> list[Sample]:
+        """Changes of state by token, venue, instrument and state."""
+        found = ((self._universe[at], state, count) for (at, state), count in counts.items())
+        return [((one.token, one.venue, one.name, state), float(count)) for one, state, count in found]
 
     def _count_samples(self) -> dict[str, Iterable[Sample]]:
         tally, feeds, loop = self._tally, self._feeds(), self._loop()
@@ -199,6 +206,8 @@ class Metrics(Collector):
         names, tokens = self._facts.strategies, {self._universe[at].token for at in self._tokens}
         venues = {self._universe[at].venue for at in self._tokens}
         return {
+            "peg_changes_total": self._changes(tally.peg_changes),
+            "shadow_peg_changes_total": self._changes(tally.shadow_changes),
             "feed_up": [((feed.venue, feed.feed), float(feed.up)) for feed in feeds],
             "feed_messages_total": [((feed.venue, feed.feed), float(feed.messages)) for feed in feeds],
             "feed_rejected_messages_total": _counted(rejected),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Final, Literal
-from zoneinfo import ZoneInfo
+from typing import Final
 
 import msgspec
 
@@ -15,12 +14,10 @@ from connectors.instruments import Role, Universe
 from connectors.orders import Fill, Outcome, Side
 from monitoring.decisions import Tally, Trade
 from monitoring.pools import cliff_told, incentive_told
+from monitoring.tale import PegTale, Tone, moment
 from monitoring.words import OF_CONTRACT, because
 from strategies.base import Note, Step
 
-Tone = Literal["good", "bad", "plain"]
-
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _QUICK_NS: Final = 600 * NS
 """A print that is believed again within this time was a slip; the refusal alone tells it."""
 
@@ -52,11 +49,6 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
         return f"{moment(self.ts)}  {self.text}"
 
 
-def moment(ts: int) -> str:
-    """A time (ns UTC) as `Fri 04 Sep 10:03 ET`. What is due stands 1 ns before its moment, hence the 1."""
-    return datetime.fromtimestamp((ts + 1) // NS, tz=_NEW_YORK).strftime("%a %d %b %H:%M ET")
-
-
 def utc(ts: int) -> str:
     """A time (ns UTC) as `2026-09-04T14:03:20Z`."""
     return datetime.fromtimestamp((ts + 1) // NS, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -73,7 +65,7 @@ class Narrator:
         self._silent_since: dict[str, int] = {}
         self._multipliers: set[tuple[str, float, float]] = set()
         self._refused_since: dict[int, int] = {}
-        self._peg: dict[int, str] = {}
+        self._peg = PegTale()
         self._refusals: Counter[tuple[str, str]] = Counter()
 
     def tell(self, step: Step) -> list[Line]:
@@ -97,6 +89,8 @@ class Narrator:
             "refused_row": self._refused_row,
             "accepted_again": self._accepted_again,
             "peg_state": self._peg_state,
+            "token_state": self._token_state,
+            "coin_state": self._coin_state,
             "feed_down": self._feed_down,
             "feed_up": self._feed_up,
             "feed_degraded": self._feed_degraded,
@@ -143,24 +137,13 @@ class Narrator:
         return f"{self._where(note)} is believed again after {_span(ts - since)}", "good"
 
     def _peg_state(self, note: Note, ts: int) -> tuple[str, Tone]:
-        state, premium = str(note.detail.get("to", "unknown")).lower(), _real(note, "premium_bps")
-        if state == "unknown":
-            return "", "plain"  # a quote went stale or a fair value is lost: its own note tells that
-        before = self._peg.get(note.instrument, "pegged")
-        self._peg[note.instrument] = state
-        if state == before:
-            return "", "plain"
-        sigma = _real(note, "sigma_bps")
-        width = f", one sigma {sigma / 100:.2f} %" if sigma is not None else ""
-        side = "" if premium is None else f"{abs(premium) / 100:.2f} % {'over' if premium > 0 else 'under'} fair value"
-        where = self._where(note)
-        if state == "depegged":
-            return f"DEPEG: {where} stays {side}{width}", "bad"
-        if state == "strained" and before == "pegged":
-            return f"peg strained: {where} stays {side}{width}", "bad"
-        if state == "strained":
-            return f"depeg eases: {where} is {side}{width}", "plain"
-        return f"peg cleared: {where} is back, {side}", "good"
+        return self._peg.state(note, self._where(note))
+
+    def _token_state(self, note: Note, ts: int) -> tuple[str, Tone]:
+        return self._peg.token(note)
+
+    def _coin_state(self, note: Note, ts: int) -> tuple[str, Tone]:
+        return self._peg.coin(note)
 
     def _feed_down(self, note: Note, ts: int) -> tuple[str, Tone]:
         venue = self._venue(note)

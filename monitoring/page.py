@@ -7,8 +7,9 @@ from html import escape
 from typing import Final
 
 from monitoring.health import Health
-from monitoring.narrate import moment, utc
+from monitoring.narrate import utc
 from monitoring.snapshot import NO_FAIR, Snapshot, TokenLine
+from monitoring.tale import moment
 from monitoring.words import UNKNOWN, age, ahead, because, best_edge, health_of, percent, resting, share, usd, width
 
 REFRESH_S: Final = 2

@@ -12,8 +12,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from monitoring.narrate import Line, moment
+from monitoring.narrate import Line
 from monitoring.snapshot import Snapshot
+from monitoring.tale import moment
 from monitoring.words import age, best_edge, percent, usd, width
 
 _TONES: Final = {"good": "green", "bad": "red", "plain": ""}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
@@ -128,3 +128,11 @@ class Strategy(Protocol):
 
     def decide(self, view: View) -> Decision:
         """Wishes and remarks for this moment."""
+
+
+@runtime_checkable
+class Resumes(Protocol):
+    """A strategy that goes on from what earlier records told of the peg."""
+
+    def resume(self, told: Iterable[Note]) -> None:
+        """Takes the last notes of each instrument and token, with today's numbers of the instruments."""

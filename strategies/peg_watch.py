@@ -1,78 +1,46 @@
-"""Depeg states of every token on every venue: PEGGED, STRAINED, DEPEGGED or UNKNOWN, with hysteresis and persistence.
+"""Depeg states of every token on every venue and as a whole, with their causes: the strategy that only remarks.
 
-First form: thresholds depend on the session; a state is entered when the premium has been beyond its threshold, and
-beyond a number of sigmas of the fair value, for `persist_ns`, and left when it has been inside `clear_share` of it as
-long. A quote that is stale, refused or in doubt, or an unknown fair value, makes the state UNKNOWN at once.
+Its rule stands in strategies/peg/rule.py, the detector in strategies/peg/venue.py, causes in strategies/peg/cause.py. A
+candidate rule may run in its shadow: it sees the same and is recorded the same, under kinds of notes that alert nobody.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import IntEnum
 
-from connectors.instruments import Role, Universe
+from connectors.events import NS
+from connectors.instruments import Universe
 from strategies.base import Decision, Every, Note, View, Wake
-from strategies.market import kernel as K
-from strategies.market.session import Session
+from strategies.peg.board import Board
+from strategies.peg.rule import Rule
+from strategies.peg.state import Cause, PegState
 
+__all__ = ["Cause", "PegState", "PegWatch", "Rule"]
 
-class PegState(IntEnum):
-    """How a token stands to its fair value on one venue."""
-
-    UNKNOWN = 0
-    PEGGED = 1
-    STRAINED = 2
-    DEPEGGED = 3
-
-
-@dataclass(slots=True)
-class _Watch:
-    """The memory of one instrument."""
-
-    state: PegState = PegState.UNKNOWN
-    worse_since: dict[PegState, int] = field(default_factory=dict)
-    """Since when the numbers have been at least this bad without a break."""
-    better_since: dict[PegState, int] = field(default_factory=dict)
-    """Since when they have been better than this without a break."""
-
-    def hear(self, verdict: PegState, now: int) -> None:
-        """Takes the verdict of one moment into both memories."""
-        for level in (PegState.STRAINED, PegState.DEPEGGED):
-            kept, ended = self.worse_since, self.better_since
-            if verdict < level:
-                kept, ended = ended, kept
-            kept.setdefault(level, now)
-            ended.pop(level, None)
-
-    def settled(self, now: int, persist_ns: int) -> PegState:
-        """The state that has stood long enough: the worst that lasted, and none better while it has not."""
-        for level in (PegState.DEPEGGED, PegState.STRAINED):
-            lasted = level in self.worse_since and now - self.worse_since[level] >= persist_ns
-            left = level in self.better_since and now - self.better_since[level] >= persist_ns
-            if lasted or (self.state >= level and not left):
-                return level
-        return PegState.PEGGED
+_REMEMBERED_NS = 6 * 3600 * NS
+"""How often it is written down what is usual at each venue, so that a restart need not learn it anew."""
 
 
 @dataclass(kw_only=True)
 class PegWatch:
-    """The strategy: it never wishes, it remarks every change of state with the numbers behind it."""
+    """The strategy: it never wishes, it remarks every change of a state or a cause with the evidence behind it."""
 
-    warn_bps: Mapping[Session, float]
-    depeg_bps: Mapping[Session, float]
-    clear_share: float
-    persist_ns: int
-    min_sigmas: float
+    rule: Rule
+    shadow: Rule | None = None
     name: str = "peg_watch"
     cooldown_ns: int = 0
     refusal_backoff_ns: int = 0
     max_open: int = 0
-    watches: dict[int, _Watch] = field(default_factory=dict)
+    board: Board = field(init=False)
+    candidate: Board | None = field(default=None, init=False)
+    _told_usual: int = 0
 
     def wakes(self, universe: Universe) -> tuple[Wake, ...]:
         """At every tick of the clock."""
-        self.watches = {at: _Watch() for at in universe.where(role=Role.TOKEN)}
+        self.board = Board(self.rule, universe)
+        if self.shadow is not None:
+            self.candidate = Board(self.shadow, universe, shadow=True)
         return (Every(),)
 
     def may(self, view: View, instrument: int) -> tuple[bool, bool]:
@@ -81,50 +49,65 @@ class PegWatch:
 
     def state(self, instrument: int) -> PegState:
         """The state of one instrument now."""
-        watch = self.watches.get(instrument)
-        return watch.state if watch else PegState.UNKNOWN
+        shown = self.board.shown.get(instrument)
+        return shown.state if shown else PegState.UNKNOWN
+
+    def of_share(self, underlying: str) -> PegState:
+        """The worst state of a share's tokens; UNKNOWN where it has none on any venue."""
+        board = self.board
+        states = [
+            shown.state
+            for key, shown in board.token_shown.items()
+            if board.universe[board.tokens[key][0]].underlying == underlying
+        ]
+        return max(states, default=PegState.UNKNOWN)
 
     def decide(self, view: View) -> Decision:
-        """A note for every token whose state changed."""
-        notes: list[Note] = []
-        now = view.now
-        for instrument, watch in self.watches.items():
-            verdict, numbers = self._verdict(view, instrument, watch.state)
-            settled: PegState = verdict
-            if verdict is PegState.UNKNOWN:
-                watch.worse_since.clear()
-                watch.better_since.clear()
-            else:
-                watch.hear(verdict, now)
-                settled = watch.settled(now, self.persist_ns)
-                if watch.state is PegState.UNKNOWN and settled is PegState.PEGGED and verdict is not PegState.PEGGED:
-                    continue  # out of the unknown straight into doubt: wait and see which it is
-            if settled is not watch.state:
-                detail: dict[str, float | str] = {"from": watch.state.name, "to": settled.name, **numbers}
-                notes.append(Note(kind="peg_state", instrument=instrument, detail=detail))
-                watch.state = settled
+        """A note for every state or cause that changed."""
+        notes = self.board.look(view.columns, view.now)
+        if self.candidate is not None:
+            notes += self.candidate.look(view.columns, view.now)
+        if view.now - self._told_usual >= _REMEMBERED_NS:
+            notes += self._usual() if self._told_usual else []
+            self._told_usual = view.now
         return Decision(notes=tuple(notes))
 
-    def _verdict(self, view: View, instrument: int, state: PegState) -> tuple[PegState, dict[str, float]]:
-        """What the numbers of this moment say, given the state that they must overcome."""
-        columns, now = view.columns, view.now
-        fair = columns.fair(columns.group(instrument), now)
-        fresh = now <= columns.k[instrument, K.EXPIRES] and columns.k[instrument, K.REFUSAL] == K.OK
-        if fair is None or not fresh or columns.doubted(instrument) or columns.session is Session.UNKNOWN:
-            return PegState.UNKNOWN, {}
-        premium = float(columns.f[instrument, K.MID_USD]) / fair.price * 1e4 - 1e4
-        if premium != premium:
-            return PegState.UNKNOWN, {}
-        warn, depeg = self.warn_bps[columns.session], self.depeg_bps[columns.session]
-        if state is PegState.DEPEGGED:
-            depeg *= self.clear_share
-        if state in (PegState.STRAINED, PegState.DEPEGGED):
-            warn *= self.clear_share
-        size = abs(premium)
-        doubtful = size < self.min_sigmas * fair.error_bps
-        numbers = {"premium_bps": premium, "sigma_bps": fair.error_bps, "fair": fair.price, "threshold_bps": depeg}
-        if size > depeg and (not doubtful or state is PegState.DEPEGGED):
-            return PegState.DEPEGGED, numbers
-        if size > warn and (not doubtful or state >= PegState.STRAINED):
-            return PegState.STRAINED, numbers
-        return PegState.PEGGED, numbers
+    def _usual(self) -> list[Note]:
+        """What is usual at every venue where that is known."""
+        found = []
+        for at, watch in self.board.watches.items():
+            if watch.warm:
+                usual = watch.ordinary
+                numbers = (usual.centre_bps, usual.spread_bps, usual.correlation, usual.gap_ns, usual.count)
+                names = ("centre_bps", "spread_bps", "correlation", "gap_ns", "count")
+                detail: dict[str, float | str] = {n: float(f"{v:.6g}") for n, v in zip(names, numbers, strict=True)}
+                found.append(Note(kind="peg_usual", instrument=at, detail=detail))
+        return found
+
+    def resume(self, told: Iterable[Note]) -> None:
+        """Goes on from the last `peg_state`, `token_state` and `peg_usual` notes of an earlier run."""
+        board = self.board
+        for note in told:
+            detail, at = note.detail, note.instrument
+            if note.kind == "token_state":
+                key = str(detail["token"]), str(detail["issuer"])
+                if key in board.token_shown:
+                    board.token_shown[key].known = PegState[str(detail["to"])]
+            elif at not in board.watches:
+                continue
+            elif note.kind == "peg_usual":
+                for one in (board, self.candidate):
+                    if one is not None:
+                        one.watches[at].ordinary.remember(
+                            float(detail["centre_bps"]),
+                            float(detail["spread_bps"]),
+                            float(detail["correlation"]),
+                            float(detail["gap_ns"]),
+                            int(detail["count"]),
+                        )
+            elif note.kind == "peg_state":
+                state = board.shown[at].known = PegState[str(detail["to"])]
+                if state >= PegState.STRAINED and detail.get("by"):
+                    since, limit = round(float(detail["since"]) * NS), float(detail["threshold_bps"])
+                    side = 1 if float(detail["over_usual_bps"]) > 0 else -1
+                    board.watches[at].resume(state, since, limit, str(detail["by"]), side)

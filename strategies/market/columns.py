@@ -121,6 +121,8 @@ class Columns(Readings):
         self.q: I8 = np.zeros(K.Q_SCALARS, np.int64)
         self.doubts: I8 = np.zeros(max(1, count), np.int64)
         """What our own judgement has against each instrument: a bit (1 << Why) for each reason."""
+        self.said: dict[int, tuple[int, int]] = {}
+        """By instrument whose stream is not up by its own word: codes of Health and Why."""
         self.why_barred: list[str] = [""] * count
         """Why each instrument may not be bought or sold, on the side on which it may not, in words."""
         self.taken_bid: list[float] = [0.0] * count

@@ -53,6 +53,7 @@ class Readings:
     f_rows: tuple[Sequence[float], ...]
     k_rows: tuple[Sequence[int], ...]
     doubts: I8
+    said: dict[int, tuple[int, int]]
     why_barred: list[str]
     taken_bid: list[float]
     taken_ask: list[float]

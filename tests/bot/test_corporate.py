@@ -25,7 +25,7 @@ from strategies.execution.risk import Limits  # noqa: E402
 from strategies.market import kernel as K  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts, Slot  # noqa: E402
 from strategies.market.session import Session  # noqa: E402
-from strategies.peg_watch import PegWatch  # noqa: E402
+from strategies.peg_watch import PegWatch, Rule  # noqa: E402
 
 EX = 1_788_998_400 * NS
 """Wednesday 9 September 2026, 20:00 in New York: from then on the share trades without it."""
@@ -66,7 +66,9 @@ class Ran:
             latency_ns=0, cooldown_ns=0, refusal_backoff_ns=1, max_open=100,
         )  # fmt: skip
         cross.wakes(UNIVERSE)
-        peg = PegWatch(warn_bps=BPS, depeg_bps=BPS, clear_share=0.5, persist_ns=0, min_sigmas=0.0)
+        peg = PegWatch(
+            rule=Rule(warn_bps=BPS, depeg_bps=BPS, clear_share=0.5, persist_ns=0, min_sigmas=0.0, prints=1, sample_ns=0)
+        )
         peg.wakes(UNIVERSE)
         terms = PaperTerms(latency_ns=0, fee=Decimal(0), lot=Decimal("0.01"))
         self.engine = Engine(
@@ -180,13 +182,19 @@ def test_how_the_rows_of_a_split_are_cut_changes_nothing() -> None:
     assert {"action_shown", "share_resumed"} <= {note.kind for step in ends[0] for note in step.notes}
 
 
-def test_without_being_told_the_same_rows_are_a_depeg_and_a_trade() -> None:
+def test_a_fall_that_is_no_split_is_a_depeg_and_a_trade() -> None:
     """
-    The control: the same prices without the action row alarm and trade, so the test above would see it.
+    The control: a fall that is too small for a split's, untold, alarms and trades, so the test above would see it.
     """
     ran = Ran().say(*before())
     ran.say(
-        said(1, A, 400.0), said(2, R, 40.0), said(3, B, 400.0), said(5, R, 40.0), said(6, A, 40.0), said(8, R, 40.0)
+        said(1, A, 400.0),
+        said(2, R, 330.0),
+        said(2, LATE, 330.0),
+        said(3, B, 400.0),
+        said(5, R, 330.0),
+        said(6, A, 330.0),
+        said(8, R, 330.0),
     )
     assert [] != ran.depegs()
     assert ran.trades() > 0

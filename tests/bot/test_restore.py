@@ -67,6 +67,24 @@ def records(*, answered: bool = True, final: bool = True) -> list[Step]:
     return [*steps, Step(seq=3, ts=NOW, cause="due", reports=(report,))] if answered else steps
 
 
+def test_peg_states_come_back_by_name_and_the_last_one_that_was_known() -> None:
+    """
+    a:T was DEPEGGED, then UNKNOWN, the token too: both go on as DEPEGGED, under today's number; of an instrument that
+    is no more, nothing.
+    """
+    names = Note(kind="start", detail={"instruments": "a:T\nb:T\ngone:T"})
+    notes = [names]
+    for state in ("PEGGED", "DEPEGGED", "UNKNOWN"):
+        notes += [Note(kind="peg_state", instrument=at, detail={"to": state}) for at in (0, 2)]
+        notes.append(Note(kind="token_state", detail={"token": "T", "issuer": "i", "to": state}))
+    universe = Universe((token("b"), token("a")))
+    told = restore([Step(seq=1, ts=NOW, cause="x", notes=tuple(notes))], universe, Ledger(universe), Memory()).pegs
+    assert {("peg_state", 1, "DEPEGGED"), ("token_state", -1, "DEPEGGED")} == {
+        (note.kind, note.instrument, note.detail["to"]) for note in told
+    }
+    assert 2 == len(told)
+
+
 def test_positions_come_back_by_name_and_not_by_number() -> None:
     """
     The config now lists the instruments the other way round: the two units are still of a:T.

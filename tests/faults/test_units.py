@@ -34,7 +34,7 @@ from strategies.execution.risk import Limits  # noqa: E402
 from strategies.market import kernel as K  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts, Slot  # noqa: E402
 from strategies.market.session import Session  # noqa: E402
-from strategies.peg_watch import PegWatch  # noqa: E402
+from strategies.peg_watch import PegWatch, Rule  # noqa: E402
 from tests.chain.looks import Looks, looking, options_of  # noqa: E402
 from tests.chain.models import MODELS, Stock  # noqa: E402
 from tests.chain.parts import Parts  # noqa: E402
@@ -84,7 +84,9 @@ class World:
             latency_ns=0, cooldown_ns=0, refusal_backoff_ns=1, max_open=100,
         )  # fmt: skip
         cross.wakes(self.universe)
-        peg = PegWatch(warn_bps=BPS, depeg_bps=BPS, clear_share=0.5, persist_ns=0, min_sigmas=0.0)
+        peg = PegWatch(
+            rule=Rule(warn_bps=BPS, depeg_bps=BPS, clear_share=0.5, persist_ns=0, min_sigmas=0.0, prints=1, sample_ns=0)
+        )
         peg.wakes(self.universe)
         terms = PaperTerms(latency_ns=0, fee=Decimal(0), lot=Decimal("0.01"))
         return Engine(

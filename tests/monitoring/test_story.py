@@ -78,8 +78,25 @@ def test_a_depeg_is_alarmed_on_both_venues_and_cleared(full: Played):
         changes = full.show.result(seed=3, rows=0, timing={})["peg"]["changes"][name]
         states = [change["state"] for change in changes]
         assert "depegged" in states and "pegged" == states[-1]
-    assert 2 == sum(text.startswith("DEPEG") for text in texts(full))
+    assert 2 == sum(text.startswith("DEPEG:") for text in texts(full))
     assert 2 == sum(text.startswith("peg cleared") for text in texts(full))
+
+
+def test_only_the_token_that_slid_is_depegged_and_for_itself(full: Played):
+    """The token as a whole and its venues are DEPEGGED with the cause `token` while it slides; neither the fat-finger
+    print nor the frozen reference nor a gap of minutes makes any venue or token DEPEGGED.
+    """
+    (fault,) = (one for one in full.world.injected if one.kind == "depeg")
+    told = [
+        (step.ts, note)
+        for step in full.steps
+        for note in step.notes
+        if note.kind in ("peg_state", "token_state") and note.detail["to"] == "DEPEGGED"
+    ]
+    assert 3 == len(told)
+    assert {"token"} == {note.detail["cause"] for _, note in told}
+    assert {fault.underlying} == {note.underlying for _, note in told}
+    assert all(fault.start_ns < ts < fault.end_ns for ts, _ in told)
 
 
 def test_the_result_is_json_and_the_summary_reads_from_it(full: Played):

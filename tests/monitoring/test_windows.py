@@ -19,9 +19,10 @@ from connectors.orders import Fill, Intent, Leg, Outcome, Reason, Refused, Repor
 from monitoring.decisions import Tally
 from monitoring.facts import FeedState
 from monitoring.health import health
-from monitoring.narrate import Line, Narrator, moment
+from monitoring.narrate import Line, Narrator
 from monitoring.page import page
 from monitoring.snapshot import Snapshot
+from monitoring.tale import moment
 from monitoring.view import LiveView, premia
 from monitoring.words import age, percent, usd
 from strategies.base import Note, Step

@@ -1,4 +1,4 @@
-"""The two strategies: what cross_venue wishes and in which size, and how peg_watch changes its mind."""
+"""What cross_venue wishes, and in which size."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ from strategies.base import View  # noqa: E402
 from strategies.cross_venue import CrossVenue, Terms  # noqa: E402
 from strategies.execution.ledger import Ledger  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts  # noqa: E402
-from strategies.market.session import Session  # noqa: E402
-from strategies.peg_watch import PegState, PegWatch  # noqa: E402
 
 NOW = 1_788_537_600 * NS
 """Friday 4 September 2026, 12:00 in New York."""
@@ -216,76 +214,3 @@ def test_a_series_with_one_price_is_wished_at_its_assumed_spread(at: int, leg: i
     intent = wish(seen(*rows, universe=universe, facts={at: assumed}))
     assert isinstance(intent, Intent)
     assert float(price) == pytest.approx(float(intent.legs[leg].seen), abs=1e-9)
-
-
-def watch() -> PegWatch:
-    """Warn at 100 bps and depeg at 300 in the regular session, after ten seconds, left below 70 %."""
-    same = dict.fromkeys(Session, 100.0), dict.fromkeys(Session, 300.0)
-    made = PegWatch(warn_bps=same[0], depeg_bps=same[1], clear_share=0.7, persist_ns=10 * NS, min_sigmas=3.0)
-    made.wakes(UNIVERSE)
-    return made
-
-
-def states(strategy: PegWatch, *prices: tuple[int, float]) -> list[str]:
-    """The states that venue a goes through as its price moves; (second, price)."""
-    told = []
-    for second, price in prices:
-        at = NOW + second * NS
-        share = Row(ts_recv=at, instrument=S, kind=Kind.REFERENCE, bid=99.99, ask=100.01)
-        view = seen(share, quote(A, price - 0.01, price + 0.01, at=at), at=at)
-        told += [str(n.detail["to"]) for n in strategy.decide(view).notes if n.instrument == A]
-    return told
-
-
-def test_a_depeg_must_last_and_is_left_with_hysteresis() -> None:
-    """
-    4 % off: nothing for ten seconds, then DEPEGGED; 2.5 % off is still above 70 % of 3 %; 1.9 % is STRAINED, 0 PEGGED.
-    """
-    strategy = watch()
-    assert ["PEGGED"] == states(strategy, (0, 100.0))
-    assert [] == states(strategy, (1, 104.0), (10, 104.0))
-    assert ["DEPEGGED"] == states(strategy, (11, 104.0))
-    assert [] == states(strategy, (12, 102.5), (40, 102.5))
-    assert ["STRAINED"] == states(strategy, (41, 101.9), (51, 101.9))
-    assert ["PEGGED"] == states(strategy, (52, 100.0), (62, 100.0))
-    assert PegState.PEGGED is strategy.state(A)
-
-
-def test_a_moment_of_calm_does_not_end_a_depeg() -> None:
-    """
-    Back at the peg for nine seconds and gone again: it stays DEPEGGED until the calm has lasted ten.
-    """
-    strategy = watch()
-    assert ["PEGGED", "DEPEGGED"] == states(strategy, (0, 100.0), (1, 104.0), (11, 104.0))
-    assert [] == states(strategy, (12, 100.0), (21, 100.0), (22, 104.0), (40, 104.0))
-    assert ["PEGGED"] == states(strategy, (41, 100.0), (51, 100.0))
-
-
-def test_a_spike_is_no_depeg() -> None:
-    """
-    4 % off for nine seconds and back: the state never changes.
-    """
-    assert ["PEGGED"] == states(watch(), (0, 100.0), (1, 104.0), (9, 104.0), (10, 100.0), (30, 100.0))
-
-
-def test_a_doubtful_premium_is_no_depeg() -> None:
-    """
-    4 % off against a fair value that is itself good to 2 %: below three sigmas, no alarm.
-    """
-    strategy = watch()
-    later = NOW + 3 * 3600 * NS
-    doubtful = seen(quote(A, 103.99, 104.01, at=later), at=later)
-    assert 100 < doubtful.columns.fair(0, later).error_bps  # type: ignore[union-attr]
-    strategy.decide(doubtful)
-    assert PegState.PEGGED is strategy.state(A)
-
-
-def test_a_stale_quote_makes_the_state_unknown_at_once() -> None:
-    """
-    A quote that is 61 seconds old says nothing about the peg; it is neither pegged nor depegged.
-    """
-    strategy = watch()
-    strategy.decide(seen(quote(A, 99.99, 100.01)))
-    assert PegState.PEGGED is strategy.state(A)
-    strategy.decide(seen(quote(A, 99.99, 100.01), at=NOW + 61 * NS))
-    assert PegState.UNKNOWN is strategy.state(A)

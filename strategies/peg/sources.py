@@ -1,0 +1,93 @@
+"""Whether the share's price can be believed against a token that deviates from it: read from the columns."""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Final
+
+from connectors.events import Health, Why
+from strategies.market import kernel as K
+from strategies.market.columns import Columns
+
+PAUSES: Final = frozenset({Why.PAUSED, Why.MAINTENANCE})
+HALF: Final = 0.5
+"""A source by which the deviation is less than this share of it does not bear it out."""
+
+
+def fresh_sources(columns: Columns, group: int, now: int) -> list[int]:
+    """The believed share sources of an underlying that have spoken lately."""
+    h, k = columns.h[group], columns.k_rows
+    return [
+        at
+        for at in columns.references[h[K.REF_FROM] : h[K.REF_TO]].tolist()
+        if k[at][K.REFUSAL] == K.OK and now <= k[at][K.EXPIRES] and not columns.doubted(at)
+    ]
+
+
+def halted(columns: Columns, group: int) -> str:
+    """The source that says that a share is halted, or the empty text."""
+    h = columns.h[group]
+    for at in columns.references[h[K.REF_FROM] : h[K.REF_TO]].tolist():
+        if columns.k_rows[at][K.REFUSAL] == K.HALT or columns.said.get(at) == (Health.CLOSED, Why.HALTED):
+            return columns.universe[at].name
+    return ""
+
+
+def reference_doubt(
+    columns: Columns, number: int, *, first: int, rows: int, bps: float, usual_bps: float, now: int
+) -> str:
+    """Why no deviation of an instrument can be told from the share's sources, in words; empty where it can.
+
+    They cannot tell when the share is halted, when every fresh one has only repeated itself, in at least `rows` rows,
+    since the print of `first`, and when one of them, good to half of `bps`, says that the instrument deviates by less
+    than that. A market that is shut and says nothing is no reason: the error of the fair value grows meanwhile.
+    """
+    group = columns.group(number)
+    if source := halted(columns, group):
+        return f"{source} says that the share is halted"
+    fresh = fresh_sources(columns, group, now)
+    if not fresh:
+        return ""
+    k, side = columns.k_rows, 1 if bps > 0 else -1
+    if columns.q[K.GATED] == 1 and all(k[at][K.SAME_ROWS] >= rows and k[at][K.CHANGED_TS] <= first for at in fresh):
+        return f"{', '.join(columns.universe[at].name for at in fresh)}: nothing new since the deviation began"
+    for at in fresh:
+        away = (columns.f_rows[number][K.MID_USD] / columns.f_rows[at][K.REF_MID] - 1) * 1e4 - usual_bps
+        error = sqrt(max(columns.source_variance(at, now), 0.0)) * 1e4
+        if away * side < HALF * abs(bps) and error < HALF * abs(bps):
+            return f"{columns.universe[at].name} says {away:+.0f} bps only"
+    return ""
+
+
+def issuer_trouble(columns: Columns, token: str, issuer: str) -> str:
+    """What the issuer's own contract or desk of a token says against it, in words; empty where nothing.
+
+    Its instruments tell no prices; a venue that is shut for its own reasons is not the issuer.
+    """
+    for at, said in columns.said.items():
+        instrument = columns.universe[at]
+        if (instrument.token, instrument.issuer) != (token, issuer) or columns.k_rows[at][K.PRINTS]:
+            continue
+        if said[1] in PAUSES and said[0] is not Health.UP:
+            return f"{instrument.name} is paused"
+        if said == (Health.CLOSED, Why.HALTED):
+            return f"mint and redemption at {instrument.name} are halted"
+    return ""
+
+
+def sources_told(columns: Columns, number: int, now: int) -> str:
+    """The fresh sources of an instrument's share with their prices in USD and ages, best first, as text."""
+    group = columns.group(number)
+    fresh = sorted(fresh_sources(columns, group, now), key=lambda at: (columns.f_rows[at][K.REF_KEY], at))
+    told = []
+    for at in fresh:
+        age = (now - columns.k_rows[at][K.REF_TS]) // 10**9
+        told.append(f"{columns.universe[at].name} {columns.f_rows[at][K.REF_MID]:.6g} ({age} s)")
+    return ", ".join(told)
+
+
+def depth_usd(columns: Columns, number: int) -> float:
+    """USD on the thinner side of an instrument's best level; 0 where no sizes are told."""
+    f = columns.f_rows[number]
+    bid, ask = f[K.BID] * f[K.BID_SIZE] * f[K.USD_PER_UNIT], f[K.ASK] * f[K.ASK_SIZE] * f[K.USD_PER_UNIT]
+    return min(bid, ask) if bid > 0 and ask > 0 else 0.0
