@@ -20,5 +20,6 @@ def facts_of(config: Config, *, mode: str, file: str, digest: str = "") -> Facts
         config_hash=digest,
         venue_kinds={name: table.kind for name, table in config.venues.items()},
         strategies=("cross_venue",) if cross is not None and cross.enabled else (),
-        warn_bps={name: bps for name, bps in peg.warn_bps.items()} if peg is not None else {},
+        warn_bps=dict(peg.warn_bps.items()) if peg is not None else {},
+        depeg_bps=dict(peg.depeg_bps.items()) if peg is not None else {},
     )

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from connectors.events import NS
 from connectors.instruments import UnitModel, Universe
 from connectors.orders import Fill, Intent, Outcome, Report, Side
 from strategies.base import Note, Step
@@ -101,6 +102,10 @@ class Tally:
         """(state, cause) of each token as a whole."""
         self.coins_off: dict[str, float] = {}
         """Coins that have left their peg, and by how many bps."""
+        self.since: dict[int | str, float] = {}
+        """Unix time since when the state of an instrument, a token or a coin has held, by the alarm's own account."""
+        self.false_alarms: dict[int, float] = {}
+        """Expected in a month at an instrument that is off its peg."""
         self.peg_history: deque[tuple[int, int, str]] = deque(maxlen=KEPT)
         """(ts, instrument, state), in order."""
         self.venues: dict[str, tuple[str, str]] = {}
@@ -159,7 +164,11 @@ class Tally:
         news = detail.get("to") != detail.get("from")
         if note.kind == "shadow_state":
             self.shadow_changes[number, state] += news
-        elif note.kind == "token_state":
+            return
+        names = {"token_state": "token", "coin_state": "coin"}
+        of = str(detail[names[note.kind]]) if note.kind in names else number
+        self.since[of] = float(detail.get("since", ts / NS if news else self.since.get(of, ts / NS)))
+        if note.kind == "token_state":
             self.tokens[str(detail["token"])] = state, cause
         elif note.kind == "coin_state":
             self.coins_off.pop(str(detail["coin"]), None)
@@ -170,6 +179,9 @@ class Tally:
                 kept.pop(number, None)
                 if value:
                     kept[number] = value
+            self.false_alarms.pop(number, None)
+            if "false_alarms_month" in detail:
+                self.false_alarms[number] = float(detail["false_alarms_month"])
             self.peg[number] = state
             if news:
                 self.peg_changes[number, state] += 1

@@ -95,3 +95,5 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Names of the strategies that may trade."""
     warn_bps: dict[str, float] = {}
     """Alert threshold by session name."""
+    depeg_bps: dict[str, float] = {}
+    """The second one, beyond which a premium is a depeg."""

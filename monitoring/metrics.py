@@ -25,6 +25,7 @@ from monitoring.decisions import Tally
 from monitoring.depth import BANDS, LevelsOf, depth_usd, executable_bps, no_levels
 from monitoring.facts import Facts, FeedState, LoopState, Recording
 from monitoring.histogram import Histogram
+from monitoring.pegs import peg_samples
 from monitoring.pools import Readings, pool_lines
 from monitoring.pools import samples as pool_samples
 from monitoring.snapshot import believed_worth, number, refusals, shares_per_unit, snapshot, unbelieved, valued
@@ -161,6 +162,14 @@ class Metrics(Collector):
                 bids, asks, _ = depth_usd(columns, at, book, band)
                 depth.append(((*keys[at], "bid", str(band)), number(bids)))
                 depth.append(((*keys[at], "ask", str(band)), number(asks)))
+        sizes = [
+            ((*keys[at], side), number(price * size * columns.known_fx(at)) if line.mid_usd is not None else None)
+            for at, line in lines.items()
+            for side, price, size in (
+                ("bid", columns.bid[at], columns.bid_size[at]),
+                ("ask", columns.ask[at], columns.ask_size[at]),
+            )
+        ]
         references = {at: (universe[at].underlying, universe[at].name) for at in self._shares}
         return {
             "quote_price_usd": quotes,
@@ -180,8 +189,10 @@ class Metrics(Collector):
             "inventory_usd": self._inventory({s.underlying: s.fair_usd for s in picture.shares}),
             "peg_score": [(keys[at], None if line.reason else line.score) for at, line in lines.items()],
             "peg_state": [((*keys[at], line.peg_state), 1.0) for at, line in lines.items()],
+            "quote_size_usd": sizes,
             "token_state": [((name, state), 1.0) for name, (state, _) in self._tally.tokens.items()],
             "peg_cause": [((name, cause), 1.0) for name, (_, cause) in self._tally.tokens.items() if cause],
+            **peg_samples(columns, self._tally, self._facts, {at: line.peg_state for at, line in lines.items()}),
         }
 
     def _pool_samples(self) -> Mapping[str, Iterable[Sample]]:

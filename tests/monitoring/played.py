@@ -59,6 +59,7 @@ def begun(world: World, seed: int, *, feeds: Sequence[FeedState] = FEEDS) -> Pla
         mode="dry_run",
         strategies=("cross_venue",),
         warn_bps=dict(config.strategies.peg_watch.warn_bps),
+        depeg_bps=dict(config.strategies.peg_watch.depeg_bps),
         venue_kinds={name: table.kind for name, table in config.venues.items()},
     )
     desk = Desk(assembly.columns, facts=facts, feeds=lambda: feeds)
