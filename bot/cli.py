@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, str]] = {
     "quote": "one token now: fair value, by whose word, premium at every venue",
     "peg": "premium statistics of every token on a tape",
     "liquidity": "pools with incentives on a tape: who pays for their depth, and what is left after",
+    "dashboards": "rules, alert routes and board for Prometheus, Alertmanager and Grafana",
     "fit": "parameters of the fair value from a tape, by maximum likelihood",
     "alarms": "score the depeg alarms on a tape, with depegs put into it",
     "tape": "import, fetch, look at and verify recorded data",

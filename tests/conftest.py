@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,14 @@ def absent(what: str, *, required: bool) -> None:
     if required:
         pytest.fail(f"{what} is absent, but here it is required", pytrace=False)
     pytest.skip(f"{what} is absent")
+
+
+def program(name: str) -> str:
+    """Where a program of the system is; a test that needs it skips without it, or fails where it is required."""
+    found = shutil.which(name)
+    if found is None:
+        absent(name, required=os.environ.get("PEGLINE_REQUIRE_REAL") == "1")
+    return str(found)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,1 @@
+"""What Grafana shows: the generator of the boards, and what it generated."""
