@@ -25,9 +25,12 @@ from strategies.liquidity import Liquidity
 from strategies.market import kernel as K
 from strategies.market.basis import Basis
 from strategies.market.columns import FOREVER_NS, Beliefs, Columns, Facts, Slot
+from strategies.market.evidence import Evidence
 from strategies.market.fair import DEFAULT_DAILY_VOL_BPS
 from strategies.market.health import DEFAULT_WEIGHTS
 from strategies.market.health import Rules as PegRules
+from strategies.market.filter import Premium
+from strategies.market.params import Params, is_evidence
 from strategies.market.pools import Pools, PoolTerms
 from strategies.market.session import Session, SessionTable
 from strategies.peg_watch import PegWatch
@@ -59,6 +62,7 @@ def assemble(
     judge: bool = True,
     doubt: bool = True,
     health: bool = False,
+    witnesses: bool = True,
     on_step: Sequence[Callable[[Step], None]] = (),
     levels: Mapping[int, Levels] | None = None,
     more: Sequence[Strategy] = (),
@@ -68,6 +72,8 @@ def assemble(
 
     Without `doubt` every believed quote counts: nothing is held against another source, and prices are per unit.
     With `health` the engine keeps the peg health of every token.
+    Without `witnesses` a share is worth what its best source says. So it is where strategies trade and none of them
+    judges pegs: who trades goes by that alone.
     Raises UsageError where a strategy is enabled that needs what the config does not say.
     """
     facts = [_facts(config, instrument) for instrument in universe]
@@ -94,7 +100,8 @@ def assemble(
             elif isinstance(wake, SignificanceBeyond):
                 slots.append(Slot(K.SLOT_SIGNIFICANCE, wake.instrument, wake.sigmas))
     columns = Columns(universe, facts, _beliefs(config, judge), sessions, slots)
-    ledger = Ledger(universe)
+    ledger, every = Ledger(universe), ns(config.fair.evidence_s)
+    witnesses = witnesses and (peg_watch is not None or not any(strategy.max_open for strategy in strategies))
     engine = Engine(
         columns=columns,
         strategies=strategies,
@@ -111,6 +118,8 @@ def assemble(
         on_step=on_step,
         levels=levels,
         pools=None if liquidity is None else liquidity.pools,
+        evidence=Evidence(columns, _params(config, universe)) if witnesses and every < FOREVER_NS else None,
+        evidence_ns=every,
     )
     if health:
         rules = peg_rules(config)
@@ -198,6 +207,20 @@ def basis_of(config: Config, instrument: Instrument) -> Basis | None:
         return Basis(table.basis)
     known = venue.kind == "dex" or instrument.name not in config.instruments
     return Basis.UNIT if known and table.basis is None else Basis.UNKNOWN
+
+
+def _params(config: Config, universe: Universe) -> Params:
+    """What the filter goes by: how far shares move and sources err is the config's, the rest has defaults."""
+    fair = config.fair
+    sources = {i.name: tables(config, i)[1].error_bps for i in universe if is_evidence(i)}
+    return Params(
+        daily_vol_bps={**DEFAULT_DAILY_VOL_BPS, **fair.daily_vol_bps},
+        default_vol_bps=fair.default_daily_vol_bps,
+        premia={
+            name: Premium(noise=(fair.source_error_bps if error is None else error) / 1e4)
+            for name, error in sources.items()
+        },
+    )
 
 
 def _beliefs(config: Config, judge: bool) -> Beliefs:

@@ -190,6 +190,8 @@ class Fair(Table):
     source_error_bps: Bps = 3.0
     max_error_bps: Limit = 1000.0
     """A wider fair value is unknown."""
+    evidence_s: Limit = 5.0
+    """How often prints become evidence of the share. `inf`: only the share's own sources say what it is worth."""
     max_silence_days: Limit = 2.0
     """Regular trading days of variance since the source spoke; after more the fair value is unknown. Why two:
     strategies/market/fair.py."""

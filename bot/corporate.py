@@ -139,7 +139,7 @@ class Corporate:
     def _begin(self, event: Event, now: int, *, late: bool) -> list[Note]:
         """Everything of the underlying pauses; a split's old prices are forgotten."""
         columns = self.columns
-        fair = None if late else columns.fair(event.group, now)
+        fair = None if late else columns.own(event.group, now)
         drop_bps = event.cash / fair.price * 1e4 if fair is not None and event.cash > 0 else nan
         detail: dict[str, float | str] = {"ratio": event.ratio}
         detail |= {name: v for name, v in (("cash", event.cash), ("drop_bps", drop_bps)) if isfinite(v)}

@@ -30,9 +30,10 @@ from strategies.execution.ledger import Ledger
 from strategies.execution.risk import Limits, Memory, new_day, review
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
+from strategies.market.evidence import Evidence
 from strategies.market.pools import Pools
 
-_SESSION, _TIMER, _ANSWER, _MULTIPLIER = range(4)
+_SESSION, _TIMER, _ANSWER, _MULTIPLIER, _EVIDENCE = range(5)
 
 
 class Scribe(Protocol):
@@ -82,18 +83,22 @@ class Engine:
         on_step: Sequence[Callable[[Step], None]] = (),
         levels: Mapping[int, Levels] | None = None,
         pools: Pools | None = None,
+        evidence: Evidence | None = None,
+        evidence_ns: int = NEVER,
     ) -> None:
         """Parts that are ready to use; `triggers` stand in the order of the slots that `columns` was built with, and
         `timed` strategies are asked at every tick of the clock. bot/assembly.py puts them together.
 
         `levels` holds what DEPTH rows tell, by their `extra`; `pools` follow the rows of incentives. Without `limits`
         or `executor` nothing can be traded: wishes are refused by mode. Without `rules` nothing is ever in doubt.
+        Without `evidence`, which is asked every `evidence_ns`, only the share's sources say what it is worth.
         """
         self.columns, self.universe = columns, columns.universe
         self.strategies, self.triggers = tuple(strategies), tuple(triggers)
         self.timed = tuple(timed)
         self.limits, self.executor, self.ledger, self.scribe = limits, executor, ledger, scribe
         self.timer_ns, self.on_step = timer_ns, tuple(on_step)
+        self.evidence, self.evidence_ns = evidence, evidence_ns
         self.seed = seed
         """Of the paper venues' chance; it stands in the first record, so that it enters the journal's hash."""
         self.memory = Memory()
@@ -171,6 +176,8 @@ class Engine:
         self._started = True
         self.now = first
         self._push(self.columns.enter_session(first) - 1, _SESSION)
+        if self.evidence is not None:
+            self._push(first + self.evidence_ns, _EVIDENCE)
         self._push(first + self.timer_ns, _TIMER)
         self._permit_all()
         detail: dict[str, float | str] = {
@@ -201,6 +208,9 @@ class Engine:
                 # Between two rows only the last tick can tell anything new, so the others are passed over.
                 self._push(due + max(1, (ts - 1 - due) // self.timer_ns) * self.timer_ns, _TIMER)
                 self._tick(due)
+            elif kind == _EVIDENCE and self.evidence is not None:
+                self._push(due + max(1, (ts - 1 - due) // self.evidence_ns) * self.evidence_ns, _EVIDENCE)
+                self.evidence.tick(due, self.notices.up)
             elif kind == _SESSION:
                 self._new_session(due)
             else:
@@ -218,6 +228,8 @@ class Engine:
             notes = self.notices.of_row(rows, at, self._push_multiplier)
             if rows.kind[at] == Kind.HEALTH:
                 self.depths.drop(int(rows.instrument[at]))
+                if not self.notices.up(int(rows.instrument[at])):
+                    self.columns.hush(int(rows.instrument[at]))
             if self.notices.changed_eligibility:
                 self._permit_all()
             if self.notices.reopened and self.columns.fires(int(rows.instrument[at]), now):

@@ -150,7 +150,7 @@ class Judges:
     def _prices(self, group: int, now: int) -> list[Note]:
         """Implausible prices of one underlying."""
         columns, f, k = self.columns, self.columns.f.item, self.columns.k.item
-        fair = columns.fair(group, now)
+        fair = columns.own(group, now)
         if fair is None:
             return []
         members = self._members[group]
@@ -205,7 +205,7 @@ class Judges:
         """Takes one sample of price x FX / share where the instrument printed since the last; True where it did."""
         columns, f, k = self.columns, self.columns.f.item, self.columns.k.item
         prints, group = k(number, K.PRINTS), columns.group(number)
-        fair = columns.fair(group, now)
+        fair = columns.own(group, now)
         fresh = now <= k(number, K.EXPIRES) and k(number, K.REFUSAL) == K.OK
         if (
             prints == self._prints[number]

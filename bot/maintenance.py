@@ -77,7 +77,7 @@ class Maintenance:
         """The multiplier goes from `old` to `value` at `now`; what was quoted before is still in the columns."""
         notes, columns, edge = self._opened(number, value), self._columns, _edge(old, value)
         window = self._open[number] = _Window(now, edge)
-        fair = columns.fair(columns.group(number), now)
+        fair = columns.own(columns.group(number), now)
         self._coming.pop(number, None)
         quoted = columns.f[number, K.MID_USD] > 0
         if edge and quoted and fair is not None and not self._apart(number, edge, now):
@@ -113,7 +113,7 @@ class Maintenance:
 
     def _apart(self, number: int, edge: float, now: int) -> bool:
         """Whether an instrument and the fair value stand on different sides of a split, as far as both are known."""
-        fair = self._columns.fair(self._columns.group(number), now)
+        fair = self._columns.own(self._columns.group(number), now)
         price = float(self._columns.f[number, K.MID_USD])
         return fair is not None and price > 0 and not 1 / edge < price / fair.price < edge
 
@@ -134,7 +134,7 @@ class Maintenance:
             return False
         if not window.edge:
             return True
-        fair = columns.fair(group, now)
+        fair = columns.own(group, now)
         return (
             fair is not None and window.low <= fair.price <= window.high and not self._apart(number, window.edge, now)
         )

@@ -163,7 +163,7 @@ class Notices:
         if code != K.OK:
             detail["reason"] = K.REFUSALS[code]
             if code == K.OUTLIER_PRINT:
-                fair = self.columns.fair(self.columns.group(number), now)
+                fair = self.columns.fair_without(number, now)
                 if fair is not None:
                     per_share = 0.5 * (bid + ask) * float(self.columns.usd_per_share[number])
                     detail["fair"], detail["away_bps"] = fair.price, (per_share / fair.price - 1) * 1e4

@@ -46,7 +46,7 @@ class Looked:
     refused: dict[str, dict[str, int]]
     """Rows of each instrument that were not believed within the span, by reason."""
     sources: dict[int, dict[str, int]]
-    """By token instrument: how many samples were judged by which source's word."""
+    """By token instrument: how many samples were judged by which source's word, or by witnesses alone."""
     unknown: dict[int, dict[str, int]]
     """By token instrument: accepted prints of the span without a fair value, coin or multiplier, hence no samples,
     by what was missing."""
@@ -67,7 +67,8 @@ def fair_samples(tape: Tape, config: Config, start_ns: int | None = None, end_ns
 
 
 def fair_look(tape: Tape, config: Config, start_ns: int | None = None, end_ns: int | None = None) -> Looked:
-    """Premia of every token's accepted prints in [start_ns, end_ns) on the fair value of its share, as the bot sees it.
+    """Premia of every token's accepted prints in [start_ns, end_ns) on the fair value of its share, as the bot sees it:
+    by everybody but the token's own venue.
 
     The whole tape before `end_ns` is looked at, so that gates and sources remember. A sample sees every row of its own
     instant. No sample is made of a print that the gates refuse (an outlier that does not last), nor where the fair

@@ -55,7 +55,7 @@ def read_prints(
     printed in the very instant belongs to it. Raises TapeError.
     """
     plain = config.model_copy(update={"strategies": Strategies(), "risk": None, "run": Run(timer_s=86_400.0)})
-    parts = assemble(plain, tape.universe, load_sessions(), _Deaf(), executor=None, doubt=False)
+    parts = assemble(plain, tape.universe, load_sessions(), _Deaf(), executor=None, doubt=False, witnesses=False)
     columns = parts.columns
     count = len(tape.universe)
     coins = {instrument.quote for instrument in tape.universe}

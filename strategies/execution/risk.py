@@ -105,7 +105,7 @@ def _problem(
         return Reason.ORDER_RATE, f"{len(memory.sent)} orders in the last minute"
     fair = None
     if intent.underlying and (limits.need_fair or limits.collar_bps < inf):
-        fair = columns.fair(columns.underlyings.index(intent.underlying), now)
+        fair = columns.own(columns.underlyings.index(intent.underlying), now)
     if limits.need_fair and fair is None:
         return Reason.FAIR_UNKNOWN, "no believed source for the share, or its error is too wide"
     for leg in intent.legs:
@@ -216,7 +216,7 @@ def _within_collar(intent: Intent, view: View, limits: Limits) -> Intent:
     """The intent with no leg's limit beyond the collar, so that what is sent cannot trade where it may not."""
     if limits.collar_bps == inf or not intent.underlying:
         return intent
-    fair = view.columns.fair(view.columns.underlyings.index(intent.underlying), view.now)
+    fair = view.columns.own(view.columns.underlyings.index(intent.underlying), view.now)
     if fair is None:
         return intent
     legs = []

@@ -171,7 +171,7 @@ class Columns(Readings):
         f[K.BUY_COST], f[K.SELL_COST] = (1 + cost) * (1 + spread), (1 - cost) * (1 - spread)
         f[K.USD_PER_UNIT] = 1.0 if instrument.quote == USD else nan
         f[K.SOURCE_VAR] = facts.source_error**2
-        f[K.WEIGHT], f[K.LEAN] = 0.0, 1.0
+        f[K.WEIGHT], f[K.LEAN] = -1.0, 1.0
         plain = instrument.role is not Role.TOKEN or instrument.unit_model is UnitModel.REBASING
         self._worth(number, 1.0 if plain else nan if instrument.multiplier is None else instrument.multiplier)
 
@@ -190,7 +190,7 @@ class Columns(Readings):
         ordered: list[tuple[int, int, Slot]] = []
         for group, name in enumerate(self.underlyings):
             h = self.h[group]
-            h[K.SOURCE] = h[K.TOUCHED] = -1
+            h[K.SOURCE] = h[K.TOUCHED] = h[K.OWN_TS] = -1
             h[K.MEMBER_FROM], h[K.REF_FROM] = len(members), len(references)
             speakers = self.universe.where(underlying=name)
             inside = [at for at in speakers if self.k[at, K.ROLE] & (K.TRADED | K.JUDGED)]
@@ -298,7 +298,7 @@ class Columns(Readings):
         witness in doubt weighs nothing, until it is weighed anew without one.
         """
         if stands:
-            self.weigh(number, 0.0, 0.0)
+            self.hush(number)
         before = int(self.doubts[number])
         after = before | 1 << why if stands else before & ~(1 << why)
         self.doubts[number] = after
@@ -307,6 +307,7 @@ class Columns(Readings):
             self.f[number, K.SOURCE_VAR] = self.facts[number].source_error ** 2 + (DOUBTED_VAR if after else 0.0)
             self.f[number, K.REF_VAR] += more
             self.f[number, K.REF_KEY] += more
+            self.h[self._group_of[number], K.OWN_TS] = -1
             self._choose(self._group_of[number])
 
     def doubted(self, number: int, why: Why | None = None) -> bool:
@@ -333,24 +334,42 @@ class Columns(Readings):
         """How much an instrument's price says of its share, from now on.
 
         Its price x (1 - `offset`) is what it says of the share, and `weight` is 1 / variance of the logarithm of that.
-        A source of the share that is weighed is a witness and no own evidence any more. Without a weight that is a
-        number above zero, and while anything speaks against the instrument, it is no witness. Both are rounded, so that
-        the last digit of a logarithm, which differs between machines, is in no decision.
+        A source of the share that is weighed is a witness from then on and no own evidence. Without a weight that is a
+        number above zero, and while anything speaks against the instrument, nobody listens to it. Both are rounded, so
+        that the last digit of a logarithm, which differs between machines, is in no decision.
         """
         good = 0 < weight < inf and -inf < offset < 1 and not self.doubts.item(number)
         self.f[number, K.WEIGHT] = float(f"{weight:.7g}") if good else 0.0
         self.f[number, K.LEAN] = 1 - round(offset, 10) if good else 1.0
 
-    def expect(self, number: int, premium: float, variance: float) -> None:
-        """What the prints of an instrument after its last one are expected to be: log(price / fair value).
+    def weigh_own(self, group: int, price: float, variance: float, now: int, heard: int) -> None:
+        """What the share's own sources together are worth at `now`: a price and the variance of its logarithm.
 
-        `variance` is that of the forecast and of what a print scatters about it, without the fair value's own. The
-        prints until now stay judged by what was expected before.
+        It stands for the best source until that has a print later than `heard`, and its error grows as usual. Rounded
+        as weights are; without numbers above zero the best source stands for itself.
+        """
+        good = 0 < price < inf and 0 < variance < inf
+        if good:
+            clock = self.p.item(K.CLOCK) + self.p.item(K.CLOCK_RATE) * float(now - self.q.item(K.CLOCK_TS))
+            self.g[group, K.OWN_MID] = float(f"{price:.12g}")
+            self.g[group, K.OWN_KEY] = float(f"{variance:.7g}") - self.g.item(group, K.VOL2) * clock
+        self.h[group, K.OWN_TS] = heard if good else -1
+
+    def hush(self, number: int) -> None:
+        """Nobody listens to a witness until it is weighed anew."""
+        if self.f.item(number, K.WEIGHT) > 0:
+            self.f[number, K.WEIGHT] = 0.0
+
+    def expect(self, number: int, premium: float, variance: float) -> None:
+        """What prints of an instrument after its last one are expected to be: log(price / leave-one-out fair value).
+
+        `variance` is that of what a print will be found off by, but for its own spread. The prints until now stay
+        judged by what was expected before. Rounded as weights are.
         """
         prints = self.k_rows[number][K.PRINTS]
         if prints != self.digested[number]:
             self.judged_by[number], self.digested[number] = self.forecasts[number], prints
-        self.forecasts[number] = Forecast(premium, variance)
+        self.forecasts[number] = Forecast(round(premium, 10), float(f"{variance:.7g}"))
 
     def band(self, number: int, low: float, high: float) -> None:
         """Only prices in [low, high], USD per share, are believed of an instrument; nan and nan: all are."""

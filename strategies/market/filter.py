@@ -57,11 +57,11 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A bank, the underlying of each of its rows, and for each turn the rows, slots and witnesses that take part."""
+    """A bank, the underlying of each of its rows, and who hears what in which order: rows, slots and witnesses."""
 
     bank: Bank
     underlying: I8
-    turns: tuple[tuple[I8, I8, I8], ...]
+    heard: tuple[I8, I8, I8]
 
 
 class Filter:
@@ -114,7 +114,7 @@ class Filter:
         self._now = 0.0
 
     def _view(self, rows: Sequence[tuple[int, tuple[int, ...]]]) -> _View:
-        """A bank of (underlying, groups heard) rows, and who hears what in which turn; evidence comes first."""
+        """A bank of (underlying, groups heard) rows, and who hears what; evidence comes first."""
         width = max((len(heard) for _, heard in rows), default=0)
         mean, sd = np.zeros((len(rows), width)), np.zeros((len(rows), width))
         half, shut = np.ones((len(rows), width)), np.ones((len(rows), width))
@@ -125,21 +125,17 @@ class Filter:
                 premium = self._premia[u][s - 1]
                 mean[row, at], sd[row, at] = premium.mean, premium.sd
                 half[row, at], shut[row, at] = premium.half_life_s, premium.shut
-        turns: list[list[tuple[int, int, int]]] = []
-        taken = [0] * len(rows)
-        for w in np.argsort(self._slot, kind="stable").tolist():
-            s = int(self._slot[w])
-            for row in of[self.witnesses[w].underlying]:
-                heard = rows[row][1]
-                if s and s not in heard:
-                    continue
-                if taken[row] == len(turns):
-                    turns.append([])
-                turns[taken[row]].append((row, heard.index(s) + 1 if s else 0, w))
-                taken[row] += 1
+        heard_by = [
+            (row, rows[row][1].index(s) + 1 if s else 0, w)
+            for w in np.argsort(self._slot, kind="stable").tolist()
+            for s in (int(self._slot[w]),)
+            for row in of[self.witnesses[w].underlying]
+            if not s or s in rows[row][1]
+        ]
         underlying = np.array([u for u, _ in rows], np.int64)
         bank = Bank(mean, sd, half, np.square(self.daily_vol)[underlying], self.gate, shut)
-        return _View(bank, underlying, tuple(tuple(np.array(turn, np.int64).T) for turn in turns))
+        told = np.array(heard_by, np.int64).reshape(-1, 3).T
+        return _View(bank, underlying, (told[0], told[1], told[2]))
 
     def _views(self) -> tuple[_View, ...]:
         """All that hear."""
@@ -160,11 +156,11 @@ class Filter:
         """
         y, s, verdict = np.full(len(z), NAN), np.full(len(z), NAN), np.zeros(len(z), np.int64)
         moved, var = z - self._shift, var + self._noise
-        for rows, slots, who in self.together.turns:
-            y[who], s[who], verdict[who] = self.together.bank.update(rows, slots, moved[who], var[who])
+        rows, slots, who = self.together.heard
+        y[who], s[who], verdict[who] = self.together.bank.update(rows, slots, moved[who], var[who])
         for view in self._views()[1:]:
-            for rows, slots, who in view.turns:
-                view.bank.update(rows, slots, moved[who], var[who])
+            rows, slots, who = view.heard
+            view.bank.update(rows, slots, moved[who], var[who])
         heard = verdict != Verdict.UNHEARD
         self.z = np.where(heard, z, self.z)
         self._spoke[heard] = self._now
@@ -204,6 +200,15 @@ class Filter:
             np.where(self._slot > 0, bank.cov[self.underlying, self._slot, self._slot], 0.0),
         )
 
+    def forecast(self) -> tuple[F8, F8]:
+        """Log price that each witness is expected to print now, by everything heard, itself included, and the variance
+        of what it will be found off by, but for its spread [W]; NaN and inf before the first word."""
+        bank, rows, slots = self.together.bank, self.underlying, self._slot
+        seen = (slots > 0).astype(np.float64)
+        mean = bank.state[rows, 0] + seen * bank.state[rows, slots] + self._shift
+        var = bank.cov[rows, 0, 0] + seen * (2 * bank.cov[rows, 0, slots] + bank.cov[rows, slots, slots])
+        return mean, np.where(np.isnan(mean), inf, var + self._noise)
+
     def witness_weights(self) -> tuple[F8, F8]:
         """The scan's form: weight (1 / variance of a log) and offset (a fraction) of each witness [W].
 
@@ -227,7 +232,8 @@ class Filter:
         level = (told[pair] - told[share]) / added
         if self.without is not None:
             added, level = self._agreed(self.underlying[who], pair, added, level)
-        weight[who], offset[who] = added, -np.expm1(level - self.z[who])
+        with np.errstate(over="ignore"):
+            weight[who], offset[who] = added, -np.expm1(level - self.z[who])
         return weight, offset
 
     def _agreed(self, underlying: I8, pair: I8, added: F8, level: F8) -> tuple[F8, F8]:

@@ -26,8 +26,8 @@ class Judgement:
     sigmas: float
     """The premium over one sigma of the fair value; nan where that has no error."""
     innovation: float
-    """(log(price / fair) - expected premium) / sd, with sd^2 the variance of the fair value, of the premium's forecast
-    and of the print: nearly N(0, 1) while the peg is ordinary."""
+    """(log(price / fair) - expected premium) / sd, with sd^2 the variance of the forecast of its log price, by all that
+    was heard before it, and of the print: nearly N(0, 1) while the peg is ordinary."""
     expected_bps: float
     """What the premium was expected to be before this print."""
     witnesses: int

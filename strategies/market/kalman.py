@@ -20,13 +20,16 @@ inside the gate, and followed.
 from __future__ import annotations
 
 from enum import IntEnum
-from math import inf, log, pi
+from math import inf, log
+from typing import Final
 
 import numpy as np
+from numba import njit, types
 
 from connectors.events import F8, I8, NAN
+from strategies.market.kernel import KEPT
 
-START_VAR = 1.0
+START_VAR: Final = 1.0
 """Variance of the log fair value before the first word: 100 %."""
 
 
@@ -39,6 +42,85 @@ class Verdict(IntEnum):
     """Beyond the gate: its weight was cut."""
     JUMPED = 3
     """Beyond the gate once more: the filter was made less certain and follows."""
+
+
+_UNHEARD, _USED, _DAMPED, _JUMPED = (int(one) for one in Verdict)
+_I = types.Array(types.int64, 1, "A", readonly=True)
+_F = types.Array(types.float64, 1, "A", readonly=True)
+
+
+@njit(
+    types.void(
+        _I, _I, _F, _F, types.float64, types.float64, types.float64[:, ::1], types.float64[:, :, ::1],
+        types.float64[::1], types.float64[:, ::1], types.int64[:, ::1], types.float64[:, ::1], types.float64[::1],
+        types.float64[::1], types.int64[::1],
+    ),
+    cache=KEPT,
+)  # fmt: skip
+def _update(  # type: ignore[no-untyped-def]
+    rows, slots, z, var, now, gate, state, cov, loglik, believed, beyond, beyond_since, out_y, out_s, verdict
+):
+    """Bank.update over scalars: as arrays it takes a hundred times as long, being of a handful of numbers each."""
+    count = state.shape[1]
+    ph, gain, lefth, seen_row = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
+    for n in range(len(z)):
+        if not (-np.inf < z[n] < np.inf and var[n] < np.inf):
+            continue
+        row, slot, r = rows[n], slots[n], var[n]
+        x, p = state[row], cov[row]
+        seen = 1.0 if slot > 0 else 0.0
+        first = x[0] != x[0]
+        if first:
+            x[0] = z[n] - (x[slot] if slot > 0 else 0.0)
+            p[0, :] = 0.0
+            p[:, 0] = 0.0
+            p[0, 0] = START_VAR
+        y = z[n] - x[0] - seen * x[slot]
+        for i in range(count):
+            ph[i] = p[i, 0] + seen * p[i, slot]
+        s = ph[0] + seen * ph[slot] + r
+        out_y[n], out_s[n] = y, s
+        told = _USED
+        if slot > 0 and not first and abs(y) > gate * np.sqrt(s):
+            side = 1 if y > 0 else -1
+            if beyond[row, slot] != side:
+                told = _DAMPED
+                beyond[row, slot], beyond_since[row, slot] = side, now
+                r += (y / gate) ** 2 - s
+            else:
+                told = _JUMPED
+                also, others = False, False
+                for i in range(count):
+                    if i != slot:
+                        also = also or beyond[row, i] == side
+                        others = others or believed[row, i] >= beyond_since[row, slot]
+                to_x = 1.0 if also else 0.0 if others else 0.5
+                lacking = (y / gate) ** 2 - s
+                p[0, 0] += to_x * lacking
+                p[slot, slot] += (1.0 - to_x) * lacking
+            for i in range(count):
+                ph[i] = p[i, 0] + seen * p[i, slot]
+            s = ph[0] + seen * ph[slot] + r
+        verdict[n] = told
+        if told == _USED:
+            believed[row, slot] = now
+        if told != _DAMPED:
+            beyond[row, slot] = 0
+        for i in range(count):
+            gain[i] = ph[i] / s
+            seen_row[i] = p[0, i] + seen * p[slot, i]
+        for i in range(count):
+            x[i] += gain[i] * y
+            for j in range(count):
+                p[i, j] -= gain[i] * seen_row[j]
+            lefth[i] = p[i, 0] + seen * p[i, slot]
+        for i in range(count):
+            for j in range(count):
+                p[i, j] += (r * gain[i] - lefth[i]) * gain[j]
+        for i in range(count):
+            for j in range(i):
+                p[i, j] = p[j, i] = (p[i, j] + p[j, i]) / 2
+        loglik[row] -= 0.5 * (np.log(2 * np.pi * s) + y * y / s)
 
 
 class Bank:
@@ -99,67 +181,12 @@ class Bank:
         self._now += seconds
 
     def update(self, rows: I8, slots: I8, z: F8, var: F8) -> tuple[F8, F8, I8]:
-        """Filter rows[n] hears z[n] with error variance var[n] of premium slots[n] (0: of the share itself).
+        """Filter rows[n] hears z[n] with error variance var[n] of premium slots[n] (0: of the share itself), in order.
 
-        All arrays are [N]; a row stands in `rows` once. NaN in z is nothing heard. Returns innovations y and their
-        variances S as they were before the gate, and Verdicts.
+        All arrays are [N]. NaN in z is nothing heard. Returns innovations y and their variances S as they were before
+        the gate, and Verdicts.
         """
         y, s, verdict = np.full(len(z), NAN), np.full(len(z), NAN), np.zeros(len(z), np.int64)
-        heard = np.flatnonzero(np.isfinite(z) & (var < inf))
-        rows, slots, z, var = rows[heard], slots[heard], z[heard], var[heard]
-        first = np.isnan(self.state[rows, 0])
-        if first.any():
-            begun = rows[first]
-            self.state[begun, 0] = z[first] - np.where(slots[first] > 0, self.state[begun, slots[first]], 0.0)
-            self.cov[begun, 0, :] = self.cov[begun, :, 0] = 0.0
-            self.cov[begun, 0, 0] = START_VAR
-        seen = (slots > 0).astype(np.float64)
-        at = np.arange(len(rows))
-        cov = self.cov[rows]
-        y[heard] = z - self.state[rows, 0] - seen * self.state[rows, slots]
-        ph = cov[:, :, 0] + seen[:, None] * cov[at, :, slots]
-        s[heard] = ph[:, 0] + seen * ph[at, slots] + var
-        verdict[heard] = Verdict.USED
-        y_, s_ = y[heard], s[heard]
-        outside = (slots > 0) & ~first & (np.abs(y_) > self.gate * np.sqrt(s_))
-        if outside.any():
-            verdict[heard] = self._gate(rows, slots, y_, s_, outside)
-            jumped = verdict[heard] == Verdict.JUMPED
-            var = np.where(outside & ~jumped, var + (y_ / self.gate) ** 2 - s_, var)
-            cov = self.cov[rows]
-            ph = cov[:, :, 0] + seen[:, None] * cov[at, :, slots]
-            s_ = ph[:, 0] + seen * ph[at, slots] + var
-        calm = verdict[heard] == Verdict.USED
-        self._believed[rows[calm], slots[calm]] = self._now
-        calm |= verdict[heard] == Verdict.JUMPED
-        self._beyond[rows[calm], slots[calm]] = 0
-        gain = ph / s_[:, None]
-        self.state[rows] += gain * y_[:, None]
-        left = cov - gain[:, :, None] * (cov[:, 0, :] + seen[:, None] * cov[at, slots, :])[:, None, :]
-        lefth = left[:, :, 0] + seen[:, None] * left[at, :, slots]
-        new = left - lefth[:, :, None] * gain[:, None, :] + (var[:, None] * gain)[:, :, None] * gain[:, None, :]
-        self.cov[rows] = (new + new.transpose(0, 2, 1)) / 2
-        self.loglik[rows] -= 0.5 * (np.log(2 * pi * s_) + y_**2 / s_)
+        memory = (self._believed, self._beyond, self._beyond_since)
+        _update(rows, slots, z, var, self._now, self.gate, self.state, self.cov, self.loglik, *memory, y, s, verdict)
         return y, s, verdict
-
-    def _gate(self, rows: I8, slots: I8, y: F8, s: F8, outside: np.ndarray) -> I8:
-        """Verdicts on innovations of which some lie outside; makes a filter that has jumped less certain."""
-        verdict = np.full(len(rows), int(Verdict.USED), np.int64)
-        verdict[outside] = Verdict.DAMPED
-        for n in np.flatnonzero(outside).tolist():
-            row, slot, side = int(rows[n]), int(slots[n]), 1 if y[n] > 0 else -1
-            if self._beyond[row, slot] != side:
-                self._beyond[row, slot], self._beyond_since[row, slot] = side, self._now
-                continue
-            verdict[n] = Verdict.JUMPED
-            others = np.arange(self.state.shape[1]) != slot
-            lacking = (y[n] / self.gate) ** 2 - s[n]
-            if np.any(others & (self._beyond[row] == side)):
-                to_x = 1.0
-            elif np.any(others & (self._believed[row] >= self._beyond_since[row, slot])):
-                to_x = 0.0
-            else:
-                to_x = 0.5
-            self.cov[row, 0, 0] += to_x * lacking
-            self.cov[row, slot, slot] += (1 - to_x) * lacking
-        return verdict

@@ -21,7 +21,8 @@ BID, ASK, BID_SIZE, ASK_SIZE, MID_USD, NET_ASK, NET_BID, PREMIUM, SELL_PREMIUM, 
 USD_PER_UNIT, USD_PER_SHARE, BUY_FACTOR, SELL_FACTOR, BUY_COST, SELL_COST, SHARES_PER_UNIT = range(10, 17)
 REF_MID, REF_VAR, REF_KEY, SOURCE_VAR, LAST_BID, LAST_ASK, SUSPECT, BAND_LOW, BAND_HIGH, NEAR = range(17, 27)
 WEIGHT, LEAN, SIGMAS = range(27, 30)
-# WEIGHT: 1 / variance of a witness's log price; 0 is none. LEAN: what its price is multiplied with to be the share's.
+# WEIGHT: 1 / variance of what a witness says of its share; 0 is nothing, less than 0 is no witness (never weighed).
+# LEAN: what its price is multiplied with to be that of the share.
 F_COLUMNS: Final = 30
 
 # --- integers of an instrument: k[instrument, column]
@@ -34,11 +35,12 @@ QUOTE_COIN, FX_COIN, TOLD, EXPIRES, CALM, UNWRITTEN, SAYS, KIN = range(17, 25)
 K_COLUMNS: Final = 26
 
 # --- floats and integers of an underlying: g[underlying, column], h[underlying, column]
-FAIR, FAIR_SCALE, FAIR_KEY, VOL2, EDGE, LOW, HIGH, WAKE_EDGE, GAP, NOTHING, SILENT_VAR = range(11)
-G_COLUMNS: Final = 12
+FAIR, FAIR_SCALE, FAIR_KEY, VOL2, EDGE, LOW, HIGH, WAKE_EDGE, GAP, NOTHING, SILENT_VAR, OWN_MID, OWN_KEY = range(13)
+G_COLUMNS: Final = 14
 SOURCE, AS_OF, MEMBER_FROM, MEMBER_TO, REF_FROM, REF_TO, SLOT_FROM, SLOT_TO, TOUCHED, WAKE_FROM = range(10)
-WITNESS_TO: Final = 10
-# Members stand from MEMBER_FROM to MEMBER_TO; those that are only witnesses after them, up to WITNESS_TO.
+WITNESS_TO, OWN_TS = 10, 11
+# Members stand from MEMBER_FROM to MEMBER_TO; those that are only witnesses after them, up to WITNESS_TO. OWN_TS: own
+# evidence of no later print than this is OWN_MID, with a variance told by OWN_KEY, which the timer has made of it.
 H_COLUMNS: Final = 16
 
 # --- triggers: slot_f[slot] is the level; slots[slot, column]
@@ -151,14 +153,14 @@ def _counts(j, now, f, k):  # type: ignore[no-untyped-def]
 
 @njit(types.int64(types.uint64, _W, _F, _K, _K), cache=KEPT)
 def own_source(u, references, f, k, h):  # type: ignore[no-untyped-def]
-    """The source of the share's own evidence, or -1: the surest that is believed and is not weighed as a witness."""
+    """The source of the share's own evidence, or -1: the surest that is believed and no witness."""
     source = h[u, SOURCE]
-    if source < 0 or not f[np.uint64(source), WEIGHT] > 0.0:
+    if source < 0 or f[np.uint64(source), WEIGHT] < 0.0:
         return source
     key, source = np.inf, np.int64(-1)
     for at in range(np.uint64(h[u, REF_FROM]), np.uint64(h[u, REF_TO])):
         j = np.uint64(references[at])
-        if k[j, REFUSAL] == OK and f[j, REF_KEY] < key and not f[j, WEIGHT] > 0.0:
+        if k[j, REFUSAL] == OK and f[j, REF_KEY] < key and f[j, WEIGHT] < 0.0:
             key, source = f[j, REF_KEY], np.int64(j)
     return source
 
@@ -175,9 +177,12 @@ def _hear(u, now, members, references, f, k, g, h, p, q):  # type: ignore[no-unt
     own, anchor = np.inf, np.nan
     if source >= 0:
         i = np.uint64(source)
-        var = f[i, REF_KEY] + g[u, VOL2] * (p[CLOCK] + p[CLOCK_RATE] * np.float64(now - q[CLOCK_TS]))
+        grown = g[u, VOL2] * (p[CLOCK] + p[CLOCK_RATE] * np.float64(now - q[CLOCK_TS]))
+        var = f[i, REF_KEY] + grown
         if var - f[i, REF_VAR] <= g[u, SILENT_VAR]:
             own, anchor = max(var, 0.0), f[i, REF_MID]
+            if k[i, REF_TS] <= h[u, OWN_TS]:
+                own, anchor = max(g[u, OWN_KEY] + grown, 0.0), g[u, OWN_MID]
     pull, weight = 0.0, 0.0
     for at in range(np.uint64(h[u, MEMBER_FROM]), np.uint64(h[u, WITNESS_TO])):
         j = np.uint64(members[at])

@@ -32,9 +32,9 @@ class Forecast(NamedTuple):
     """What a print is expected to be."""
 
     premium: float = 0.0
-    """log(price / fair value)."""
+    """log(price / leave-one-out fair value)."""
     variance: float = nan
-    """Of that, without the fair value's own."""
+    """Of how far off a print will be found, but for its own spread."""
 
 
 class Readings:
@@ -90,6 +90,16 @@ class Readings:
         clock = p(K.CLOCK) + p(K.CLOCK_RATE) * float(now - self.q.item(K.CLOCK_TS))
         doubt = DOUBTED_VAR if self.doubts.item(number) else 0.0
         return self.f.item(number, K.REF_KEY) + self.g.item(self._group_of[number], K.VOL2) * clock - doubt
+
+    def own(self, group: int, now: int) -> FairValue | None:
+        """Fair value by the share's best source alone, whoever is a witness; None where it is not believed, in the
+        wrong session, silent for too long or too uncertain. Who trades needs this one."""
+        price, variance, source = self.g.item(group, K.FAIR), self.variance(group, now), self.h.item(group, K.SOURCE)
+        if not (price > 0 and variance <= self.p.item(K.MAX_VAR)) or self._silent(group, source, variance):
+            return None
+        return FairValue(
+            price=price, error=price * sqrt(max(variance, 0.0)), source=source, as_of=self.h.item(group, K.AS_OF)
+        )
 
     def fair(self, group: int, now: int) -> FairValue | None:
         """Fair value of one share of an underlying at `now` by all that is said of it, or None where it is unknown.
@@ -170,9 +180,8 @@ class Readings:
         price, prints = f[K.MID_USD], k[K.PRINTS]
         half = (f[K.ASK] - f[K.BID]) / (f[K.ASK] + f[K.BID]) / SPREAD_SIGMAS
         expected = self.forecasts[number] if prints > self.digested[number] else self.judged_by[number]
-        variance = (fair.error / fair.price) ** 2
-        premium = price / fair.price - 1
-        spread = sqrt(variance + expected.variance + half * half)
+        error, premium = fair.error / fair.price, price / fair.price - 1
+        spread = sqrt(expected.variance + half * half)
         return Judgement(
             instrument=number,
             ts=k[K.TS],
@@ -181,7 +190,7 @@ class Readings:
             price=price,
             fair=fair,
             premium_bps=premium * 1e4,
-            sigmas=premium / sqrt(variance) if variance > 0 else nan,
+            sigmas=premium / error if error > 0 else nan,
             innovation=(log(price / fair.price) - expected.premium) / spread if spread > 0 else nan,
             expected_bps=expected.premium * 1e4,
             witnesses=fair.witnesses,

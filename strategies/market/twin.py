@@ -281,11 +281,14 @@ class Twin:
     def _without(self, number: int, group: int, now: int) -> tuple[float, float]:
         """(price, variance of its logarithm) of the share by all but one instrument and what speaks for its witness."""
         c, h, heard, kin = self.c, self.c.h[group], self._heard(group, now), int(self.c.k[number, K.KIN])
-        sources = [at for at in c.references[h[K.REF_FROM] : h[K.REF_TO]].tolist() if not c.f[at, K.WEIGHT] > 0]
+        sources = [at for at in c.references[h[K.REF_FROM] : h[K.REF_TO]].tolist() if c.f[at, K.WEIGHT] < 0]
         believed = [at for at in sources if c.k[at, K.REFUSAL] == K.OK and c.f[at, K.REF_KEY] < inf]
         source = min(believed, key=lambda at: (float(c.f[at, K.REF_KEY]), at), default=-1)
         own = self._variance_of(source, group, now)
         anchor = float(c.f[source, K.REF_MID]) if own < inf else next((z for _, z in heard.values()), nan)
+        if own < inf and c.k[source, K.REF_TS] <= h[K.OWN_TS]:
+            own = max(float(c.g[group, K.OWN_KEY] + c.g[group, K.VOL2] * self._clock(now)), 0.0)
+            anchor = float(c.g[group, K.OWN_MID])
         weight = pull = 0.0
         for mine, z in heard.values():
             weight += mine

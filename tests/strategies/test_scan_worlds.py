@@ -174,6 +174,10 @@ def weigh(columns: Columns, rng: np.random.Generator) -> None:
         if rng.random() < 0.7:
             weight = float(rng.choice([0.0, 1e5, 1e6, 1.7e6, 1e11, NAN]))
             columns.weigh(number, weight, float(rng.choice([0.0, 0.003, -0.001])))
+    for group in range(len(columns.underlyings)):
+        if rng.random() < 0.3:
+            price, error = float(rng.choice([100.0, 99.7, NAN])), float(rng.choice([1e-8, 1e-6]))
+            columns.weigh_own(group, price, error, columns.now, columns.now - int(rng.integers(0, 2)) * 20 * MS)
 
 
 def react(columns: Columns, why: int, until: int, seed: int) -> None:

@@ -286,7 +286,7 @@ def test_no_witness_makes_a_fair_value_in_an_unknown_session() -> None:
 
 def test_a_judgement_says_how_far_a_print_is_off_and_against_what() -> None:
     """
-    a at 101.5 against 101 +/- 7.07 bps: 49.5 bps, 7 sigmas; expected were 40 with 10 besides, so 0.77 sd more.
+    a at 101.5 against 101 +/- 7.07 bps: 49.5 bps, 7 sigmas; expected were 40 with an error of 10, so 0.94 sd more.
     """
     made = market(token("a"), token("b"), SHARE)
     made.expect(0, 0.0040, 0.0010**2)
@@ -296,7 +296,7 @@ def test_a_judgement_says_how_far_a_print_is_off_and_against_what() -> None:
     assert found is not None
     assert (0, BEGIN, 1, 101.5) == (found.instrument, found.ts, found.prints, pytest.approx(found.price))
     assert (pytest.approx(49.505, rel=1e-4), pytest.approx(7.0009, rel=1e-3)) == (found.premium_bps, found.sigmas)
-    expected = (log(101.5 / 101) - 0.004) / sqrt(0.0005e-3 + 1e-6)
+    expected = (log(101.5 / 101) - 0.004) / 0.0010
     assert (pytest.approx(expected, rel=1e-6), 40.0) == (found.innovation, pytest.approx(found.expected_bps))
     assert (1, True, made.session) == (found.witnesses, True, found.session)
     assert "" == made.why_not_judged(0, BEGIN)

@@ -1,0 +1,120 @@
+"""The timer's part of the fair value: what was printed since its last tick goes into the filter, and what the filter
+makes of it into the columns, as weights of witnesses and as forecasts of their next prints.
+
+Between two ticks the scan makes fair values of prices as they are and of weights as they were. At a tick both say the
+same where all witnesses are fresh (tests: within 2 bps); they differ where a witness has fallen silent, which the
+filter remembers and the scan drops, and, until the next tick, where errors of witnesses go together as prices move on.
+
+Only believed prints are heard: of an instrument that is refused, halted, stale, in doubt, in maintenance, whose stream
+is not up, whose multiplier is unknown or whose coin has no fresh price nothing is, and its weight is 0. Nothing needs
+to survive a restart: premia forget within a quarter of an hour, what usually lasts is in the parameters, and the
+share's own price is heard again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import exp, inf, log
+from typing import Final
+
+import numpy as np
+
+from connectors.events import F8, NAN, NS
+from connectors.instruments import USD
+from strategies.market import kernel as K
+from strategies.market.columns import Columns
+from strategies.market.fair import SPREAD_SIGMAS
+from strategies.market.params import Params, filter_of, group_of
+from strategies.market.walk import Walk
+
+REST_NS: Final = 60 * NS
+"""With nothing new to hear, weights are made anew this often all the same: they fade with time."""
+
+
+class Evidence:
+    """The filter of a run, and the columns that it writes weights and forecasts of."""
+
+    def __init__(self, columns: Columns, params: Params) -> None:
+        """Nothing was heard; every witness is one from now on, without a weight, and no source is own evidence that
+        the filter takes for a witness."""
+        self.columns = columns
+        instruments = list(columns.universe)
+        found, place, names = filter_of(params, instruments)
+        self.filter = found
+        self.walk = Walk(found, columns.sessions, columns.clock, **params.controls(names))
+        self._number = np.array(list(place), np.int64)
+        """Of each witness of the filter: the number of its instrument."""
+        self._witnesses = [(w, at) for w, at in enumerate(self._number.tolist()) if group_of(instruments[at])]
+        """(number in the filter, number of the instrument) of all but the sources of a share's own evidence."""
+        self._coins = {at: instruments[at].quote for at in self._number.tolist() if instruments[at].quote != USD}
+        self._evidence = np.array([not group_of(instruments[at]) for at in self._number.tolist()], np.bool_)
+        self._told: dict[int, int] = {}
+        """By underlying: the time of the last print of its own sources that the filter has heard."""
+        self._prints = np.zeros(len(self._number), np.int64)
+        self._done = 0
+        for _, at in self._witnesses:
+            columns.weigh(at, 0.0, 0.0)
+
+    def tick(self, now: int, speaks: Callable[[int], bool]) -> None:
+        """Hears what is new at `now` (ns UTC) and writes weights and forecasts. `speaks` tells whether the stream of an
+        instrument is up."""
+        silent = self._silent(now, speaks)
+        z, var = self._heard(now, silent)
+        if np.isnan(z).all() and now - self._done < REST_NS:
+            for number in silent:
+                self.columns.hush(number)
+            return
+        self._done = now
+        self.walk.to(now)
+        self.walk.observe(z, var)
+        self._own(now, z)
+        self._weigh(silent)
+        self._expect(now)
+
+    def _silent(self, now: int, speaks: Callable[[int], bool]) -> set[int]:
+        """Instruments whose stream is not up, or whose coin has no fresh price."""
+        fresh: dict[str, bool] = {}
+        for number, coin in self._coins.items():
+            if coin not in fresh:
+                fresh[coin] = self.columns.fx_is_fresh(number, now)
+        dead = {number for number, coin in self._coins.items() if not fresh[coin]}
+        return dead | {number for number in self._number.tolist() if not speaks(number)}
+
+    def _heard(self, now: int, silent: set[int]) -> tuple[F8, F8]:
+        """Log USD per share of every believed print since the last tick, and the variance that its spread gives it."""
+        columns, at = self.columns, self._number
+        prints, k, f = columns.k[at, K.PRINTS], columns.k, columns.f
+        new = (prints != self._prints) & (k[at, K.REFUSAL] == K.OK) & (now <= k[at, K.EXPIRES])
+        new &= (columns.doubts[at] == 0) & (f[at, K.MID_USD] > 0) & (f[at, K.MID_USD] < inf)
+        z, var = np.full(len(at), NAN), np.full(len(at), NAN)
+        for w in np.flatnonzero(new).tolist():
+            number = int(at[w])
+            if number not in silent:
+                bid, ask = f.item(number, K.BID), f.item(number, K.ASK)
+                z[w] = log(f.item(number, K.MID_USD))
+                var[w] = ((ask - bid) / (ask + bid) / SPREAD_SIGMAS) ** 2
+        self._prints = prints
+        return z, var
+
+    def _own(self, now: int, z: F8) -> None:
+        """What the share's own sources are worth together, where one of them was heard."""
+        columns, price, var = self.columns, *self.filter.share_only()
+        for w in np.flatnonzero(self._evidence & np.isfinite(z)).tolist():
+            group = int(self.filter.underlying[w])
+            heard = int(columns.k[self._number[w], K.REF_TS])
+            self._told[group] = max(self._told.get(group, -1), heard)
+        for group, heard in self._told.items():
+            columns.weigh_own(group, exp(price[group]), float(var[group]), now, heard)
+
+    def _weigh(self, silent: set[int]) -> None:
+        """The scan's form of the filter."""
+        weights, offsets = self.filter.witness_weights()
+        for w, number in self._witnesses:
+            self.columns.weigh(number, 0.0 if number in silent else float(weights[w]), float(offsets[w]))
+
+    def _expect(self, now: int) -> None:
+        """What the next prints will be, against the fair value that they will be judged by."""
+        mean, var = self.filter.forecast()
+        for w, number in self._witnesses:
+            if (fair := self.columns.fair_without(number, now)) is not None and var[w] < inf:
+                self.columns.expect(number, float(mean[w]) - log(fair.price), float(var[w]))
