@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from math import isfinite, nan
 
 from bot.config import Config, InstrumentTable, VenueTable
-from bot.engine import Engine, Scribe, Trigger
+from bot.engine import Engine, Scribe
 from bot.errors import UsageError
 from bot.health_watch import HealthWatch
 from bot.judges import Rules
 from bot.peg_rules import rule_of, shadow_of
+from bot.triggers import Trigger
 from bot.units import needs_basis
 from connectors.events import I8, NS
 from connectors.exact import exact

@@ -20,7 +20,9 @@ from bot.depths import Depths
 from bot.health_watch import HealthWatch
 from bot.judges import Judges, Rules, everything_believed
 from bot.notices import Notices
+from bot.permits import Permits
 from bot.restore import Restored, restore
+from bot.triggers import Trigger, Triggers
 from connectors.events import NEVER, Kind, Rows
 from connectors.exact import exact
 from connectors.orders import Approved, Intent, Reason, Refused, Report
@@ -41,15 +43,6 @@ class Scribe(Protocol):
 
     def append(self, kind: str, ts: int, payload: bytes) -> int:
         """Takes one record; never waits for the disk."""
-
-
-@dataclass(slots=True)
-class Trigger:
-    """One declared wake condition and who declared it."""
-
-    strategy: Strategy
-    underlying: str
-    resume_at: int = 0
 
 
 @dataclass(slots=True)
@@ -94,7 +87,7 @@ class Engine:
         Without `evidence`, which is asked every `evidence_ns`, only the share's sources say what it is worth.
         """
         self.columns, self.universe = columns, columns.universe
-        self.strategies, self.triggers = tuple(strategies), tuple(triggers)
+        self.strategies = tuple(strategies)
         self.timed = tuple(timed)
         self.limits, self.executor, self.ledger, self.scribe = limits, executor, ledger, scribe
         self.timer_ns, self.on_step = timer_ns, tuple(on_step)
@@ -111,10 +104,9 @@ class Engine:
         self.health: HealthWatch | None = None
         self.intents: dict[str, tuple[Intent, set[int]]] = {}
         self.counts = Counts()
-        self._bars = ["no row yet"] * len(self.universe)
-        """Why an instrument may not be traded, whatever room there is; empty where it may."""
-        self._fired = columns.slots[:, K.SLOT_FIRED]
-        self._owner = {place: number for number, place in columns.slot_of.items()}
+        self.triggers = Triggers(columns, triggers)
+        tradable = None if executor is None else limits
+        self.permits = Permits(columns, ledger, strategies, self.judges, self.notices, tradable)
         self.now = 0
         self._dues: list[tuple[int, int, int, int]] = []
         self._seq = 0
@@ -179,7 +171,7 @@ class Engine:
         if self.evidence is not None:
             self._push(first + self.evidence_ns, _EVIDENCE)
         self._push(first + self.timer_ns, _TIMER)
-        self._permit_all()
+        self.permits.all(self.now)
         detail: dict[str, float | str] = {
             "session": self.columns.session.label,
             "seed": self.seed,
@@ -189,7 +181,7 @@ class Engine:
         notes = [Note(kind="start", detail=detail), *self.judges.start(), *self._new_day(first)]
         for number, (value, activates_s) in self._restored.announced.items():
             notes += self.notices.announced(number, value, activates_s, first, self._push_multiplier)
-        self._permit_all()
+        self.permits.all(self.now)
         self._record("start", first, notes=notes)
 
     def _push(self, due: int, kind: int, payload: int = 0) -> None:
@@ -215,7 +207,7 @@ class Engine:
                 self._new_session(due)
             else:
                 self._record("due", due, notes=self.notices.activate(payload, due))
-                self._permit_all()
+                self.permits.all(self.now)
 
     # --- why Python wakes
 
@@ -231,7 +223,7 @@ class Engine:
                 if not self.notices.up(int(rows.instrument[at])):
                     self.columns.hush(int(rows.instrument[at]))
             if self.notices.changed_eligibility:
-                self._permit_all()
+                self.permits.all(self.now)
             if self.notices.reopened and self.columns.fires(int(rows.instrument[at]), now):
                 why |= K.TRIGGER
         if why & K.TRIGGER:
@@ -241,35 +233,25 @@ class Engine:
 
     def _triggered(self, now: int, notes: list[Note]) -> None:
         """Asks every strategy whose trigger fired on this row, and lets the trigger rest."""
-        fired = self._fired
-        asked: dict[int, list[int]] = {}
-        groups: set[int] = set()
-        for place in fired.nonzero()[0].tolist():
-            fired[place] = 0
-            number = self._owner[place]
-            asked.setdefault(id(self.triggers[number].strategy), []).append(number)
-            groups.add(self.columns.slot_group[place])
-        for group in sorted(groups):
+        asked, groups = self.triggers.fired()
+        for group in groups:
             notes = notes + self.judges.before(group, now)
             if self.judges.changed:
-                self._permit_all()
-        for numbers in asked.values():
-            strategy = self.triggers[numbers[0]].strategy
-            woken = tuple(dict.fromkeys([self.triggers[n].underlying for n in numbers if self.triggers[n].underlying]))
-            traded = self._consult(strategy, now, woken, "trigger", notes)
+                self.permits.all(now)
+        for numbers in asked:
+            strategy = self.triggers.strategy(numbers)
+            traded = self._consult(strategy, now, self.triggers.underlyings(numbers), "trigger", notes)
             notes = []
-            wait = strategy.cooldown_ns if traded else strategy.refusal_backoff_ns
-            for number in numbers:
-                self._rest(number, now + wait)
+            self.triggers.rest(numbers, now + (strategy.cooldown_ns if traded else strategy.refusal_backoff_ns))
             if traded:
-                self._hold(strategy)
+                self.triggers.hold(strategy, self.memory.open_intents.values())
 
     def _tick(self, now: int) -> None:
         """The strategies' clock."""
         doubts = self.judges.tick(now)
         notes = [*doubts, *self.notices.of_time(now), *self._new_day(now)]
         if self.judges.changed or self.notices.changed_eligibility:
-            self._permit_all()
+            self.permits.all(self.now)
         if self.health is not None:
             self.health.tick(now)
         for strategy in self.timed:
@@ -290,7 +272,7 @@ class Engine:
         before = self.columns.session
         change = self.columns.enter_session(due + 1)
         self._push(change - 1 if change < NEVER else NEVER, _SESSION)
-        self._permit_all()
+        self.permits.all(self.now)
         detail: dict[str, float | str] = {"from": before.label, "to": self.columns.session.label}
         self._record("session", due, notes=[Note(kind="session", detail=detail)])
 
@@ -359,7 +341,7 @@ class Engine:
         intent = self.intents[report.intent_id][0]
         for fill in self.ledger.take(report, seen=intent.legs[report.leg].seen):
             self.columns.take(fill.instrument, float(fill.quantity), bid=fill.side == "sell")
-            self._room(fill.instrument)
+            self.permits.room(fill.instrument, self.now)
 
     def _closed(self, intent: Intent, now: int, notes: list[Note]) -> None:
         """Every leg has its final answer."""
@@ -367,9 +349,7 @@ class Engine:
         shares = self.net_shares(intent.underlying)
         if shares:
             notes.append(Note(kind="unhedged", underlying=intent.underlying, detail={"shares": float(shares)}))
-        for number, trigger in enumerate(self.triggers):
-            if trigger.strategy.name == intent.strategy:
-                self.columns.slots[self.columns.slot_of[number], K.SLOT_NOT_BEFORE] = trigger.resume_at
+        self.triggers.free(intent.strategy)
 
     def net_shares(self, underlying: str) -> Decimal:
         """Net shares of an underlying over all instruments; zero is hedged."""
@@ -382,56 +362,6 @@ class Engine:
                 elif isfinite(worth):
                     total += units * exact(worth)
         return total
-
-    # --- who may wake Python
-
-    def _rest(self, number: int, until: int) -> None:
-        """A trigger does not fire before `until`."""
-        self.triggers[number].resume_at = until
-        self.columns.slots[self.columns.slot_of[number], K.SLOT_NOT_BEFORE] = until
-
-    def _hold(self, strategy: Strategy) -> None:
-        """While a strategy has as many intents under way as it may, none of its triggers can lead to a trade."""
-        if list(self.memory.open_intents.values()).count(strategy.name) >= strategy.max_open:
-            for number, trigger in enumerate(self.triggers):
-                if trigger.strategy is strategy:
-                    self.columns.slots[self.columns.slot_of[number], K.SLOT_NOT_BEFORE] = NEVER
-
-    def _permit_all(self) -> None:
-        """Writes for every instrument whether it may be bought and sold now."""
-        for number in range(len(self.universe)):
-            self._permit(number)
-
-    def _permit(self, number: int) -> None:
-        """Eligible means: a fee is known, the session is allowed, the venue is up, nothing is in doubt, and some
-        strategy has room."""
-        self._bars[number] = self._why_barred(number)
-        self._room(number)
-
-    def _room(self, number: int) -> None:
-        """The same after a fill, which changes only what strategies have room for."""
-        buy = sell = False
-        why = self._bars[number]
-        if not why:
-            why = "no room: position limit"
-            view = View(self.columns, self.ledger, self.now)
-            for strategy in self.strategies:
-                may_buy, may_sell = strategy.may(view, number)
-                buy, sell = buy or may_buy, sell or may_sell
-        self.columns.permit(number, buy_from=0 if buy else NEVER, sell_from=0 if sell else NEVER, why=why)
-
-    def _why_barred(self, number: int) -> str:
-        """Why an instrument may neither be bought nor sold, whatever is held of it; empty where it may."""
-        facts = self.columns.facts[number]
-        if self.limits is None or self.executor is None:
-            return "nothing is traded in this run"
-        if not facts.traded or facts.cost is None:
-            return "no fee is known"
-        if self.columns.session not in self.limits.sessions:
-            return f"not in the {self.columns.session.label} session"
-        if self.notices.barred(number):
-            return "its stream, its unit or its share bars it"
-        return "in doubt" if self.judges.barred(number) else ""
 
     # --- records
 

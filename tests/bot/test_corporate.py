@@ -12,9 +12,10 @@ from bot.paths import prepare_kernel
 
 prepare_kernel()
 
-from bot.engine import Engine, Trigger  # noqa: E402 - the kernel's cache must be chosen first
+from bot.engine import Engine  # noqa: E402 - the kernel's cache must be chosen first
 from bot.journal import Journal  # noqa: E402
 from bot.sessions import load_sessions  # noqa: E402
+from bot.triggers import Trigger  # noqa: E402 - the kernel's cache must be chosen first
 from connectors.events import NAN, NEVER, NS, Health, Kind, Row, Rows, Why  # noqa: E402
 from connectors.instruments import Instrument, Role, UnitModel, Universe  # noqa: E402
 from connectors.paper import PaperExecutor, PaperTerms  # noqa: E402

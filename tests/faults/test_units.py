@@ -17,9 +17,10 @@ from bot.paths import prepare_kernel
 
 prepare_kernel()
 
-from bot.engine import Engine, Trigger  # noqa: E402 - the kernel's cache must be chosen first
+from bot.engine import Engine  # noqa: E402 - the kernel's cache must be chosen first
 from bot.journal import Journal  # noqa: E402
 from bot.sessions import load_sessions  # noqa: E402
+from bot.triggers import Trigger  # noqa: E402 - the kernel's cache must be chosen first
 from connectors.events import NS, Health, Kind, Row, Rows, Why  # noqa: E402
 from connectors.evm.rpc import MULTICALL3  # noqa: E402
 from connectors.instruments import Instrument, Role, Universe  # noqa: E402
