@@ -19,8 +19,8 @@ from typing import Final
 
 import numpy as np
 
-from connectors.events import F8, NAN, NS
-from connectors.instruments import USD
+from connectors.events import F8, I8, NAN, NS
+from connectors.instruments import USD, Role
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
 from strategies.market.fair import SPREAD_SIGMAS
@@ -42,12 +42,16 @@ class Evidence:
         found, place, names = filter_of(params, instruments)
         self.filter = found
         self.walk = Walk(found, columns.sessions, columns.clock, **params.controls(names))
-        self._number = np.array(list(place), np.int64)
+        self.numbers: tuple[int, ...] = tuple(place)
         """Of each witness of the filter: the number of its instrument."""
-        self._witnesses = [(w, at) for w, at in enumerate(self._number.tolist()) if group_of(instruments[at])]
+        self._number = np.array(self.numbers, np.int64)
+        self._witnesses = [(w, at) for w, at in enumerate(self.numbers) if group_of(instruments[at])]
         """(number in the filter, number of the instrument) of all but the sources of a share's own evidence."""
-        self._coins = {at: instruments[at].quote for at in self._number.tolist() if instruments[at].quote != USD}
-        self._evidence = np.array([not group_of(instruments[at]) for at in self._number.tolist()], np.bool_)
+        self._judged: I8 = np.array(
+            [w for w, at in self._witnesses if instruments[at].role is Role.TOKEN], np.int64
+        )  # of the filter
+        self._coins = {at: instruments[at].quote for at in self.numbers if instruments[at].quote != USD}
+        self._evidence = np.array([not group_of(instruments[at]) for at in self.numbers], np.bool_)
         self._told: dict[int, int] = {}
         """By underlying: the time of the last print of its own sources that the filter has heard."""
         self._prints = np.zeros(len(self._number), np.int64)
@@ -78,7 +82,7 @@ class Evidence:
             if coin not in fresh:
                 fresh[coin] = self.columns.fx_is_fresh(number, now)
         dead = {number for number, coin in self._coins.items() if not fresh[coin]}
-        return dead | {number for number in self._number.tolist() if not speaks(number)}
+        return dead | {number for number in self.numbers if not speaks(number)}
 
     def _heard(self, now: int, silent: set[int]) -> tuple[F8, F8]:
         """Log USD per share of every believed print since the last tick, and the variance that its spread gives it."""
@@ -108,13 +112,14 @@ class Evidence:
 
     def _weigh(self, silent: set[int]) -> None:
         """The scan's form of the filter."""
-        weights, offsets = self.filter.witness_weights()
+        weight, offset = (column.tolist() for column in self.filter.witness_weights())
         for w, number in self._witnesses:
-            self.columns.weigh(number, 0.0 if number in silent else float(weights[w]), float(offsets[w]))
+            self.columns.weigh(number, 0.0 if number in silent else weight[w], offset[w])
 
     def _expect(self, now: int) -> None:
         """What the next prints will be, against the fair value that they will be judged by."""
         mean, var = self.filter.forecast()
-        for w, number in self._witnesses:
-            if (fair := self.columns.fair_without(number, now)) is not None and var[w] < inf:
-                self.columns.expect(number, float(mean[w]) - log(fair.price), float(var[w]))
+        premium = mean[self._judged] - np.log(self.columns.prices_without(self._number[self._judged], now))
+        told = np.flatnonzero(np.isfinite(premium) & (var[self._judged] < inf)).tolist()
+        for at, off, spread in zip(told, premium[told].tolist(), var[self._judged[told]].tolist(), strict=True):
+            self.columns.expect(int(self._number[self._judged[at]]), off, spread)

@@ -241,7 +241,7 @@ class Filter:
 
         Per underlying with n > 1 groups: all weights times one number, so that the precisions without each sum to the
         filter's; then levels z'_i = (S - (W - w_i) F_i) / w_i with the filter's values F_i, W the sum of weights and S
-        that of weighted values, which follows from adding up over i. A level is moved by one of its sigmas at most.
+        that of weighted values, which follows from adding up over i. A level is moved by three of its sigmas at most.
         """
         assert self.without is not None
         count = len(self.daily_vol)
@@ -261,5 +261,5 @@ class Filter:
             summed = (np.bincount(underlying, np.nan_to_num(rest), count) - np.nan_to_num(value) * base) / (groups - 1)
             # From adding up over i: n S - (S - base value) = sum of rest.
             moved = np.log((summed[underlying] - rest) / added) - level
-        sigma = 1 / np.sqrt(np.where(added > 0, added, 1.0))
+        sigma = 3 / np.sqrt(np.where(added > 0, added, 1.0))
         return added, np.where(usable & np.isfinite(moved), level + np.clip(moved, -sigma, sigma), level)

@@ -47,6 +47,7 @@ class Verdict(IntEnum):
 _UNHEARD, _USED, _DAMPED, _JUMPED = (int(one) for one in Verdict)
 _I = types.Array(types.int64, 1, "A", readonly=True)
 _F = types.Array(types.float64, 1, "A", readonly=True)
+_F2 = types.Array(types.float64, 2, "A", readonly=True)
 
 
 @njit(
@@ -123,6 +124,31 @@ def _update(  # type: ignore[no-untyped-def]
         loglik[row] -= 0.5 * (np.log(2 * np.pi * s) + y * y / s)
 
 
+@njit(
+    types.void(
+        types.float64[:, ::1], types.float64[:, :, ::1], _F2, _F2, _F2, _F, _F, _F, types.float64
+    ),
+    cache=KEPT,
+)  # fmt: skip
+def _predict(state, cov, mean, var, decay, daily_var, days, drift, seconds):  # type: ignore[no-untyped-def]
+    """Bank.predict over scalars."""
+    count = state.shape[1]
+    keep = np.ones(count)
+    for row in range(len(state)):
+        x, p = state[row], cov[row]
+        known = -np.inf < days[row] < np.inf
+        x[0] = x[0] + drift[row] if known else np.nan
+        for i in range(1, count):
+            keep[i] = np.exp(decay[row, i - 1] * seconds)
+            x[i] = mean[row, i - 1] + (x[i] - mean[row, i - 1]) * keep[i]
+        for i in range(count):
+            for j in range(count):
+                p[i, j] *= keep[i] * keep[j]
+        for i in range(1, count):
+            p[i, i] += var[row, i - 1] * (1 - keep[i] ** 2)
+        p[0, 0] += daily_var[row] * days[row] if known else 0.0
+
+
 class Bank:
     """R filters of K premia each. Arrays: state[R, K + 1], cov[R, K + 1, K + 1], loglik[R]; variances are of logs."""
 
@@ -170,14 +196,10 @@ class Bank:
         then what they leave open. `shut`: the share trades nowhere meanwhile. Where days are not finite the fair value
         is forgotten.
         """
-        keep = np.exp(self._decay * seconds)
-        self.state[:, 0] += np.where(np.isfinite(days), drift, NAN)
-        self.state[:, 1:] = self.mean + (self.state[:, 1:] - self.mean) * keep
-        self.cov[:, 1:, :] *= keep[:, :, None]
-        self.cov[:, :, 1:] *= keep[:, None, :]
-        at = np.arange(1, self.state.shape[1])
-        self.cov[:, at, at] += (self._shut_var if shut else self.var) * (1 - keep**2)
-        self.cov[:, 0, 0] += np.where(np.isfinite(days), self.daily_var * days, 0.0)
+        rows = len(self.state)
+        days, drift = np.broadcast_to(days, rows), np.broadcast_to(drift, rows)
+        var = self._shut_var if shut else self.var
+        _predict(self.state, self.cov, self.mean, var, self._decay, self.daily_var, days, drift, seconds)
         self._now += seconds
 
     def update(self, rows: I8, slots: I8, z: F8, var: F8) -> tuple[F8, F8, I8]:

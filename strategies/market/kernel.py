@@ -261,6 +261,17 @@ def fair(number, u, now, members, references, f, k, g, h, p, q):  # type: ignore
     return price, var, (var / own if own > 0.0 else 1.0) if own < np.inf else 0.0, count
 
 
+@njit(types.void(_i8, types.int64, _V, _W, _W, _F, _K, _F, _K, _V, _W), cache=KEPT)
+def prices_without(numbers, now, out, members, references, f, k, g, h, p, q):  # type: ignore[no-untyped-def]
+    """Fair value at `now` without each of some instruments, one after the other; nan where nobody is left to ask."""
+    for at in range(len(numbers)):
+        i = np.uint64(numbers[at])
+        u = np.uint64(k[i, UNDERLYING])
+        anchor, own, pull, weight = _hear(u, now, members, references, f, k, g, h, p, q)
+        price, var = _without(i, u, now, anchor, own, pull, weight, members, f, k, h)
+        out[at] = price if var <= p[MAX_VAR] and 0.0 < price < np.inf else np.nan
+
+
 @njit(types.void(types.uint64, types.int64, _W, _W, _F, _K, _F, _K, _V, _W), cache=KEPT)
 def premia(u, now, members, references, f, k, g, h, p, q):  # type: ignore[no-untyped-def]
     """All premia of one underlying at `now`, bps and sigmas of the fair value of its share without the instrument

@@ -113,6 +113,12 @@ class Readings:
         """The same by everybody but one instrument and those that speak for the same witness: nobody judges itself."""
         return self._fair(self._group_of[number], number, now)
 
+    def prices_without(self, numbers: I8, now: int) -> F8:
+        """The prices of `fair_without` for many instruments; nan where it is unknown."""
+        out: F8 = np.full(len(numbers), nan)
+        K.prices_without(numbers, now, out, *self._market)
+        return out
+
     def _fair(self, group: int, number: int, now: int) -> FairValue | None:
         price, variance, own, witnesses = K.fair(number, np.uint64(group), now, *self._market)
         if not (variance <= self.p.item(K.MAX_VAR) and 0 < price < inf):

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from connectors.events import F8, I8, NS
+from connectors.events import F8, I8, NAN, NS
 from strategies.market.fair import VarianceClock
 from strategies.market.filter import Filter
 from strategies.market.session import Session, SessionTable
@@ -47,6 +47,7 @@ class Walk:
         self._controls = self._beta != 0
         self._left = 1 - np.array([(explained or {}).get(u, 0.0) for u in range(count)])
         self._moved = np.zeros(count)
+        self._until, self._rate, self._shut = -1, NAN, False
         self._heard: I8 = np.full(count, -1, np.int64)
 
     def to(self, now: int) -> None:
@@ -56,16 +57,25 @@ class Walk:
         if now < self.now:
             raise ValueError(f"time goes back by {self.now - now} ns")
         while self.now < now:
-            step = min(now, self._sessions.next_change(self.now))
-            days = self._clock.at(step) - self._clock.at(self.now)
-            shut = self._sessions.at(self.now) in SHUT
+            if self.now >= self._until:
+                self._enter()
+            step = min(now, self._until)
+            days, shut = (step - self.now) * self._rate, self._shut
             fresh = (step - self._heard <= CONTROL_AGE_S * NS) & (self._heard >= 0)
             all_speak = self._controls.any(axis=1) & np.all(fresh | ~self._controls, axis=1)
             drift = self._beta @ np.where(fresh, self._moved, 0.0)
             self._moved[:] = 0.0
-            # Outside the table the clock says NaN: then the filter forgets.
             self.filter.predict(days * np.where(all_speak, self._left, 1.0), (step - self.now) / NS, drift, shut)
             self.now = step
+
+    def _enter(self) -> None:
+        """The session of the moment: until when it lasts, and how fast its clock runs."""
+        self._until = self._sessions.next_change(self.now)
+        known = self._sessions.at(self.now) is not Session.UNKNOWN
+        place = int(np.searchsorted(self._clock.edges, self.now, side="right")) - 1
+        # Outside the table the clock says NaN: then the filter forgets.
+        self._rate = float(self._clock.rates[place]) if known else NAN
+        self._shut = self._sessions.at(self.now) in SHUT
 
     def observe(self, z: F8, var: F8) -> tuple[F8, F8, I8]:
         """As Filter.observe, at the moment of the walk."""
