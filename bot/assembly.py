@@ -28,9 +28,9 @@ from strategies.market.basis import Basis
 from strategies.market.columns import FOREVER_NS, Beliefs, Columns, Facts, Slot
 from strategies.market.evidence import Evidence
 from strategies.market.fair import DEFAULT_DAILY_VOL_BPS
+from strategies.market.filter import Premium
 from strategies.market.health import DEFAULT_WEIGHTS
 from strategies.market.health import Rules as PegRules
-from strategies.market.filter import Premium
 from strategies.market.params import Params, is_evidence
 from strategies.market.pools import Pools, PoolTerms
 from strategies.market.session import Session, SessionTable
