@@ -46,7 +46,7 @@ class Looked:
     refused: dict[str, dict[str, int]]
     """Rows of each instrument that were not believed within the span, by reason."""
     sources: dict[int, dict[str, int]]
-    """By token instrument: how many samples were judged by which source's word, or by witnesses alone."""
+    """By token instrument: at how many samples a source or witness was among those that it was judged by."""
     unknown: dict[int, dict[str, int]]
     """By token instrument: accepted prints of the span without a fair value, coin or multiplier, hence no samples,
     by what was missing."""
@@ -97,7 +97,9 @@ def fair_look(tape: Tape, config: Config, start_ns: int | None = None, end_ns: i
                 sell, buy = bid * worth / fair.price, ask * worth / fair.price
                 premium = (bid + ask) / 2 * worth / fair.price * 1e4 - 1e4
                 found.append((ts, number, premium, fair.error_bps, sell * 1e4 - 1e4, buy * 1e4 - 1e4))
-                sources[number][tape.universe[fair.source].name if fair.source >= 0 else "witnesses alone"] += 1
+                heard = [one.number for one in columns.heard(columns.group(number), ts, without=number)]
+                for at in [fair.source, *heard] if fair.source >= 0 else heard:
+                    sources[number][tape.universe[at].name] += 1
             else:
                 why = columns.why_unknown(columns.group(number), ts, without=number)
                 unknown[number][why or "its coin or multiplier is not known"] += 1

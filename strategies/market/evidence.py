@@ -35,8 +35,8 @@ class Evidence:
     """The filter of a run, and the columns that it writes weights and forecasts of."""
 
     def __init__(self, columns: Columns, params: Params) -> None:
-        """Nothing was heard; every witness is one from now on, without a weight, and no source is own evidence that
-        the filter takes for a witness."""
+        """Nothing was heard. A source that speaks around the clock is the share's own evidence until it was heard, and
+        a witness from then on."""
         self.columns = columns
         instruments = list(columns.universe)
         found, place, names = filter_of(params, instruments)
@@ -56,8 +56,7 @@ class Evidence:
         """By underlying: the time of the last print of its own sources that the filter has heard."""
         self._prints = np.zeros(len(self._number), np.int64)
         self._done = 0
-        for _, at in self._witnesses:
-            columns.weigh(at, 0.0, 0.0)
+        self._sources = [at for _, at in self._witnesses if instruments[at].role is Role.SHARE]
 
     def tick(self, now: int, speaks: Callable[[int], bool]) -> None:
         """Hears what is new at `now` (ns UTC) and writes weights and forecasts. `speaks` tells whether the stream of an
@@ -76,12 +75,14 @@ class Evidence:
         self._expect(now)
 
     def _silent(self, now: int, speaks: Callable[[int], bool]) -> set[int]:
-        """Instruments whose stream is not up, or whose coin has no fresh price."""
+        """Instruments whose stream is not up, whose coin has no fresh price, or that have been silent too long for a
+        source of the share."""
         fresh: dict[str, bool] = {}
         for number, coin in self._coins.items():
             if coin not in fresh:
                 fresh[coin] = self.columns.fx_is_fresh(number, now)
         dead = {number for number, coin in self._coins.items() if not fresh[coin]}
+        dead |= {number for number in self._sources if self.columns.silent(number, now)}
         return dead | {number for number in self.numbers if not speaks(number)}
 
     def _heard(self, now: int, silent: set[int]) -> tuple[F8, F8]:
@@ -113,7 +114,8 @@ class Evidence:
     def _weigh(self, silent: set[int]) -> None:
         """The scan's form of the filter."""
         weight, offset = (column.tolist() for column in self.filter.witness_weights())
-        for w, number in self._witnesses:
+        heard = np.isfinite(self.filter.z)
+        for w, number in ((w, number) for w, number in self._witnesses if heard[w]):
             self.columns.weigh(number, 0.0 if number in silent else weight[w], offset[w])
 
     def _expect(self, now: int) -> None:

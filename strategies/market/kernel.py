@@ -146,9 +146,13 @@ def _edge(u, now, last, members, f, k, g, h):  # type: ignore[no-untyped-def]
 
 @njit(types.boolean(types.uint64, types.int64, _F, _K), cache=KEPT)
 def _counts(j, now, f, k):  # type: ignore[no-untyped-def]
-    """Whether an instrument is a witness now: weighed, fresh and priced."""
-    z = f[j, MID_USD] * f[j, LEAN]
-    return f[j, WEIGHT] > 0.0 and now <= k[j, EXPIRES] and 0.0 < z < np.inf
+    """Whether an instrument is a witness now: weighed, priced and fresh. A source of the share may be old: what it said
+    weighs less and less, and nothing once it is refused or halted.
+    """
+    if not f[j, WEIGHT] > 0.0:
+        return False
+    fresh = now <= k[j, EXPIRES] or (k[j, ROLE] & EVIDENCE != 0 and k[j, EXPIRES] > 0)
+    return fresh and 0.0 < f[j, MID_USD] * f[j, LEAN] < np.inf
 
 
 @njit(types.int64(types.uint64, _W, _F, _K, _K), cache=KEPT)
@@ -186,8 +190,8 @@ def _hear(u, now, members, references, f, k, g, h, p, q):  # type: ignore[no-unt
     pull, weight = 0.0, 0.0
     for at in range(np.uint64(h[u, MEMBER_FROM]), np.uint64(h[u, WITNESS_TO])):
         j = np.uint64(members[at])
-        w, z = f[j, WEIGHT], f[j, MID_USD] * f[j, LEAN]
-        if w > 0.0 and now <= k[j, EXPIRES] and 0.0 < z < np.inf:
+        if _counts(j, now, f, k):
+            w, z = f[j, WEIGHT], f[j, MID_USD] * f[j, LEAN]
             if anchor != anchor:
                 anchor = z
             weight += w
@@ -219,7 +223,7 @@ def _without(i, u, now, anchor, own, pull, weight, members, f, k, h):  # type: i
     with it: then the sums are made anew without it.
     """
     kin, w, z = k[i, KIN], f[i, WEIGHT], f[i, MID_USD] * f[i, LEAN]
-    counts = w > 0.0 and now <= k[i, EXPIRES] and 0.0 < z < np.inf
+    counts = _counts(i, now, f, k)
     if kin < 0 and not counts:
         return _settle(anchor, own, pull, weight)
     if kin < 0 and 2.0 * w <= weight:

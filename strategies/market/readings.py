@@ -37,6 +37,16 @@ class Forecast(NamedTuple):
     """Of how far off a print will be found, but for its own spread."""
 
 
+class Heard(NamedTuple):
+    """What a witness says."""
+
+    number: int
+    price: float
+    """Of the share, USD."""
+    weight: float
+    """1 / variance of its logarithm."""
+
+
 class Readings:
     """The readings of Columns, which says what the arrays are."""
 
@@ -113,6 +123,16 @@ class Readings:
         """The same by everybody but one instrument and those that speak for the same witness: nobody judges itself."""
         return self._fair(self._group_of[number], number, now)
 
+    def heard(self, group: int, now: int, *, without: int = -1) -> list[Heard]:
+        """Every witness that is in the fair value of an underlying at `now`, perhaps that `without` an instrument."""
+        kin, f, k = (self.k.item(without, K.KIN) if without >= 0 else -1), self.f.item, self.k.item
+        h, found = self.h.item, []
+        for at in self.members[h(group, K.MEMBER_FROM) : h(group, K.WITNESS_TO)].tolist():
+            apart = at != without and (kin < 0 or k(at, K.KIN) != kin)
+            if apart and K._counts(np.uint64(at), now, self.f, self.k):
+                found.append(Heard(at, f(at, K.MID_USD) * f(at, K.LEAN), f(at, K.WEIGHT)))
+        return found
+
     def prices_without(self, numbers: I8, now: int) -> F8:
         """The prices of `fair_without` for many instruments; nan where it is unknown."""
         out: F8 = np.full(len(numbers), nan)
@@ -163,6 +183,11 @@ class Readings:
     def counts(self, number: int, now: int) -> bool:
         """Whether an instrument is a witness now: weighed, fresh and priced."""
         return bool(K._counts(np.uint64(number), now, self.f, self.k))
+
+    def silent(self, number: int, now: int) -> bool:
+        """Whether a source of the share has said nothing for too long."""
+        since = self.source_variance(number, now) + (DOUBTED_VAR if self.doubts.item(number) else 0.0)
+        return not since - self.f.item(number, K.REF_VAR) <= self.g.item(self._group_of[number], K.SILENT_VAR)
 
     def _silent(self, group: int, source: int, variance: float) -> bool:
         """Whether the share's own source has been silent for too long, when the variance of its word is this."""

@@ -274,7 +274,8 @@ class Twin:
         c, h, found = self.c, self.c.h[group], dict[int, tuple[float, float]]()
         for at in c.members[h[K.MEMBER_FROM] : h[K.WITNESS_TO]].tolist():
             weight, price = float(c.f[at, K.WEIGHT]), float(c.f[at, K.MID_USD] * c.f[at, K.LEAN])
-            if weight > 0 and now <= c.k[at, K.EXPIRES] and 0 < price < inf:
+            fresh = now <= c.k[at, K.EXPIRES] or (c.k[at, K.ROLE] & K.EVIDENCE and c.k[at, K.EXPIRES] > 0)
+            if weight > 0 and fresh and 0 < price < inf:
                 found[at] = weight, price
         return found
 

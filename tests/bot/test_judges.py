@@ -407,7 +407,7 @@ def test_with_only_a_late_source_left_nothing_is_entered() -> None:
     still = [quote(2400 + at, S, 100.0) for at in range(0, 60, 5)]
     ran = Ran(silence, sorted([*rows, *gap, *last, *still], key=lambda row: row.ts_recv))
     assert K.FROZEN == ran.columns.refusal[S]
-    assert ran.columns.fair(0, ran.columns.now) is None
+    assert ran.columns.own(0, ran.columns.now) is None
     assert [] == [at for at, _ in ran.fills() if at > 2420]
 
 

@@ -91,6 +91,7 @@ maintenance_s = 1.0
 
 [fair]
 max_error_bps = 100
+evidence_s = 0.5
 
 [strategies.cross_venue]
 min_edge_bps = 10

@@ -97,6 +97,7 @@ confirm_rows = 3
 maintenance_s = {maintenance}
 [fair]
 max_error_bps = 100
+evidence_s = {evidence}
 [strategies.cross_venue]
 min_edge_bps = 8
 size_usd = 150
@@ -152,7 +153,7 @@ def draw_config(seed: int, folder: Path) -> Config:
     text = CONFIG.format(
         timer=rng.choice([0.2, 1.0, 5.0]), reject=rng.choice([0.0, 0.3]), fx_age=rng.choice([0.5, 900.0]),
         maintenance=rng.choice([0.0, 0.5]), cooldown=rng.choice([0.0, 0.05, 1.0]), open=rng.choice([1, 2, 4]),
-        slippage=rng.choice(["", "slippage_bps = 5"]),
+        slippage=rng.choice(["", "slippage_bps = 5"]), evidence=rng.choice([0.2, 1.0, 5.0, "inf"]),
     )  # fmt: skip
     path = folder / f"{seed}.toml"
     path.write_text(text, encoding="utf-8")

@@ -65,7 +65,7 @@ def issuer_only(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Tape:
 def look(
     tape: Tape, start_ns: int, end_ns: int, gates: Gates | None = None
 ) -> tuple[dict[str, int], set[str], list[Step]]:
-    """Refusals of rh:TSLA by reason, every source that TSLA's fair value had, and the records, within a span."""
+    """Refusals of rh:TSLA by reason, every source that TSLA's own evidence had, and the records, within a span."""
     steps: list[Step] = []
     config = Config(gates=gates or Gates(), fair=Fair())
     parts = assemble(config, tape.universe, load_sessions(), Journal(None), executor=None, on_step=[steps.append])
@@ -79,7 +79,7 @@ def look(
             if now < start_ns:
                 before = refused_rows(columns).get("rh:TSLA", {})
                 continue
-            fair = columns.fair(group, now)
+            fair = columns.own(group, now)
             sources.add(tape.universe[fair.source].name if fair else "unknown")
     after = refused_rows(columns).get("rh:TSLA", {})
     counted = {reason: count - before.get(reason, 0) for reason, count in after.items()}
@@ -123,7 +123,7 @@ def test_a_build_that_believes_everything_would_cry_depeg(issuer_only: Tape, aug
     """
     With every gate off the false depeg is there, over 1,000 bps at p95; with the gates it is within 150.
     """
-    config = Config(gates=BELIEVE_ALL, fair=Fair(max_error_bps=inf, max_silence_days=inf))
+    config = Config(gates=BELIEVE_ALL, fair=Fair(max_error_bps=inf, max_silence_days=inf, evidence_s=inf))
     fooled = fair_samples(issuer_only, config, FALSE_DEPEG)
     tsla = issuer_only.universe.number("bsc-pool:TSLAB/USD")
     assert 1000 < float(np.quantile(np.abs(fooled.premium_bps[fooled.instrument == tsla]), 0.95))
