@@ -190,8 +190,10 @@ def _hear(u, now, members, references, f, k, g, h, p, q):  # type: ignore[no-unt
     pull, weight = 0.0, 0.0
     for at in range(np.uint64(h[u, MEMBER_FROM]), np.uint64(h[u, WITNESS_TO])):
         j = np.uint64(members[at])
-        if _counts(j, now, f, k):
-            w, z = f[j, WEIGHT], f[j, MID_USD] * f[j, LEAN]
+        w, z, expires = f[j, WEIGHT], f[j, MID_USD] * f[j, LEAN], k[j, EXPIRES]
+        # The rule of _counts, written out: a call takes longer than all of it.
+        fresh = now <= expires or (expires > 0 and k[j, ROLE] & EVIDENCE != 0)
+        if w > 0.0 and fresh and 0.0 < z < np.inf:
             if anchor != anchor:
                 anchor = z
             weight += w
@@ -286,8 +288,18 @@ def premia(u, now, members, references, f, k, g, h, p, q):  # type: ignore[no-un
     for at in range(np.uint64(h[u, MEMBER_FROM]), np.uint64(h[u, MEMBER_TO])):
         j = np.uint64(members[at])
         price, var = all_price, all_var
-        if f[j, WEIGHT] > 0.0 or k[j, KIN] >= 0:
+        w, z, expires = f[j, WEIGHT], f[j, MID_USD] * f[j, LEAN], k[j, EXPIRES]
+        fresh = now <= expires or (expires > 0 and k[j, ROLE] & EVIDENCE != 0)
+        counts = w > 0.0 and fresh and 0.0 < z < np.inf
+        if k[j, KIN] >= 0 or (counts and 2.0 * w > weight):
             price, var = _without(j, u, now, anchor, own, pull, weight, members, f, k, h)
+        elif counts and own < np.inf:
+            rest, drawn = weight - w, pull - w * (z - anchor)
+            part = own / (1.0 + own * rest)
+            price, var = anchor + own * drawn / (1.0 + own * rest), part
+        elif counts:
+            rest, drawn = weight - w, pull - w * (z - anchor)
+            price, var = anchor + drawn / rest, 1.0 / rest
         if not (var <= p[MAX_VAR] and 0.0 < price < np.inf):
             price = np.nan
         scale = 1e4 / price
