@@ -62,7 +62,7 @@ def test_a_source_that_was_frozen_takes_nobody_down_with_it():
     assert [] == [ts for kind, ts, _ in said if kind in ("doubt", "fair_unknown") and ts > refused]
     cleared = [(ts > back, note.instrument) for kind, ts, note in said if kind == "doubt_cleared"]
     assert [False, True] == [late for late, _ in cleared] and cleared[0][1] != cleared[1][1]
-    assert ["fair_known"] == [kind for kind, ts, note in said if kind.startswith("fair_") and ts > refused]
+    assert [] == [kind for kind, ts, note in said if kind.startswith("fair_") and ts > refused]
 
 
 @pytest.mark.parametrize(

@@ -130,12 +130,19 @@ def test_a_source_that_is_refused_is_removed_and_its_time_stays(noon: Played):
 
 
 def test_an_unknown_fair_value_has_no_series():
-    """When every source of a share is refused, fair value, error and premia of its tokens vanish; others stay."""
+    """When all sources of a share and all venues of its tokens are refused, fair value, error and premia vanish; others
+    stay."""
     run = play(rows=2_000)
     universe, now = run.world.universe, run.assembly.columns.now
     sources = universe.where(role=Role.SHARE, underlying="TSLA")
     for step, number in enumerate(sources, 1):
         feed(run, Row(ts_recv=now + step, instrument=number, kind=Kind.REFERENCE, bid=300.0, ask=500.0))
+    tokens = universe.where(role=Role.TOKEN, underlying="TSLA")
+    kept = universe.number("sim-alpha:simTSLA/USD")
+    for step, number in enumerate(tokens, 10):
+        if number != kept:
+            feed(run, Row(ts_recv=now + step, instrument=number, kind=Kind.QUOTE, bid=500.0, ask=300.0))
+    run.assembly.columns.hush(kept)
     found = scraped(run)
     for name in ("pegline_fair_price_usd", "pegline_fair_price_uncertainty_ratio"):
         assert ("simTSLA",) not in found[name] and ("simNVDA",) in found[name]
