@@ -30,10 +30,14 @@ def no_levels(number: int) -> None:
 
 
 def executable_bps(columns: Columns, number: int, levels: Levels) -> Iterator[tuple[str, int, float]]:
-    """(buy or sell, size in USD, bps over fair value after costs); a size that the levels do not hold is left out."""
+    """(buy or sell, size in USD, bps after costs over the fair value by everybody else); a size that the levels do not
+    hold is left out."""
     from strategies.market import kernel  # compiled code: only a process that has columns pays for it
 
-    f, scale = columns.f.item, columns.g.item(columns.group(number), kernel.FAIR_SCALE)
+    fair = columns.fair_without(number, columns.now)
+    if fair is None:
+        return
+    f, scale = columns.f.item, 1e4 / fair.price
     usd = f(number, kernel.USD_PER_UNIT)
     for size in SIZES_USD:
         for side, rows, factor in (
