@@ -123,6 +123,8 @@ class Columns(Readings):
         """What our own judgement has against each instrument: a bit (1 << Why) for each reason."""
         self.said: dict[int, tuple[int, int]] = {}
         """By instrument whose stream is not up by its own word: codes of Health and Why."""
+        self.weighed = False
+        """Whether anybody was ever a witness; else a fair value is what the best source says, which is told sooner."""
         self.why_barred: list[str] = [""] * count
         """Why each instrument may not be bought or sold, on the side on which it may not, in words."""
         self.taken_bid: list[float] = [0.0] * count
@@ -338,6 +340,7 @@ class Columns(Readings):
         number above zero, and while anything speaks against the instrument, nobody listens to it. Both are rounded, so
         that the last digit of a logarithm, which differs between machines, is in no decision.
         """
+        self.weighed = True
         good = 0 < weight < inf and -inf < offset < 1 and not self.doubts.item(number)
         self.f[number, K.WEIGHT] = float(f"{weight:.7g}") if good else 0.0
         self.f[number, K.LEAN] = 1 - round(offset, 10) if good else 1.0
@@ -348,6 +351,7 @@ class Columns(Readings):
         It stands for the best source until that has a print later than `heard`, and its error grows as usual. Rounded
         as weights are; without numbers above zero the best source stands for itself.
         """
+        self.weighed = True
         good = 0 < price < inf and 0 < variance < inf
         if good:
             clock = self.p.item(K.CLOCK) + self.p.item(K.CLOCK_RATE) * float(now - self.q.item(K.CLOCK_TS))

@@ -63,6 +63,7 @@ class Readings:
     f_rows: tuple[Sequence[float], ...]
     k_rows: tuple[Sequence[int], ...]
     doubts: I8
+    weighed: bool
     said: dict[int, tuple[int, int]]
     why_barred: list[str]
     taken_bid: list[float]
@@ -140,6 +141,8 @@ class Readings:
         return out
 
     def _fair(self, group: int, number: int, now: int) -> FairValue | None:
+        if not self.weighed:
+            return self.own(group, now)
         price, variance, own, witnesses = K.fair(number, np.uint64(group), now, *self._market)
         if not (variance <= self.p.item(K.MAX_VAR) and 0 < price < inf):
             return None
