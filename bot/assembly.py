@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, nan
+from pathlib import Path
 
 from bot.config import Config, InstrumentTable, VenueTable
 from bot.engine import Engine, Scribe
 from bot.errors import UsageError
 from bot.health_watch import HealthWatch
 from bot.judges import Rules
+from bot.params_file import read_params
 from bot.peg_rules import rule_of, shadow_of
 from bot.triggers import Trigger
 from bot.units import needs_basis
@@ -27,7 +29,6 @@ from strategies.market import kernel as K
 from strategies.market.basis import Basis
 from strategies.market.columns import FOREVER_NS, Beliefs, Columns, Facts, Slot
 from strategies.market.evidence import Evidence
-from strategies.market.fair import DEFAULT_DAILY_VOL_BPS
 from strategies.market.filter import Premium
 from strategies.market.health import DEFAULT_WEIGHTS
 from strategies.market.health import Rules as PegRules
@@ -210,16 +211,25 @@ def basis_of(config: Config, instrument: Instrument) -> Basis | None:
     return Basis.UNIT if known and table.basis is None else Basis.UNKNOWN
 
 
+def fitted(config: Config) -> Params:
+    """What `[fair] params_file` says; defaults without one. Raises DataError where it cannot be read."""
+    return read_params(Path(config.fair.params_file)) if config.fair.params_file else Params()
+
+
 def _params(config: Config, universe: Universe) -> Params:
-    """What the filter goes by: how far shares move and sources err is the config's, the rest has defaults."""
-    fair = config.fair
+    """What the filter goes by: what was fitted, above it what the config says, and how far sources err."""
+    fair, told = config.fair, fitted(config)
     sources = {i.name: tables(config, i)[1].error_bps for i in universe if is_evidence(i)}
-    return Params(
-        daily_vol_bps={**DEFAULT_DAILY_VOL_BPS, **fair.daily_vol_bps},
+    return replace(
+        told,
+        daily_vol_bps={**told.daily_vol_bps, **fair.daily_vol_bps},
         default_vol_bps=fair.default_daily_vol_bps,
         premia={
-            name: Premium(noise=(fair.source_error_bps if error is None else error) / 1e4)
-            for name, error in sources.items()
+            **told.premia,
+            **{
+                name: Premium(noise=(fair.source_error_bps if error is None else error) / 1e4)
+                for name, error in sources.items()
+            },
         },
     )
 
@@ -227,7 +237,7 @@ def _params(config: Config, universe: Universe) -> Params:
 def _beliefs(config: Config, judge: bool) -> Beliefs:
     """The gates and widths. The config's volatilities stand above the fitted ones of fair.py."""
     gates, fair = config.gates, config.fair
-    volatility = {**DEFAULT_DAILY_VOL_BPS, **fair.daily_vol_bps}
+    volatility = {**fitted(config).daily_vol_bps, **fair.daily_vol_bps}
     return Beliefs(
         max_reference_spread=gates.max_reference_spread_bps / 1e4,
         stub_move=gates.stub_move,

@@ -188,6 +188,9 @@ class Fair(Table):
     """One-sigma move of a share over a full trading day; key = underlying."""
     default_daily_vol_bps: Bps = 300.0
     source_error_bps: Bps = 3.0
+    params_file: str = ""
+    """Path of a file as `pegline fit --out` writes it, relative to the folder of the config file; what is written in
+    this table stands above it."""
     max_error_bps: Limit = 1000.0
     """A wider fair value is unknown."""
     evidence_s: Limit = 5.0

@@ -13,8 +13,10 @@ from bot.config_rules import breaches, concerns
 from bot.config_shape import Fault, faults, table_and_key, without
 from bot.errors import ConfigError, CredentialsMissing, Mistake
 from bot.keys import reader
+from bot.params_file import read_file
 from bot.toml_lines import Path as Keys
 from bot.toml_lines import lines_of
+from connectors.errors import DataError
 
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _LEFT_OUT: Final = "left-out-"
@@ -50,7 +52,7 @@ def read(path: Path, *, credentials: bool = True) -> Loaded:
     mistakes += [_placed(path, fault, lines) for fault in found if not str(fault.path[0]).startswith(_LEFT_OUT)]
     if mistakes:
         raise ConfigError(sorted(dict.fromkeys(mistakes), key=lambda m: m.line))
-    config = Config.model_validate(data)
+    config = _with_params(path, Config.model_validate(data), lines)
     warnings = [_placed(path, fault, lines) for fault in concerns(config)]
     if credentials:
         warnings += _key_files(path, config, lines)
@@ -60,6 +62,19 @@ def read(path: Path, *, credentials: bool = True) -> Loaded:
 def key_path(config_path: Path, key_file: str) -> Path:
     """Where a `key_file` is: relative to the folder of the config file."""
     return config_path.parent / Path(key_file).expanduser()
+
+
+def _with_params(path: Path, config: Config, lines: dict[Keys, int]) -> Config:
+    """The config with the place of its parameters resolved. Raises ConfigError where they cannot be read."""
+    if not config.fair.params_file:
+        return config
+    file = key_path(path, config.fair.params_file)
+    try:
+        read_file(file)
+    except DataError as error:
+        fault = Fault(("fair", "params_file"), str(error), "pegline fit TAPE --out FILE; or remove the key")
+        raise ConfigError([_placed(path, fault, lines)]) from None
+    return config.model_copy(update={"fair": config.fair.model_copy(update={"params_file": str(file.resolve())})})
 
 
 def _text(path: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from bot.config import Config
-from bot.params_file import ParamsFile, PremiumLine, ShareLine
+from bot.params_file import VERSION, ParamsFile, PremiumLine, ShareLine
 from bot.prints import Prints
 from bot.sessions import load_sessions
 from connectors.events import F8, NS
@@ -18,7 +18,7 @@ from strategies.market.fair import DEFAULT_DAILY_VOL_BPS, variance_clock
 from strategies.market.filter import Filter
 from strategies.market.kalman import Verdict
 from strategies.market.likelihood import Fit, Layout, Series, maximise
-from strategies.market.params import VERSION, Fitted, Params, is_evidence
+from strategies.market.params import Fitted, Params, is_evidence
 from strategies.market.shrink import Pull, pulled
 from strategies.market.walk import SHUT, Walk
 

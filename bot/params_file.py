@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from math import inf
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
 from connectors.errors import DataError
-from strategies.market.filter import Premium
-from strategies.market.params import VERSION, Fitted, Params
+
+if TYPE_CHECKING:
+    from strategies.market.params import Params
+
+VERSION: Final = 1
+"""Raised when a field or its meaning changes; another one is refused."""
 
 _BPS = 1e4
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -61,6 +65,10 @@ class ParamsFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     def params(self) -> Params:
         """What the filter takes; underlyings and instruments that are not in the file keep their defaults."""
+        # Imported here: a config is checked before the place of compiled code is chosen.
+        from strategies.market.filter import Premium
+        from strategies.market.params import Fitted, Params
+
         plain = Params()
         return Params(
             daily_vol_bps={**plain.daily_vol_bps, **{name: line.daily_vol_bps for name, line in self.shares.items()}},
@@ -86,7 +94,12 @@ class ParamsFile(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 def read_params(path: Path) -> Params:
-    """The parameters of a file. Raises DataError where it cannot be read, or is of another version."""
+    """The parameters of a file. Raises DataError as `read_file`."""
+    return read_file(path).params()
+
+
+def read_file(path: Path) -> ParamsFile:
+    """A file as it is. Raises DataError where it cannot be read, is of another version, or holds what cannot be."""
     hint = "write it again: pegline fit TAPE --out FILE"
     try:
         found = msgspec.json.decode(path.read_bytes(), type=ParamsFile)
@@ -98,7 +111,7 @@ def read_params(path: Path) -> Params:
         raise DataError(f"is of version {found.version}, this is {VERSION}", where=str(path), hint=hint)
     if any(not -inf < line.mean_bps < inf for line in found.instruments.values()):
         raise DataError("a mean is no number", where=str(path), hint=hint)
-    return found.params()
+    return found
 
 
 def write_params(path: Path, file: ParamsFile) -> None:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 MOST_MOMENTS = 4000
 EPILOG = """\
 For every underlying: how much it moves in a regular day, and for each of its tokens, perps and 24/7 sources the mean,
-spread and half-life of the premium and the noise of a print, such that the prints of the tape are most likely. Where
-three or more of a kind are fitted, each is pulled to their mean by how little its own prints say. What the tape does
-not tell keeps its default and is marked so; what has too few prints is named. Prints far from everything else are left
-out and counted. Of a long tape one moment in several is looked at, as is said."""
+standard deviation and half-life of the premium and the noise of a print, such that the prints of the tape are most
+likely. Where three or more of a kind are fitted, each is pulled to their mean by how little its own prints say. What
+the tape does not tell keeps its default and is marked so; what has too few prints is named. Prints far from everything
+else are left out and counted. Of a long tape one moment in several is looked at, as is said."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,7 +130,7 @@ def _show(told: ParamsFile) -> None:
             f"{line.half_life_s / 60:.3g} [{low:.3g}, {high:.3g}]{' *' if 'half_life_s' in line.default else ''}"
         )
         lines.append(cells)
-    columns = ("instrument", "mean premium, bps", "spread, bps", "noise, bps", "half-life, min")
+    columns = ("instrument", "mean premium, bps", "sd, bps", "noise, bps", "half-life, min")
     if lines:
         print()
         print_table(columns, lines, whole=columns[1:])

@@ -1,6 +1,6 @@
 """The most likely parameters of one underlying's filter, with a prior, and how sure they are.
 
-Parameters are a vector: log daily volatility; by group log spread and log half-life of its premium; by witness log
+Parameters are a vector: log daily volatility; by group log sd and log half-life of its premium; by witness log
 noise and mean premium (in tens of bps). Evidence of the share itself has its noise as given. The filter's
 log-likelihood of all prints plus the prior's is maximised by BFGS with numeric gradients: many vectors are walked
 through the prints in one call. What a tape cannot tell stays where the prior has it, and its error stays the prior's.

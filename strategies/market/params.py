@@ -2,11 +2,11 @@
 
 Defaults, from data on which no skill is judged:
 
-- token: spread 20 bps, half-life 15 min. Two Solana pools of TSLAx differ by 14 bps, three of CRCLx by 22 to 27, half
+- token: sd 20 bps, half-life 15 min. Two Solana pools of TSLAx differ by 14 bps, three of CRCLx by 22 to 27, half
   of it gone in 1 to 15 min (hourly closes, 30 May to 21 June 2026), at weekends no more than in the week. What all
   pools of a token share is not seen in that; in the regular sessions of May one pool lay within 18 bps of the share.
   That nobody mints or redeems while the share is shut is worth twice the variance: a guess, no data of ours can tell.
-- perp: spread 4 bps, half-life 10 min: marks of AMZN and PLTR perps against the issuer's quote, August 2026 (3 to 4
+- perp: sd 4 bps, half-life 10 min: marks of AMZN and PLTR perps against the issuer's quote, August 2026 (3 to 4
   bps, 4 to 6 min). 100 times the variance while the share is shut: when the market was back on Sunday 16 August, AMZN,
   PLTR and HOOD lay 30 to 77 bps from where their perps had been (three names, one weekend).
 - a 24/7 source of the share: as a perp, since what speaks while the share is shut speaks from perps or from nothing.
@@ -25,9 +25,6 @@ from typing import Any, Final
 from connectors.instruments import Hours, Instrument, Role
 from strategies.market.fair import DEFAULT_DAILY_VOL_BPS
 from strategies.market.filter import Filter, Premium, Witness
-
-VERSION: Final = 1
-"""Of the file that a fit writes; another one is refused."""
 
 DEFAULT_VOL_BPS: Final = 300.0
 """One sigma of a regular day of a share that nobody named."""

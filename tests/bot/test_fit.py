@@ -14,7 +14,9 @@ from bot.paths import prepare_kernel
 
 prepare_kernel()
 
-from bot.betas import beta, with_betas  # noqa: E402 - the kernel's cache must be chosen first
+from bot.assembly import assemble, fitted  # noqa: E402 - the kernel's cache must be chosen first
+from bot.betas import beta, with_betas  # noqa: E402
+from bot.config_file import load  # noqa: E402
 from bot.fit import FEWEST_PRINTS, Found, coarser, file_of, fit  # noqa: E402
 from bot.params_file import as_json, read_params, write_params  # noqa: E402
 from bot.prints import Prints  # noqa: E402
@@ -22,6 +24,7 @@ from bot.sessions import load_sessions  # noqa: E402
 from bot.tape_import import import_tape  # noqa: E402
 from connectors.errors import DataError  # noqa: E402
 from connectors.instruments import Hours, Instrument, Role, Universe  # noqa: E402
+from strategies.market import kernel as K  # noqa: E402
 from strategies.market.fair import variance_clock  # noqa: E402
 from strategies.market.filter import Premium  # noqa: E402
 from strategies.market.params import TOKEN, Params  # noqa: E402
@@ -317,3 +320,25 @@ def test_a_control_that_makes_no_sense_is_a_mistake_of_usage(word, capsys):
     """
     assert 2 == main(["fit", "nowhere", "--control", word])
     assert repr(word) in capsys.readouterr().err
+
+
+def test_a_config_that_names_the_file_goes_by_it(found, tmp_path):
+    """
+    The path is relative to the config; its volatility is the columns', one in the config stands above it.
+    """
+    write_params(tmp_path / "params.json", file_of(found, tape="made", every_s=60.0))
+    path = tmp_path / "config.toml"
+    path.write_text('[fair]\nparams_file = "params.json"\ndaily_vol_bps = { BB = 77.0 }\n')
+    config = load(path, credentials=False)
+    parts = assemble(config, Universe((share("AA"), share("BB"), share("ZZ"))), load_sessions(), Deaf(), executor=None)
+    vols = np.sqrt(parts.columns.g[:, K.VOL2]) * 1e4
+    assert [found.params.daily_vol_bps["AA"], 77.0, 300.0] == pytest.approx(vols.tolist())
+    assert found.params.premia.keys() == fitted(config).premia.keys()
+
+
+class Deaf:
+    """A scribe that writes nothing."""
+
+    def append(self, kind: str, ts: int, payload: bytes) -> int:
+        """Forgets the record."""
+        return 0
