@@ -86,7 +86,8 @@ class Evidence:
         return dead | {number for number in self.numbers if not speaks(number)}
 
     def _heard(self, now: int, silent: set[int]) -> tuple[F8, F8]:
-        """Log USD per share of every believed print since the last tick, and the variance that its spread gives it."""
+        """Log USD per share of every believed print since the last tick, and the variance that its spread and its coin
+        give it."""
         columns, at = self.columns, self._number
         prints, k, f = columns.k[at, K.PRINTS], columns.k, columns.f
         new = (prints != self._prints) & (k[at, K.REFUSAL] == K.OK) & (now <= k[at, K.EXPIRES])
@@ -98,6 +99,7 @@ class Evidence:
                 bid, ask = f.item(number, K.BID), f.item(number, K.ASK)
                 z[w] = log(f.item(number, K.MID_USD))
                 var[w] = ((ask - bid) / (ask + bid) / SPREAD_SIGMAS) ** 2
+                var[w] += columns.coin_variance(self._coins.get(number, USD))
         self._prints = prints
         return z, var
 

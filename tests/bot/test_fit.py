@@ -255,13 +255,15 @@ def test_the_table_marks_what_is_default(may, capsys):
     assert "not fitted: orca:TSLAX/USD: 24 believed prints, a fit needs 50" in said.err
 
 
-def test_two_fits_of_one_tape_are_the_same_bytes():
+def test_two_fits_of_one_tape_are_the_same_bytes_and_say_how_far_they_are():
     """
-    Nothing is left to chance.
+    Nothing is left to chance; each round of each share is told while it goes on.
     """
-    prints = prints_of({"AA": 120})
-    first, second = (as_json(file_of(fit(prints, Params()), tape="t", every_s=60)) for _ in range(2))
+    prints, said = prints_of({"AA": 120}), []
+    first, second = (as_json(file_of(fit(prints, Params(), progress=said.append), tape="t", every_s=60)) for _ in "ab")
     assert first == second
+    assert "fitting AA: round 1" == said[0]
+    assert len(said) > 4
 
 
 def index_and_share(seed: int) -> Prints:

@@ -245,3 +245,20 @@ def test_innovations_of_an_ordinary_market_are_nearly_normal() -> None:
     assert len(found) > 4000
     assert pytest.approx(1.0, abs=0.15) == float(np.std(found))
     assert abs(float(np.mean(found))) < 0.1
+
+
+def test_a_coin_that_is_not_sure_makes_its_token_a_lesser_witness() -> None:
+    """
+    Two tokens print the same USD price with the same spread; the one in a coin quoted 1 % wide weighs less.
+    """
+    market = Market(token("a"), token("b", quote="USDT"), USDT)
+    rows = [
+        Row(ts_recv=market.now, instrument=2, kind=Kind.FX, bid=0.995, ask=1.005),
+        *(Row(ts_recv=market.now, instrument=n, kind=Kind.QUOTE, bid=99.99, ask=100.01) for n in (0, 1)),
+    ]
+    at = 0
+    while at < len(rows):
+        at, _ = market.columns.scan(Rows.of(rows), at, NEVER)
+    market.tick()
+    sure, unsure = (float(market.columns.weight[n]) for n in (0, 1))
+    assert 0 < unsure < 0.6 * sure
