@@ -111,6 +111,10 @@ def _venues(venues: Sequence[VenueQuote]) -> None:
     for venue in venues:
         if venue.unknown:
             print(f"  {venue.instrument}: {venue.unknown}")
+        elif venue.peg_cause:
+            print(f"  {venue.instrument} is {venue.peg_state}, cause: {venue.peg_cause}")
+        elif venue.peg_why:
+            print(f"  {venue.instrument}: its peg is {venue.peg_state}: {venue.peg_why}")
     priced = [venue for venue in venues if venue.executable]
     if not priced:
         return
@@ -148,7 +152,7 @@ def _side(rung: Executable, *, buy: bool) -> str:
 
 def _terms(share: ShareQuote) -> None:
     """Everybody who could say something of the share."""
-    columns = ("who says", "USD a share", "usually", "so it says", "± bps", "makes", "age", "one word with")
+    columns = ("who says", "USD a share", "offset", "so it says", "± bps", "makes", "age", "one word with")
     rows = [
         (
             term.source,
@@ -230,18 +234,27 @@ def _judged(venues: Sequence[VenueQuote]) -> None:
     for venue in venues:
         if venue.fair is None:
             continue
-        without = f", without {', '.join(venue.left_out)}" if venue.left_out else ""
-        print(f"  {venue.instrument} is judged by {_by(venue.fair)}{without}")
+        print(f"  {venue.instrument} is judged by {_by(venue.fair)}")
+        if others := [name for name in venue.left_out if name != venue.instrument]:
+            print(_folded("    without itself and its kin: ", others))
         if venue.expected_bps is not None:
             odd = "" if venue.innovation is None else f", off that by {venue.innovation:+.1f} sigmas"
-            print(f"    premium {_bps(venue.premium_bps)}, expected {_bps(venue.expected_bps)}{odd}")
+            print(
+                f"    premium {_bps(venue.premium_bps)}, expected {_bps(venue.expected_bps)}{odd}; {_forecast(venue)}"
+            )
+
+
+def _forecast(venue: VenueQuote) -> str:
+    """What its next print is expected to lie above fair value."""
+    wide = "" if venue.forecast_sd_bps is None else f" ± {venue.forecast_sd_bps:.1f}"
+    return f"the next one {_bps(venue.forecast_bps)}{wide}"
 
 
 def _usd(value: float | None) -> str:
     """An amount with the digits that matter."""
     if value is None:
         return UNKNOWN
-    return f"{value:,.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
+    return f"{value:,.2f}" if abs(value) >= 0.1 else f"{value:.3f}" if abs(value) >= 0.001 else f"{value:.2g}"
 
 
 def _bps(value: float | None) -> str:

@@ -246,6 +246,8 @@ def _venue(market: Market, at: int, now: int, streams: dict[str, StreamState], s
         fixed_cost_usd=0.0 if cost is None else cost.fixed_usd,
         age_s=_age_s(columns, at, now),
         peg_state="" if not market.alarms else "unknown" if unknown else market.tally.peg.get(at, "unknown"),
+        peg_cause="" if unknown else market.tally.peg_cause.get(at, ""),
+        peg_why="" if unknown else market.tally.peg_why.get(at, ""),
     )
 
 

@@ -58,7 +58,7 @@ class TermLine(msgspec.Struct, frozen=True, kw_only=True):
     """Of one share, as it said last."""
     age_s: float | None
     offset_bps: float
-    """What it usually lies above the share, which is taken off."""
+    """What is taken off it: what it has been found to lie above the share."""
     says_usd: float | None
     sigma_bps: float | None
     """One sigma of that; its weight is 1 / sigma^2. None where it is not listened to."""
@@ -170,6 +170,10 @@ class VenueQuote(msgspec.Struct, frozen=True, kw_only=True):
     age_s: float | None
     peg_state: str
     """As the alarms call it; empty where this run has none."""
+    peg_cause: str = ""
+    """What the alarms hold for the cause (token, venue, stablecoin, ...); empty where nothing is off or known."""
+    peg_why: str = ""
+    """Why the alarms cannot tell, where they said so."""
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):

@@ -109,7 +109,7 @@ def why_unheard(columns: Readings, group: int, number: int, now: int) -> str:
     if number == source or columns.counts(number, now):
         return ""
     weight = columns.f.item(number, K.WEIGHT)
-    if (columns.k.item(number, K.ROLE) & K.EVIDENCE) and not weight > 0:
+    if columns.k.item(number, K.ROLE) & K.EVIDENCE and weight < 0:
         return _why_no_source(columns, group, number, source, now)
     if why := columns.why_not_priced(number, now):
         return why

@@ -314,3 +314,24 @@ def test_a_mistyped_price_is_refused_and_moves_nothing(
     assert "" == before["venues"][0]["unknown"]
     prices = [answer["shares"][0]["fair"]["price_usd"] for answer in (before, after)]
     assert abs(prices[1] / prices[0] - 1) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("word", "at", "told"),
+    [
+        ("simMSTR", "2026-09-07T12:00:00Z", ["sim-alpha:simMSTR/USD is depegged, cause: ", " depegged"]),
+        ("simTSLA", "2026-09-04T22:20:00Z", ["sim-alpha:simTSLA/USD: its feed is down"]),
+        ("TSLA", "2026-09-04T19:00:00Z", ["refused: the same price again and again: sim-tape:TSLA"]),
+    ],
+)
+def test_what_goes_wrong_in_the_demo_is_told_by_name(
+    demo: tuple[Path, World], word: str, at: str, told: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Its depeg with the cause, its dropped feed, its frozen reference; in a hundred columns, with every term.
+    """
+    words = ["quote", word, "--tape", str(demo[0]), "--config", CONFIG_OF_DEMO, "--at", at, "--explain"]
+    assert 0 == main(words)
+    said = capsys.readouterr().out
+    assert [] == [one for one in told if one not in said]
+    assert 100 >= max(len(line) for line in said.splitlines())
