@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from bot.assembly import Assembly, tables
+from bot.assembly import Assembly, fitted, tables
 from bot.config import Config
 from bot.errors import UsageError
 from bot.terminal import nearest
@@ -17,6 +17,7 @@ from monitoring.ladder import Cost
 from monitoring.quote import Market, quote
 from monitoring.quote_lines import Origin, Quote
 from strategies.market.fair import DEFAULT_DAILY_VOL_BPS
+from strategies.market.params import Params
 
 LONGEST: int = 200
 """Characters of a name; longer ones are nobody's."""
@@ -83,13 +84,13 @@ class Quotes:
         feeds: Callable[[], Sequence[FeedState]] = tuple,
     ) -> None:
         """`tally` folds the records of the run; `origin` says where its answers come from."""
-        columns, engine = parts.columns, parts.engine
+        columns, engine, told = parts.columns, parts.engine, fitted(config)
         self._universe, self._origin = columns.universe, origin
         self._market = Market(
             columns=columns,
             tally=tally,
             costs=[_cost(config, instrument) for instrument in columns.universe],
-            vol_from=lambda name: _vol_from(config, name),
+            vol_from=lambda name: _vol_from(config, told, name),
             alarms=parts.peg_watch is not None,
             levels=lambda number: engine.depths.levels(number, columns.now),
             feeds=feeds,
@@ -116,8 +117,10 @@ def _cost(config: Config, instrument: Instrument) -> Cost | None:
     return Cost(venue.taker_fee_bps / 1e4, float(venue.fixed_cost_usd))
 
 
-def _vol_from(config: Config, name: str) -> str:
+def _vol_from(config: Config, told: Params, name: str) -> str:
     """Where the volatility of a share comes from."""
     if name in config.fair.daily_vol_bps:
         return "config"
+    if (fit := told.fitted.get(name)) is not None:
+        return f"fit to {fit.prints:,} prints of {fit.tape or 'a tape'}"
     return "default of this share" if name in DEFAULT_DAILY_VOL_BPS else "default of any share"
