@@ -23,9 +23,10 @@ from bot.tape_import import import_tape  # noqa: E402
 from bot.wiring import simulated_tape  # noqa: E402
 from connectors.events import NS, Rows  # noqa: E402
 from connectors.tape import Tape, open_tape  # noqa: E402
+from tests.bot.trading import demo_trades  # noqa: E402
 
 HERE = Path(__file__).resolve()
-DEMO = HERE.parents[2] / "bot" / "data" / "demo.toml"
+DEMO = demo_trades()
 XSTOCKS = HERE.parents[1] / "maps" / "xstocks_2026_06.toml"
 
 POOLS = """

@@ -299,6 +299,7 @@ def test_the_seed_is_in_the_hash_even_where_nothing_is_left_to_chance(
     assert first["fills"] == other["fills"] != []
 
 
+@pytest.mark.timeout(300)
 def test_the_demo_live_is_the_backtest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     The daemon on the simulated feed, a backtest of that market and one of its tape give one journal hash.

@@ -7,7 +7,6 @@ import re
 import tomllib
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,8 +25,8 @@ from connectors.instruments import Role  # noqa: E402
 from connectors.orders import Intent  # noqa: E402
 from connectors.tape import Tape, open_tape  # noqa: E402
 from strategies.base import Step  # noqa: E402
+from tests.bot.trading import DEMO, without_pegs  # noqa: E402
 
-DEMO = Path(__file__).resolve().parents[2] / "bot" / "data" / "demo.toml"
 MS = 1_000_000
 QUOTES = (Kind.QUOTE, Kind.DEPTH, Kind.POOL)
 RUNS = ((1, "demo"), (2, "demo"), (4, "demo"), (1, "slow"), (3, "slow"), (1, "big"), (4, "big"))
@@ -81,7 +80,7 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("explained")
     seed, how = request.param
     simulated_tape(folder / "tape", seed, sessions=load_sessions())
-    text = DEMO.read_text()
+    text = without_pegs(DEMO.read_text())
     for pattern, factor in CHANGES[how]:
         text = re.sub(pattern, lambda found, by=factor: found[0].replace(found[1], str(float(found[1]) * by)), text)
     (folder / "config.toml").write_text(text)

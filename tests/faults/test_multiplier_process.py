@@ -81,6 +81,7 @@ maintenance_s = {ahead}
 confirm_rows = 2
 confirm_s = 1
 [fair]
+evidence_s = inf            # open: witnesses remember the old unit of a split for a moment
 default_daily_vol_bps = 300.0
 [strategies.cross_venue]
 min_edge_bps = 100
@@ -139,7 +140,7 @@ class Run:
         page = await self.get("")
         (row,) = [row for row in re.findall(r"<tr.*?</tr>", page, re.S) if ">left<" in row and ">TSLA<" in row]
         cells = [html.unescape(re.sub(r"<[^>]*>", "", cell)) for cell in re.findall(r"<td.*?</td>", row, re.S)]
-        return cells[4], cells[9]
+        return cells[4], cells[-1]
 
     async def look(self) -> tuple[str, float | None, float]:
         """Note on the page and premium in the metrics of the first exchange, and how many orders were sent; where the

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bot.assembly import Assembly, assemble
 from bot.commands.demo import demo_config
+from bot.config import Config
 from bot.journal import Journal
 from bot.sessions import load_sessions
 from bot.show import Show
@@ -36,8 +37,8 @@ class Played:
     hash: str
 
 
-def begun(world: World, seed: int, *, feeds: Sequence[FeedState] = FEEDS) -> Played:
-    """The engine over a world, before its first row."""
+def begun(world: World, seed: int, *, feeds: Sequence[FeedState] = FEEDS, pegs: bool = True) -> Played:
+    """The engine over a world, before its first row; without `pegs` nobody looks for depegs, the longest part."""
     config, steps = demo_config(seed, None), []
     journal = Journal(None)
 
@@ -46,7 +47,7 @@ def begun(world: World, seed: int, *, feeds: Sequence[FeedState] = FEEDS) -> Pla
         show.on_step(step)
 
     assembly = assemble(
-        config,
+        config if pegs else _without_pegs(config),
         world.universe,
         load_sessions(),
         journal,
@@ -67,10 +68,15 @@ def begun(world: World, seed: int, *, feeds: Sequence[FeedState] = FEEDS) -> Pla
     return Played(world, assembly, desk, show, steps, "")
 
 
-def play(seed: int = 3, off: Sequence[str] = (), rows: int | None = None) -> Played:
+def _without_pegs(config: Config) -> Config:
+    """The same, but nobody watches for depegs."""
+    return config.model_copy(update={"strategies": config.strategies.model_copy(update={"peg_watch": None})})
+
+
+def play(seed: int = 3, off: Sequence[str] = (), rows: int | None = None, *, pegs: bool = True) -> Played:
     """A whole world, or its first `rows`."""
     world = simulate(seed, faults=Faults().without(off), sessions=load_sessions().codes_at)
-    run = begun(world, seed)
+    run = begun(world, seed, pegs=pegs)
     told: Rows = world.rows if rows is None else world.rows[:rows]
     for block in told.blocks(1000):
         run.assembly.engine.advance(block)
