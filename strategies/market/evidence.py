@@ -27,6 +27,10 @@ from strategies.market.fair import SPREAD_SIGMAS
 from strategies.market.params import Params, filter_of, group_of
 from strategies.market.walk import Walk
 
+SPLIT: Final = log(1.3)
+"""A share whose believed price leaps by so much between two prints is priced in another unit (a split of 4:3 or more),
+or by other news: what was heard of it before says nothing of it now, and premia over it are learnt anew."""
+
 REST_NS: Final = 60 * NS
 """With nothing new to hear, weights are made anew this often all the same: they fade with time."""
 
@@ -52,6 +56,7 @@ class Evidence:
         )  # of the filter
         self._coins = {at: instruments[at].quote for at in self.numbers if instruments[at].quote != USD}
         self._evidence = np.array([not group_of(instruments[at]) for at in self.numbers], np.bool_)
+        self._shares = np.array([instruments[at].role is Role.SHARE for at in self.numbers], np.bool_)
         self._told: dict[int, int] = {}
         """By underlying: the time of the last print of its own sources that the filter has heard."""
         self._prints = np.zeros(len(self._number), np.int64)
@@ -69,6 +74,7 @@ class Evidence:
             return
         self._done = now
         self.walk.to(now)
+        self._leap(z)
         self.walk.observe(z, var)
         self._own(now, z)
         self._weigh(silent)
@@ -102,6 +108,16 @@ class Evidence:
                 var[w] += columns.coin_variance(self._coins.get(number, USD))
         self._prints = prints
         return z, var
+
+    def _leap(self, z: F8) -> None:
+        """Forgets every share whose source has leapt, its witnesses too until they are heard again."""
+        leapt = self._shares & (np.abs(z - self.filter.z) > SPLIT)  # NaN compares false
+        for group in np.unique(self.filter.underlying[leapt]).tolist():
+            self.filter.forget(group)
+            self._told.pop(group, None)
+            for w, number in self._witnesses:
+                if self.filter.underlying[w] == group:
+                    self.columns.hush(number)
 
     def _own(self, now: int, z: F8) -> None:
         """What the share's own sources are worth together, where one of them was heard."""

@@ -141,6 +141,13 @@ class Filter:
         """All that hear."""
         return (self.together, self.alone) if self.without is None else (self.together, self.alone, self.without)
 
+    def forget(self, underlying: int) -> None:
+        """What was heard of an underlying is of another unit: its filters have heard nothing yet."""
+        for view in self._views():
+            view.bank.forget(view.underlying == underlying)
+        its = self.underlying == underlying
+        self.z[its], self._spoke[its] = NAN, -inf
+
     def predict(self, days: F8 | float, seconds: float, drift: F8 | float = 0.0, shut: bool = False) -> None:
         """Time passes: see Bank.predict; days and drift are [U], or one number for all."""
         days, drift = np.broadcast_to(days, len(self.daily_vol)), np.broadcast_to(drift, len(self.daily_vol))

@@ -24,6 +24,7 @@ from math import inf, log
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit, types
 
 from connectors.events import F8, I8, NAN
@@ -188,6 +189,15 @@ class Bank:
         self.state[:, 0] = x
         self.cov[:, 0, :] = self.cov[:, :, 0] = 0.0
         self.cov[:, 0, 0] = var
+
+    def forget(self, which: npt.NDArray[np.bool_]) -> None:
+        """These filters [R] have heard nothing yet."""
+        at = np.arange(1, self.cov.shape[1])
+        self.state[which, 0], self.state[which, 1:] = NAN, self.mean[which]
+        fresh = np.zeros((int(which.sum()), *self.cov.shape[1:]))
+        fresh[:, at, at] = self.var[which]
+        self.cov[which] = fresh
+        self._believed[which], self._beyond[which], self._beyond_since[which] = -inf, 0, 0.0
 
     def predict(self, days: F8, seconds: float, drift: F8 | float = 0.0, shut: bool = False) -> None:
         """Time passes: `days` [R] of the variance clock, `seconds` of the premia's.

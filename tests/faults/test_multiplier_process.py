@@ -81,7 +81,6 @@ maintenance_s = {ahead}
 confirm_rows = 2
 confirm_s = 1
 [fair]
-evidence_s = inf            # open: witnesses remember the old unit of a split for a moment
 default_daily_vol_bps = 300.0
 [strategies.cross_venue]
 min_edge_bps = 100

@@ -132,6 +132,38 @@ def test_a_token_that_is_off_is_judged_by_the_others_at_night() -> None:
     assert found.fair.own < 0.2
 
 
+@pytest.mark.parametrize("source", [TAPE, ORACLE], ids=["tape", "oracle"])
+@pytest.mark.parametrize("ratio", [10.0, 2.0, 1.5, 0.1])
+def test_a_split_is_no_premium(source: Instrument, ratio: float) -> None:
+    """
+    Share and tokens split at once: at the first tick after it every token stands where it stood before, by the others.
+    """
+    market = Market(token("a"), token("b"), source)
+    for _ in range(30):
+        market.say(100.5, 100.0, 100.0)
+        market.tick()
+    before = market.columns.judge(0, market.now)
+    market.say(100.5 / ratio, 100.0 / ratio, 100.0 / ratio)
+    market.tick()
+    after = market.columns.judge(0, market.now)
+    assert before is not None
+    assert after is not None
+    assert abs(after.premium_bps - before.premium_bps) < 5
+
+
+@pytest.mark.parametrize("source", [TAPE, ORACLE], ids=["tape", "oracle"])
+def test_a_move_that_is_no_split_keeps_what_was_learnt(source: Instrument) -> None:
+    """A share that moves by 1 % is the same share: the premium that was learnt is still expected."""
+    market = Market(token("a"), token("b"), source)
+    for _ in range(30):
+        market.say(100.5, 100.0, 100.0)
+        market.tick()
+    for _ in range(2):
+        market.say(101.505, 101.0, 101.0)
+        market.tick()
+    assert market.evidence.filter.premium()[0][0] > 20e-4
+
+
 def test_a_perp_and_its_oracle_are_one_witness_and_no_own_evidence() -> None:
     """
     Both speak from one venue: one weighs, the other nothing, and the tape's word is the share's own.
