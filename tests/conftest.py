@@ -4,12 +4,34 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.chain.parts import Parts
+
+KEPT = Path(__file__).resolve().parents[1] / ".cache"
+"""Compiled code is worth keeping, for this process and those that tests start: Python's (a start of the daemon would
+read a million lines of libraries from source where nothing is kept) and the kernel's. It stays in the clone."""
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(KEPT / "bytecode")
+sys.dont_write_bytecode = False
+os.environ["NUMBA_CACHE_DIR"] = str(KEPT / "kernel")
+HEAVY = (
+    "import ccxt.pro, pandas_market_calendars, web3, yfinance",
+    "import bot.engine, connectors.tape, strategies.market.kernel, strategies.market.kalman",
+)
+"""What takes most to compile."""
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compiles once what every worker would compile at the same time, before the workers are started."""
+    if getattr(session.config.option, "numprocesses", None):
+        for work in [subprocess.Popen([sys.executable, "-c", code], cwd=KEPT.parent) for code in HEAVY]:
+            work.wait()
 
 
 def absent(what: str, *, required: bool) -> None:
@@ -31,12 +53,11 @@ def program(name: str) -> str:
 def home_left_alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """
     What a program would remember below the home (yfinance: time zones, cookies) goes to a folder of this run, so that
-    no run sees another one's. Compiled code is worth keeping: it stays in the clone.
+    no run sees another one's.
     """
     with pytest.MonkeyPatch.context() as patch:
         for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
             patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
-        patch.setenv("NUMBA_CACHE_DIR", str(Path(__file__).resolve().parents[1] / ".cache" / "kernel"))
         yield
 
 
