@@ -23,12 +23,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import hypot, isfinite
+from math import hypot, isfinite, log
+from statistics import median
 from typing import Final, NamedTuple
 
 import numpy as np
+from numba import njit, types
 
-from connectors.events import F8, NS
+from connectors.events import F8, I8, NS
+from strategies.market.kernel import KEPT
 
 STEP_S: Final = 30
 WINDOW: Final = 60
@@ -58,10 +61,12 @@ EARNED: Final = 3
 
 _LAGS: Final = MAX_LAG_S // STEP_S
 _STEP_NS: Final = STEP_S * NS
+_RING: Final = WINDOW + _LAGS + 1
+"""Cells that are kept: all that are compared, and the one that has begun."""
+_ROW = types.Array(types.float64, 1, "A")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class Said(NamedTuple):
     """What a source said last."""
 
     number: int
@@ -77,8 +82,14 @@ class Said:
 class _Track:
     """The memory of one source."""
 
-    cells: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=WINDOW + _LAGS))
-    """(cell, ln price) of the cells in which it spoke, oldest first."""
+    cells: I8 = field(default_factory=lambda: np.full(_RING, -1))
+    """The newest cells in which it spoke, each at its number modulo _RING; -1 where there was none."""
+    points: F8 = field(default_factory=lambda: np.zeros(_RING))
+    """The ln prices of these."""
+    newest: int = -1
+    """The newest of these."""
+    point: float = 0.0
+    """ln of the price that it said last."""
     votes: deque[bool] = field(default_factory=lambda: deque(maxlen=VOTES))
     """For its last cells whether it stood away from the others."""
     lag_s: int = 0
@@ -90,6 +101,19 @@ class _Track:
     """Looks in a row at which it was grossly away."""
     owes: int = 0
     """Cells in which it must still agree before its own word counts; it was refused."""
+
+    def hear(self, cell: int, price: float) -> None:
+        """Takes what it said last, in this cell."""
+        self.point = log(price)
+        if cell >= self.newest:
+            place, self.newest = cell % _RING, cell
+            self.cells[place], self.points[place] = cell, self.point
+
+    def row(self, cell: int) -> F8:
+        """The ln prices in the cells before `cell`, NaN where it did not speak."""
+        wanted = np.arange(cell - _RING + 1, cell)
+        places = wanted % _RING
+        return np.where(self.cells[places] == wanted, self.points[places], np.nan)
 
     def acquit(self) -> None:
         """Whatever was voted against it is void."""
@@ -122,22 +146,42 @@ def lag_of(own: F8, other: F8) -> Lag:
     Both end in the same cell; NaN where nothing was said. A lag counts where MIN_PAIRS cells are common.
     """
     lags = len(other) - len(own)
-    best, least, plain = 0, np.nan, np.nan
-    for lag in range(lags + 1):
-        differences = own - other[lags - lag : lags - lag + len(own)]
-        told = differences[np.isfinite(differences)]
-        if len(told) < MIN_PAIRS:
-            continue
-        spread = float(told.std())
-        if lag == 0:
-            plain = spread
-        if not spread >= least:  # also the first one, against NaN
-            best, least = lag, spread
-    moves = np.diff(own)
-    moves = moves[np.isfinite(moves)]
-    if not isfinite(plain) or len(moves) < MIN_PAIRS // 2:
+    plain, move = _spread(own, other[lags:], MIN_PAIRS), _spread(own[1:], own[:-1], MIN_PAIRS // 2)
+    if not (isfinite(plain) and isfinite(move)):
         return Lag(0, np.nan, np.nan, np.nan)
-    return Lag(best, least, plain, float(moves.std()))
+    lag = _nearest(own, other)
+    return Lag(lag, _spread(own, other[lags - lag : len(other) - lag], MIN_PAIRS), plain, move)
+
+
+@njit(types.float64(_ROW, _ROW, types.int64), cache=KEPT)
+def _spread(one, other, fewest):  # type: ignore[no-untyped-def]
+    """One sigma of the differences of two rows; NaN where fewer than `fewest` can be told."""
+    count, total = 0, 0.0
+    for at in range(len(one)):
+        difference = one[at] - other[at]
+        if np.isfinite(difference):
+            count += 1
+            total += difference
+    if count < fewest:
+        return np.nan
+    mean, squares = total / count, 0.0
+    for at in range(len(one)):
+        difference = one[at] - other[at]
+        if np.isfinite(difference):
+            squares += (difference - mean) ** 2
+    return np.sqrt(squares / count)
+
+
+@njit(types.int64(_ROW, _ROW), cache=KEPT)
+def _nearest(own, other):  # type: ignore[no-untyped-def]
+    """The lag at which `own` differs least from what `other` was so many cells before; the shortest of equals."""
+    lags = len(other) - len(own)
+    best, least = 0, np.inf
+    for lag in range(lags + 1):
+        spread = _spread(own, other[lags - lag : len(other) - lag], MIN_PAIRS)
+        if spread < least:
+            best, least = lag, spread
+    return best
 
 
 class Witnesses:
@@ -158,12 +202,9 @@ class Witnesses:
             return
         cell = now // _STEP_NS
         for one in said:
-            track = self.tracks.setdefault(one.number, _Track())
-            at, point = one.ts // _STEP_NS, float(np.log(one.price))
-            if track.cells and track.cells[-1][0] == at:
-                track.cells[-1] = (at, point)
-            elif not track.cells or track.cells[-1][0] < at:
-                track.cells.append((at, point))
+            if one.number not in self.tracks:
+                self.tracks[one.number] = _Track()
+            self.tracks[one.number].hear(one.ts // _STEP_NS, one.price)
         for number in refused:
             self._refused(self.tracks.setdefault(number, _Track()))
         self._released(now, said)
@@ -219,10 +260,8 @@ class Witnesses:
             if not others:
                 continue
             judges = others if len(surest) <= 2 else list(surest.values())
-            level = float(np.median([np.log(other.price) for other in judges]))
-            error = float(np.median([other.error for other in judges]))
-            away = abs(float(np.log(one.price)) - level)
-            off = away > SIGMAS * hypot(one.error, error)
+            away = abs(track.point - median([self.tracks[other.number].point for other in judges]))
+            off = away > SIGMAS * hypot(one.error, median([other.error for other in judges]))
             if track.owes:
                 track.owes = EARNED if off else track.owes - vote
                 continue
@@ -236,7 +275,7 @@ class Witnesses:
     def _delays(self, cell: int, said: Sequence[Said]) -> None:
         """Works out the lag of every source behind every independent one."""
         before = {one.number for one in said if self.tracks[one.number].lag_s}
-        rows = {one.number: self._row(one.number, cell) for one in said}
+        rows = {one.number: self.tracks[one.number].row(cell) for one in said}
         for one in said:
             others = [other.number for other in said if other.witness != one.witness]
             behind = [lag_of(rows[one.number][-WINDOW:], rows[other]) for other in others]
@@ -253,12 +292,3 @@ class Witnesses:
             # Who stands where was judged with another set of sources.
             for track in self.tracks.values():
                 track.acquit()
-
-    def _row(self, number: int, cell: int) -> F8:
-        """The ln prices of a source in the cells before `cell`, NaN where it did not speak."""
-        row = np.full(WINDOW + _LAGS, np.nan)
-        for at, point in self.tracks[number].cells:
-            place = at - cell + len(row)
-            if 0 <= place < len(row):
-                row[place] = point
-        return row

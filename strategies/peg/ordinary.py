@@ -6,6 +6,7 @@ wherever it goes expects a depeg after its first print, and would no longer be s
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from dataclasses import dataclass, field
 from math import sqrt
@@ -13,6 +14,7 @@ from typing import Final
 
 import numpy as np
 
+from connectors.events import F8
 from strategies.peg.rule import half_life_s, longrun_of
 
 KEPT: Final = 500
@@ -42,8 +44,10 @@ class Ordinary:
     """Mean time from one sample to the next."""
     count: int = 0
     """Samples that were believed."""
-    _kept: deque[tuple[int, float, float]] = field(default_factory=lambda: deque(maxlen=KEPT))
-    """(ts, premium, one sigma of the fair value)."""
+    longrun: float = 1.0
+    """sd per root of the number of samples, of their sum; 1 where they are independent."""
+    _kept: array[float] = field(default_factory=lambda: array("d"))
+    """ts, premium and one sigma of the fair value of each sample, one after the other."""
     _fresh: deque[tuple[int, float, float]] = field(default_factory=deque)
     _due: int = 0
 
@@ -55,7 +59,8 @@ class Ordinary:
         self._fresh.append((ts, premium_bps, error_bps))
         if len(self._fresh) <= HELD_BACK:
             return
-        self._kept.append(self._fresh.popleft())
+        self._kept.extend(self._fresh.popleft())
+        del self._kept[: -3 * KEPT]
         self.count += 1
         self._due += 1
         if self._due >= EVERY:
@@ -66,11 +71,7 @@ class Ordinary:
         """Goes on from what an earlier run had found."""
         self.centre_bps, self.spread_bps = centre_bps, spread_bps
         self.correlation, self.gap_ns, self.count = correlation, gap_ns, count
-
-    @property
-    def longrun(self) -> float:
-        """sd per root of the number of samples, of their sum; 1 where they are independent."""
-        return longrun_of(self.correlation)
+        self.longrun = longrun_of(correlation)
 
     @property
     def half_life_s(self) -> float:
@@ -87,22 +88,29 @@ class Ordinary:
 
     def _tell(self) -> None:
         """Centre, spread, correlation and gap of what is kept."""
-        ts, premium, error = np.array(self._kept).T
+        ts, premium, error = np.frombuffer(self._kept).reshape(-1, 3).T
         if len(ts) < EVERY:
             return
         # Only some of the samples are of this run after a restart: the earlier run's numbers fade out.
         part = len(ts) / (len(ts) + max(0, min(self.count, KEPT) - len(ts)))
-        centre = float(np.median(premium))
-        whole = (NORMAL_MAD * float(np.median(np.abs(premium - centre)))) ** 2
-        own = max(whole - float(np.median(error)) ** 2, whole / 16)
+        centre = _median(premium)
+        whole = (NORMAL_MAD * _median(np.abs(premium - centre))) ** 2
+        own = max(whole - _median(error) ** 2, whole / 16)
         spread = sqrt((len(ts) * own + SHRUNK * GUESSED_BPS**2) / (len(ts) + SHRUNK))
         gaps = np.diff(ts)
-        near = gaps <= 3 * np.median(gaps)
-        z = np.clip((premium - centre) / np.sqrt(own + error**2 + 1e-12), -4, 4)
+        near = gaps <= 3 * _median(gaps)
+        z = np.minimum(np.maximum((premium - centre) / np.sqrt(own + error**2 + 1e-12), -4), 4)
         before, after = z[:-1][near], z[1:][near]
-        power = sqrt(float(np.mean(before * before)) * float(np.mean(after * after))) if near.any() else 0.0
-        correlation = float(np.mean(before * after)) / power if power > 0 else 0.0
+        power = sqrt(float((before * before).mean()) * float((after * after).mean())) if near.any() else 0.0
+        correlation = float((before * after).mean()) / power if power > 0 else 0.0
         self.centre_bps += part * (centre - self.centre_bps)
         self.spread_bps += part * (spread - self.spread_bps)
         self.correlation += part * (correlation - self.correlation)
         self.gap_ns += part * (float(ts[-1] - ts[0]) / (len(ts) - 1) - self.gap_ns)
+        self.longrun = longrun_of(self.correlation)
+
+
+def _median(values: F8) -> float:
+    """The median of a few hundred finite numbers, in a fifth of the time of numpy's."""
+    ordered, half = np.sort(values), len(values) // 2
+    return float(ordered[half] + ordered[-1 - half]) / 2

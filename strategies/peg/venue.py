@@ -204,6 +204,8 @@ class VenueWatch:
         The state itself is only changed by `settle`.
         """
         rule = self.rule
+        if self._calm():
+            return PegState.PEGGED, "", 0, 0.0
         for level, limits in ((PegState.DEPEGGED, rule.depeg_bps), (PegState.STRAINED, rule.warn_bps)):
             least = self.least_bps(level)
             band = self.bands[level]
@@ -216,6 +218,12 @@ class VenueWatch:
                 if since and now - since >= rule.persist_ns:
                     return level, by, since, limit
         return PegState.PEGGED, "", 0, 0.0
+
+    def _calm(self) -> bool:
+        """Whether nothing can have been found: no band is passed, no drift told, and the fast sum warns of nothing."""
+        largest = max(self.fast.up, self.fast.down)
+        quiet = largest == 0.0 or not self.warm or largest < self.rule.warn_h(self.ordinary.longrun)
+        return quiet and not self.slow.alarm and not any([band.side for band in self.bands.values()])
 
     def _jumped(self, level: PegState, least: float) -> int:
         """When a jump began that the fast sum has found and enough prints bear out; 0 where there is none."""
