@@ -14,13 +14,13 @@ HALF: Final = 0.5
 """A source by which the deviation is less than this share of it does not bear it out."""
 
 
-def fresh_sources(columns: Columns, group: int, now: int) -> list[int]:
-    """The believed share sources of an underlying that have spoken lately."""
+def fresh_sources(columns: Columns, group: int, now: int, *, doubted: bool = False) -> list[int]:
+    """The believed share sources of an underlying that have spoken lately; or those that are in doubt."""
     h, k = columns.h[group], columns.k_rows
     return [
         at
         for at in columns.references[h[K.REF_FROM] : h[K.REF_TO]].tolist()
-        if k[at][K.REFUSAL] == K.OK and now <= k[at][K.EXPIRES] and not columns.doubted(at)
+        if k[at][K.REFUSAL] == K.OK and now <= k[at][K.EXPIRES] and columns.doubted(at) is doubted
     ]
 
 
@@ -40,12 +40,13 @@ def reference_doubt(
 
     They cannot tell when the share is halted, when every fresh one has only repeated itself, in at least `rows` rows,
     since the print of `first`, and when one of them, good to half of `bps`, says that the instrument deviates by less
-    than that. A market that is shut and says nothing is no reason: the error of the fair value grows meanwhile.
+    than that. Where all that speak contradict each other, so that none is believed, each has a say. A market that is
+    shut and says nothing is no reason: the error of the fair value grows meanwhile.
     """
     group = columns.group(number)
     if source := halted(columns, group):
         return f"{source} says that the share is halted"
-    fresh = fresh_sources(columns, group, now)
+    fresh = fresh_sources(columns, group, now) or fresh_sources(columns, group, now, doubted=True)
     if not fresh:
         return ""
     k, side = columns.k_rows, 1 if bps > 0 else -1

@@ -196,6 +196,19 @@ def test_sources_that_disagree_leave_it_unknown() -> None:
     assert {"PEGGED", "UNKNOWN reference"} == set(market.told())
 
 
+def test_sources_of_which_none_is_believed_still_have_a_say() -> None:
+    """
+    Both sources are in doubt, as they contradict each other, and the fair value stands on the other venue alone. By one
+    of them the token is where it should be: UNKNOWN for the reference; where both bear it out it is DEPEGGED.
+    """
+    for other, state in ((104.0, "UNKNOWN reference"), (100.0, "DEPEGGED venue")):
+        market = Market().go(20)
+        for source in (S, R):
+            market.columns.doubt(source, Why.DELAYED)
+        market.columns.weigh(B, 1e8, 0.0)
+        assert state == market.go(60, A=104.0, R=other).told()[-1]
+
+
 def test_a_halted_share_leaves_it_unknown() -> None:
     """
     One source says halted while the other still prints: nothing is known of a token that leaves.
