@@ -107,7 +107,7 @@ def watch(config: Config, rows: Iterable[Rows], universe: Universe, rule: Rule, 
     for whose, board in (("peg", peg.board), ("shadow", peg.candidate)):
         if board is not None:
             found[whose].false_alarms_month = {
-                at: one.false_alarms_per_month() for at, one in board.watches.items() if one.warm
+                at: one.false_alarms_per_month(PegState.DEPEGGED) for at, one in board.watches.items() if one.warm
             }
     shares = {name: peg.of_share(name) for name in universe.underlyings()}
     return Run(found["peg"], found["shadow"] if shadow is not None else None, shares)

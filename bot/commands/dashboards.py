@@ -58,7 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="where alerts are posted (http://127.0.0.1:9465/); one that is secret belongs into a url_file",
     )
     parser.add_argument("--runbooks", metavar="URL", help="where the folder runbooks/ can be read (runbooks)")
-    parser.add_argument("--every", type=_span, metavar="TIME", help="how often to scrape and judge, e.g. 5s (15s)")
+    parser.add_argument("--every", type=_pace, metavar="TIME", help="how often to scrape and judge, e.g. 5s (15s)")
     parser.add_argument(
         "--hold",
         type=_span,
@@ -66,17 +66,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="how long the state of a peg must last before it alerts (by rule, 0s-5m)",
     )
     parser.add_argument(
-        "--group", type=_span, metavar="TIME", help="how long alerts are gathered into one message (10s, then 1m)"
+        "--group", type=_pace, metavar="TIME", help="how long alerts are gathered into one message (10s, then 1m)"
     )
     parser.add_argument("--force", action="store_true", help="write over files that were changed by hand")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the files. Raises UsageError where one that differs is there already."""
+    """Writes the files. Raises UsageError where one that differs is there already, or the folder cannot be made."""
     out = Path(args.out)
     made = {out / place: text for place, text in files(args).items()}
+    try:
+        return _written(out, made, force=args.force)
+    except OSError as error:
+        raise UsageError(f"{error.filename or out}: cannot be written: {error.strerror}", where="--out") from error
+
+
+def _written(out: Path, made: dict[Path, str], *, force: bool) -> int:
     changed = [path for path, text in made.items() if path.exists() and path.read_text(encoding="utf-8") != text]
-    if changed and not args.force:
+    if changed and not force:
         raise UsageError(
             "there already, and different: " + ", ".join(str(path) for path in changed),
             where="--out",
@@ -126,6 +133,13 @@ def _span(text: str) -> str:
     if not re.fullmatch(r"\d+(ms|s|m|h)", text):
         raise argparse.ArgumentTypeError(f"not a time: {text!r}; write 5s, 2m or 1h")
     return text
+
+
+def _pace(text: str) -> str:
+    """The same, of something that happens again and again."""
+    if not re.search("[1-9]", text):
+        raise argparse.ArgumentTypeError(f"{text} is no pace; write 5s, 2m or 1h")
+    return _span(text)
 
 
 def _place(text: str) -> str:

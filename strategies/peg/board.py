@@ -225,7 +225,7 @@ class Board:
                 "since": watch.since / NS if watch.state >= PegState.STRAINED else now / NS,
                 "by": watch.by,
                 "over_usual_bps": _six(watch.size_bps),
-                "false_alarms_month": _six(watch.false_alarms_per_month()),
+                "false_alarms_month": _six(watch.false_alarms_per_month(watch.state)),
                 "sources": sources_told(columns, at, now),
                 "size_usd": _six(depth_usd(columns, at)),
                 "others": self._others(at),
@@ -280,7 +280,7 @@ class Board:
         if off:
             detail["since"] = min(since, default=now) / NS
             detail["premium_bps"] = _six(max((watch.premium_bps for watch in off), key=abs))
-            detail["false_alarms_month"] = _six(sum(watch.false_alarms_per_month() for watch in off))
+            detail["false_alarms_month"] = _six(sum(watch.false_alarms_per_month(state) for watch in off))
         if trouble:
             detail["why"] = trouble
         shown.state, shown.cause = state, cause

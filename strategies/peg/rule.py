@@ -68,26 +68,33 @@ class Rule:
         """Half of the jump to be found: what the fast sum takes off each sample."""
         return self.fast_sigmas / 2
 
+    @property
+    def warn_run_length(self) -> float:
+        """Samples from one false strain of the fast sum to the next."""
+        return max(10.0, self.run_length / WARNED)
+
     def fast_h(self, longrun: float) -> float:
         """The fast sum's threshold at a venue whose prints have this long-run sd (1 where they are independent)."""
         return _threshold(self.run_length, self.k, _up(longrun))
 
     def warn_h(self, longrun: float) -> float:
         """The fast sum's threshold for a strain."""
-        return _threshold(max(10.0, self.run_length / WARNED), self.k, _up(longrun))
+        return _threshold(self.warn_run_length, self.k, _up(longrun))
 
     @property
     def slow_h(self) -> float:
         """The slow sum's threshold."""
         return _threshold(self.slow_run_length, self.slow_sigmas / 2, 1.0)
 
-    def false_alarms_per_month(self, sample_gap_ns: float) -> float:
+    def false_alarms_per_month(self, sample_gap_ns: float, *, strains: bool = False) -> float:
         """Expected of both sums together at one venue that gives a sample every `sample_gap_ns` on average; where that
-        is not known yet, one a second or as often as the rule takes them.
+        is not known yet, one a second or as often as the rule takes them. Of depegs, or also of `strains`.
 
         From the in-control run lengths alone; that several prints must agree (`prints`, `least_bps`) only lowers it.
         """
-        fast = MONTH_NS / max(sample_gap_ns, self.sample_ns, NS) / self.run_length
+        fast = (
+            MONTH_NS / max(sample_gap_ns, self.sample_ns, NS) / (self.warn_run_length if strains else self.run_length)
+        )
         return fast + MONTH_NS / self.span_ns / self.slow_run_length
 
 

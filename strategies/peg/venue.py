@@ -124,9 +124,10 @@ class VenueWatch:
         sure = self.rule.mean_sigmas * usual.spread_bps * usual.longrun / sqrt(self.rule.prints)
         return max(self.rule.least_bps, sure) / (1 if level is PegState.DEPEGGED else 2)
 
-    def false_alarms_per_month(self) -> float:
-        """Expected at this venue, by the rule and the rate of its samples; one a minute while that is unknown."""
-        return self.rule.false_alarms_per_month(self.ordinary.gap_ns)
+    def false_alarms_per_month(self, level: PegState) -> float:
+        """Of that level, expected at this venue by the rule and the rate of its samples; one a minute while that is
+        unknown."""
+        return self.rule.false_alarms_per_month(self.ordinary.gap_ns, strains=level is PegState.STRAINED)
 
     def hear(self, judged: Judged) -> None:
         """Takes a new print."""

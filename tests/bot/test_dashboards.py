@@ -62,7 +62,15 @@ def test_what_was_changed_by_hand_stays(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
-    "words", [["--every", "soon"], ["--target", "nowhere"], ["--webhook", "ftp://x"], ["--webhook", "http://x\n- y"]]
+    "words",
+    [
+        ["--every", "soon"],
+        ["--every", "0s"],
+        ["--group", "0m"],
+        ["--target", "nowhere"],
+        ["--webhook", "ftp://x"],
+        ["--webhook", "http://x\n- y"],
+    ],
 )
 def test_what_no_file_could_hold_is_refused(words: list[str], tmp_path: Path) -> None:
     """
@@ -70,3 +78,12 @@ def test_what_no_file_could_hold_is_refused(words: list[str], tmp_path: Path) ->
     """
     assert 2 == main(["dashboards", "--out", str(tmp_path / "out"), *words])
     assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Below a file no folder can be: one line that names it, and no traceback.
+    """
+    (tmp_path / "file").write_text("")
+    assert 2 == main(["dashboards", "--out", str(tmp_path / "file" / "below")])
+    assert "cannot be written: Not a directory" in capsys.readouterr().err

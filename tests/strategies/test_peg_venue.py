@@ -221,10 +221,15 @@ def test_the_stated_run_length_is_that_of_the_sum() -> None:
 
 def test_expected_false_alarms_follow_from_run_length_and_rate() -> None:
     """
-    100,000 samples from one to the next, every 328 s, and 2,000 spans of eight hours: 0.079 and 0.045 a month.
+    100,000 samples from one to the next, every 328 s, and 2,000 spans of eight hours: 0.079 and 0.045 a month. A strain
+    is told at a fiftieth of that run length, and says so: 4.0 a month.
     """
-    month = MONTH_NS / POLL_NS / 100_000 + 90 / 2000
-    assert month == pytest.approx(rule().false_alarms_per_month(POLL_NS), rel=1e-9)
+    month = MONTH_NS / POLL_NS / 100_000
+    assert month + 90 / 2000 == pytest.approx(rule().false_alarms_per_month(POLL_NS), rel=1e-9)
+    watch = Venue().watch
+    watch.ordinary.gap_ns = POLL_NS
+    assert month + 90 / 2000 == pytest.approx(watch.false_alarms_per_month(PegState.DEPEGGED))
+    assert 50 * month + 90 / 2000 == pytest.approx(watch.false_alarms_per_month(PegState.STRAINED))
 
 
 def test_false_alarms_are_rarer_than_stated() -> None:
