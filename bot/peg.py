@@ -193,14 +193,15 @@ def statistics(
     `band_bps` gives the band by session; None, or a session that is not named, leaves what needs one None. Each
     session's spells and half-life are made of that session's prints alone. `unknown` counts prints of each token that
     are no samples, since what they would be compared with was not known: `all` says so in its note, and it has the
-    score of `health`. `costs` of a trade, as shares of the price. Formulas: strategies/market/peg_stats.py, ou.py,
+    score of `health`. `costs` of a trade, as shares of the price; what is not
+    there is not known. Formulas: strategies/market/peg_stats.py, ou.py,
     excursions.py, health.py.
     """
     codes = load_sessions().codes_at(samples.ts)
     bands = np.array([(band_bps or {}).get(session.label, NAN) for session in Session])
     found = []
     for token in tokens:
-        cost = (costs or {}).get(token, 0.0)
+        cost = (costs or {}).get(token, NAN)
         for at, session in enumerate(SESSIONS):
             its = (samples.instrument == token) & ((codes == at - 1) | (at == 0))
             if at == 0 or its.any():

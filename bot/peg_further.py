@@ -29,8 +29,8 @@ def ordinary(ts: I8, premium_bps: F8) -> dict[str, float | None]:
 
 def executed(sell_bps: F8 | None, buy_bps: F8 | None, cost: float) -> dict[str, float | None]:
     """Medians of what is left of the premium by minting and selling, and by buying and redeeming, after the venue's
-    `cost` (a share of the price) and before what the issuer takes."""
-    if sell_bps is None or buy_bps is None or not len(sell_bps):
+    `cost` (a share of the price) and before what the issuer takes. None where one of these is not known."""
+    if sell_bps is None or buy_bps is None or not len(sell_bps) or isnan(cost):
         return {"executable_mint_bps": None, "executable_redeem_bps": None}
     bid, ask = 1 + float(np.median(sell_bps)) / 1e4, 1 + float(np.median(buy_bps)) / 1e4
     found = executable(share=(1.0, 1.0), token=(bid, ask), multiplier=1.0, fx=1.0, fee_token=cost)

@@ -27,9 +27,9 @@ Times are ts_recv, sessions are those of New York. share_outside counts prints; 
 inside, or before a silence longer than --gap. The half-life is that of an Ornstein-Uhlenbeck process fitted to
 neighbouring prints, with a 95 % interval. --json tells more: what is ordinary (baseline_bps, mad_bps, without the
 newest hour), what that process would do by itself (ordinary_..., to_band_s, variance_ratio_ou), what is left after the
-venue's cost (executable_...), and against `fair` the health score of 100 with its parts, each the share of earlier
-readings that were at least as bad. --html draws it: premia with the fair value's band, sessions shaded, spells marked,
-hours of the week, score and parts; one file that asks nobody for anything."""
+venue's cost (executable_..., where --config tells it), and against `fair` the health score of 100 with its parts, each
+the share of earlier readings that were at least as bad. --html draws it: premia with the fair value's band, sessions
+shaded, spells marked, hours of the week, score and parts; one file that asks nobody for anything."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -30,7 +30,8 @@ Where the answer comes from:
 Nobody judges itself: the fair value of a venue's line is by everybody else. A premium counts the coin at its price;
 "coin at 1" as if it were worth a dollar. What is unknown is told with its reason. --json has everything, always.
 
-Ends with 8 where no premium is known, 2 for a name that nobody has, 7 where a daemon does not answer."""
+Ends with 8 where no premium is known (of a share without tokens: no fair value), 2 for a name that nobody has, 7 where
+a daemon does not answer."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ import pytest
 from bot.commands import peg as command
 from bot.errors import UsageError
 from bot.peg import SESSIONS, samples_against, statistics
+from bot.peg_further import executed
 from bot.tape_import import import_tape
 from connectors.errors import RegistryError, TapeError
 from connectors.events import NS, Flag, Kind, Row, Rows
@@ -247,6 +248,17 @@ def test_the_json_has_exactly_the_fields_of_the_contract(tmp_path, capsys):
         line["half_life_s"],
     )
     assert line["note"].startswith("no print at which")
+
+
+def test_what_can_be_executed_needs_a_cost():
+    """
+    A token at 101 / 102 and a share at 100, 10 bps a trade: 101 x 0.999 for 100, and 100 for 102 x 1.001. Where no cost
+    is known nothing is.
+    """
+    sell, buy = np.array([90.0, 100.0, 110.0]), np.array([190.0, 200.0, 210.0])
+    found = executed(sell, buy, 0.001)
+    assert (89.9, 1e4 * (100 / 102.102 - 1)) == pytest.approx(tuple(found.values()))
+    assert {None} == set(executed(sell, buy, float("nan")).values()) == set(executed(None, None, 0.001).values())
 
 
 def test_people_get_a_line_for_each_session_with_signs(tmp_path, capsys):
