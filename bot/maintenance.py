@@ -129,7 +129,7 @@ class Maintenance:
         printed = k[number, K.REFUSAL] == K.OK and k[number, K.TS] > window.changed and columns.f[number, K.MID_USD] > 0
         if not printed and k[number, K.PRINTS]:
             return False  # one that has never printed has nothing old to show
-        sources = columns.references[columns.h[group, K.REF_FROM] : columns.h[group, K.REF_TO]].tolist()
+        sources = columns.sources_of[group]
         if not any(k[at, K.REFUSAL] == K.OK and k[at, K.REF_TS] > window.changed for at in sources):
             return False
         if not window.edge:

@@ -234,6 +234,8 @@ class Columns(Readings):
         ]
         """The same and those that are only witnesses: perps and sources that are not traded."""
         self.references: I8 = np.array(references, np.int64)
+        self.sources_of = [tuple(references[h[K.REF_FROM] : h[K.REF_TO]]) for h in self.h.tolist()]
+        """Numbers of the share sources of each underlying."""
 
     def _judge_by(self, beliefs: Beliefs) -> None:
         """The gates and the growth of the error."""
@@ -320,7 +322,7 @@ class Columns(Readings):
     def _choose(self, group: int) -> None:
         """Chooses the source of a fair value anew, as the scan does, and lets the scan write what follows."""
         g, h = self.g[group], self.h[group]
-        sources = self.references[h[K.REF_FROM] : h[K.REF_TO]].tolist()
+        sources = self.sources_of[group]
         believed = [at for at in sources if self.k[at, K.REFUSAL] == K.OK and self.f[at, K.REF_KEY] < inf]
         best = min(believed, key=lambda at: (float(self.f[at, K.REF_KEY]), at), default=-1)
         h[K.SOURCE] = best

@@ -20,6 +20,8 @@ from typing import Final
 
 import numpy as np
 
+from connectors.events import F8
+
 OVERSHOOT: Final = 1.166
 """Siegmund's correction: a sum of normal steps is this far beyond 0 and h together, in sd, when it passes them."""
 NODES_PER_SD: Final = 8
@@ -164,7 +166,7 @@ def _bisect(rising: Callable[[float], float], aim: float, low: float, high: floa
 def _run_length(k: float, h: float, shift: float) -> float:
     """The one-sided mean run length L(0) by the integral equation."""
     count = 16 + int(NODES_PER_SD * h)
-    nodes, weights = np.polynomial.legendre.leggauss(count)
+    nodes, weights = _nodes(count)
     y, w = h / 2 * (nodes + 1), h / 2 * weights
     start = np.concatenate(([0.0], y))
     density = np.exp(-0.5 * (y[None, :] - start[:, None] + k - shift) ** 2) / sqrt(2 * np.pi)
@@ -172,3 +174,9 @@ def _run_length(k: float, h: float, shift: float) -> float:
     system = np.eye(count + 1) - np.column_stack((to_zero, density * w))
     length = float(np.linalg.solve(system, np.ones(count + 1))[0])
     return length if 0 < length < LONGEST_RUN * 1e3 else inf
+
+
+@lru_cache(maxsize=64)
+def _nodes(count: int) -> tuple[F8, F8]:
+    """Gauss-Legendre nodes and weights on [-1, 1]: a search for a threshold asks for the same ones again and again."""
+    return np.polynomial.legendre.leggauss(count)

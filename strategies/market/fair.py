@@ -45,7 +45,6 @@ stays known. A source that stops at an open is out by the end of the next day; 1
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 from math import inf, sqrt
 from typing import Final, NamedTuple
@@ -94,8 +93,7 @@ class RefRefusal(IntEnum):
     NOT_FINITE = 7
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FairValue:
+class FairValue(NamedTuple):
     """What one share is worth in USD, one sigma of doubt about it, who said so and when."""
 
     price: float

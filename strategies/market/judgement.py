@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from strategies.market.fair import FairValue
 from strategies.market.session import Session
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class Judgement(NamedTuple):
     """The last believed print of a token instrument against the fair value of its share by everybody else."""
 
     instrument: int

@@ -76,6 +76,7 @@ class Readings:
     members_of: list[tuple[int, ...]]
     witnesses_of: list[tuple[int, ...]]
     references: I8
+    sources_of: list[tuple[int, ...]]
     _market: tuple[I8, I8, F8, I8, F8, I8, F8, I8]
     _group_of: list[int]
     _prices_of: dict[str, tuple[int, ...]]
@@ -97,10 +98,8 @@ class Readings:
 
     def source_variance(self, number: int, now: int) -> float:
         """Variance of log price of a source at `now`, whatever our doubts; nan where it never spoke."""
-        p = self.p.item
-        clock = p(K.CLOCK) + p(K.CLOCK_RATE) * float(now - self.q.item(K.CLOCK_TS))
         doubt = DOUBTED_VAR if self.doubts.item(number) else 0.0
-        return self.f.item(number, K.REF_KEY) + self.g.item(self._group_of[number], K.VOL2) * clock - doubt
+        return self.f_rows[number][K.REF_KEY] + self.clock_variance(self._group_of[number], now) - doubt
 
     def own(self, group: int, now: int) -> FairValue | None:
         """Fair value by the share's best source alone, whoever is a witness; None where it is not believed, in the
@@ -146,15 +145,22 @@ class Readings:
         price, variance, own, witnesses = K.fair(number, np.uint64(group), now, *self._market)
         if not (variance <= self.p.item(K.MAX_VAR) and 0 < price < inf):
             return None
-        source = K.own_source(np.uint64(group), self.references, self.f, self.k, self.h) if own > 0 else -1
+        source = self._own_source(group) if own > 0 else -1
         return FairValue(
             price=price,
             error=price * sqrt(variance),
             source=source,
-            as_of=self.k.item(source, K.REF_TS) if source >= 0 else 0,
+            as_of=self.k_rows[source][K.REF_TS] if source >= 0 else 0,
             witnesses=int(witnesses),
             own=own,
         )
+
+    def _own_source(self, group: int) -> int:
+        """The source of the share's own evidence, or -1."""
+        source = self.h.item(group, K.SOURCE)
+        if source < 0 or self.f_rows[source][K.WEIGHT] < 0:
+            return source  # nearly always: the best source is no witness
+        return int(K.own_source(np.uint64(group), self.references, self.f, self.k, self.h))
 
     def why_unknown(self, group: int, now: int, *, without: int = -1) -> str:
         """Why the fair value of an underlying, perhaps that `without` an instrument, is unknown at `now`, in words;
@@ -181,7 +187,7 @@ class Readings:
         anchor, variance, _, _ = K._hear(np.uint64(group), now, *self._market)
         if not variance < inf:
             return anchor, inf, -1
-        return anchor, variance, int(K.own_source(np.uint64(group), self.references, self.f, self.k, self.h))
+        return anchor, variance, self._own_source(group)
 
     def counts(self, number: int, now: int) -> bool:
         """Whether an instrument is a witness now: weighed, fresh and priced."""
@@ -198,12 +204,13 @@ class Readings:
 
     def primary(self, group: int, now: int) -> bool:
         """Whether the share itself speaks: it trades, and a source of it is believed, not in doubt and fresh."""
-        h, k = self.h.item, self.k.item
-        sources = self.references[h(group, K.REF_FROM) : h(group, K.REF_TO)].tolist()
-        return self.session not in (Session.WEEKEND, Session.HOLIDAY, Session.UNKNOWN) and any(
-            k(at, K.PRINTS) and k(at, K.REFUSAL) == K.OK and now <= k(at, K.EXPIRES) and not self.doubts.item(at)
-            for at in sources
-        )
+        if self.session in (Session.WEEKEND, Session.HOLIDAY, Session.UNKNOWN):
+            return False
+        for at in self.sources_of[group]:
+            k = self.k_rows[at]
+            if k[K.PRINTS] and k[K.REFUSAL] == K.OK and now <= k[K.EXPIRES] and not self.doubts.item(at):
+                return True
+        return False
 
     def judge(self, number: int, now: int) -> Judgement | None:
         """What the last believed print of a token says of its peg; None where it says nothing: `why_not_judged`."""

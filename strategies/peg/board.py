@@ -61,6 +61,8 @@ class Board:
     """Numbers of the instruments of each (token, issuer)."""
     token_shown: dict[tuple[str, str], Shown] = field(init=False)
     coins: dict[str, CoinWatch] = field(init=False)
+    coin_quotes: tuple[int, ...] = field(init=False)
+    """Numbers of the instruments that price a coin."""
     _coin_prints: dict[int, int] = field(default_factory=dict)
     _units: dict[int, tuple[float, float, int]] = field(default_factory=dict)
     """Shares per unit of an instrument before its last change and since, and when that was."""
@@ -75,6 +77,7 @@ class Board:
             key = self.universe[at].token or self.universe[at].symbol, self.universe[at].issuer
             self.tokens[key] = (*self.tokens.get(key, ()), at)
         self.token_shown = {key: Shown() for key in self.tokens}
+        self.coin_quotes = self.universe.where(role=Role.COIN)
         self.coins = {coin: CoinWatch(self.rule.coin_bps) for coin in self.universe.coins()}
 
     # --- one look
@@ -183,7 +186,7 @@ class Board:
 
     def _coins(self, columns: Columns, now: int) -> list[Note]:
         """Prints of the quote coins; a note where one left its peg or is back."""
-        for at in self.universe.where(role=Role.COIN):
+        for at in self.coin_quotes:
             prints = columns.k_rows[at][K.PRINTS]
             if prints != self._coin_prints.get(at, 0):
                 self._coin_prints[at] = prints
@@ -255,6 +258,9 @@ class Board:
         self, columns: Columns, key: tuple[str, str], seen: list[Seen], numbers: tuple[int, ...], now: int
     ) -> list[Note]:
         """The note of a token whose state or cause changed."""
+        shown = self.token_shown[key]
+        if shown.state is PegState.PEGGED and all([one.state is PegState.PEGGED for one in seen]):
+            return []
         token, issuer = key
         venues = [
             OfVenue(
@@ -268,7 +274,6 @@ class Board:
         ]
         trouble = issuer_trouble(columns, token, issuer)
         state, cause = token_of(venues, trouble, self.rule.depth_usd)
-        shown = self.token_shown[key]
         if (state, cause) == (shown.state, shown.cause):
             return []
         detail: Detail = {"token": token, "issuer": issuer, "from": shown.state.name, "to": state.name}

@@ -16,18 +16,17 @@ HALF: Final = 0.5
 
 def fresh_sources(columns: Columns, group: int, now: int, *, doubted: bool = False) -> list[int]:
     """The believed share sources of an underlying that have spoken lately; or those that are in doubt."""
-    h, k = columns.h[group], columns.k_rows
+    k = columns.k_rows
     return [
         at
-        for at in columns.references[h[K.REF_FROM] : h[K.REF_TO]].tolist()
+        for at in columns.sources_of[group]
         if k[at][K.REFUSAL] == K.OK and now <= k[at][K.EXPIRES] and columns.doubted(at) is doubted
     ]
 
 
 def halted(columns: Columns, group: int) -> str:
     """The source that says that a share is halted, or the empty text."""
-    h = columns.h[group]
-    for at in columns.references[h[K.REF_FROM] : h[K.REF_TO]].tolist():
+    for at in columns.sources_of[group]:
         if columns.k_rows[at][K.REFUSAL] == K.HALT or columns.said.get(at) == (Health.CLOSED, Why.HALTED):
             return columns.universe[at].name
     return ""
