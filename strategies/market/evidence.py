@@ -51,12 +51,12 @@ class Evidence:
         self._number = np.array(self.numbers, np.int64)
         self._witnesses = [(w, at) for w, at in enumerate(self.numbers) if group_of(instruments[at])]
         """(number in the filter, number of the instrument) of all but the sources of a share's own evidence."""
-        self._judged: I8 = np.array(
-            [w for w, at in self._witnesses if instruments[at].role is Role.TOKEN], np.int64
-        )  # of the filter
+        self._judged = [w for w, at in self._witnesses if instruments[at].role is Role.TOKEN]
+        self._judged_numbers: I8 = np.array([self.numbers[w] for w in self._judged], np.int64)
         self._coins = {at: instruments[at].quote for at in self.numbers if instruments[at].quote != USD}
-        self._evidence = np.array([not group_of(instruments[at]) for at in self.numbers], np.bool_)
-        self._shares = np.array([instruments[at].role is Role.SHARE for at in self.numbers], np.bool_)
+        self._evidence = [not group_of(instruments[at]) for at in self.numbers]
+        self._shares = [instruments[at].role is Role.SHARE for at in self.numbers]
+        self._group: list[int] = found.underlying.tolist()
         self._told: dict[int, int] = {}
         """By underlying: the time of the last print of its own sources that the filter has heard."""
         self._prints = np.zeros(len(self._number), np.int64)
@@ -67,16 +67,16 @@ class Evidence:
         """Hears what is new at `now` (ns UTC) and writes weights and forecasts. `speaks` tells whether the stream of an
         instrument is up."""
         silent = self._silent(now, speaks)
-        z, var = self._heard(now, silent)
-        if np.isnan(z).all() and now - self._done < REST_NS:
+        heard, z, var = self._heard(now, silent)
+        if not heard and now - self._done < REST_NS:
             for number in silent:
                 self.columns.hush(number)
             return
         self._done = now
         self.walk.to(now)
-        self._leap(z)
+        self._leap(heard, z)
         self.walk.observe(z, var)
-        self._own(now, z)
+        self._own(now, heard)
         self._weigh(silent)
         self._expect(now)
 
@@ -91,55 +91,61 @@ class Evidence:
         dead |= {number for number in self._sources if self.columns.silent(number, now)}
         return dead | {number for number in self.numbers if not speaks(number)}
 
-    def _heard(self, now: int, silent: set[int]) -> tuple[F8, F8]:
-        """Log USD per share of every believed print since the last tick, and the variance that its spread and its coin
-        give it."""
-        columns, at = self.columns, self._number
-        prints, k, f = columns.k[at, K.PRINTS], columns.k, columns.f
-        new = (prints != self._prints) & (k[at, K.REFUSAL] == K.OK) & (now <= k[at, K.EXPIRES])
-        new &= (columns.doubts[at] == 0) & (f[at, K.MID_USD] > 0) & (f[at, K.MID_USD] < inf)
-        z, var = np.full(len(at), NAN), np.full(len(at), NAN)
-        for w in np.flatnonzero(new).tolist():
-            number = int(at[w])
-            if number not in silent:
-                bid, ask = f.item(number, K.BID), f.item(number, K.ASK)
-                z[w] = log(f.item(number, K.MID_USD))
-                var[w] = ((ask - bid) / (ask + bid) / SPREAD_SIGMAS) ** 2
-                var[w] += columns.coin_variance(self._coins.get(number, USD))
+    def _heard(self, now: int, silent: set[int]) -> tuple[list[int], F8, F8]:
+        """Who of the filter has a believed print since the last tick; log USD per share of it, and the variance that
+        its spread and its coin give it."""
+        columns, numbers = self.columns, self.numbers
+        prints = columns.k[self._number, K.PRINTS]
+        z, var = np.full(len(numbers), NAN), np.full(len(numbers), NAN)
+        heard, coins = [], {USD: 0.0}
+        for w in np.flatnonzero(prints != self._prints).tolist():
+            number = numbers[w]
+            f, k = columns.f_rows[number], columns.k_rows[number]
+            usd, good = f[K.MID_USD], k[K.REFUSAL] == K.OK and now <= k[K.EXPIRES] and number not in silent
+            if good and 0 < usd < inf and not columns.doubts.item(number):
+                coin, bid, ask = self._coins.get(number, USD), f[K.BID], f[K.ASK]
+                if coin not in coins:
+                    coins[coin] = columns.coin_variance(coin)
+                z[w] = log(usd)
+                var[w] = ((ask - bid) / (ask + bid) / SPREAD_SIGMAS) ** 2 + coins[coin]
+                heard.append(w)
         self._prints = prints
-        return z, var
+        return heard, z, var
 
-    def _leap(self, z: F8) -> None:
+    def _leap(self, heard: list[int], z: F8) -> None:
         """Forgets every share whose source has leapt, its witnesses too until they are heard again."""
-        leapt = self._shares & (np.abs(z - self.filter.z) > SPLIT)  # NaN compares false
-        for group in np.unique(self.filter.underlying[leapt]).tolist():
+        before = self.filter.z
+        leapt = [w for w in heard if self._shares[w] and abs(z.item(w) - before.item(w)) > SPLIT]
+        for group in sorted({self._group[w] for w in leapt}):
             self.filter.forget(group)
             self._told.pop(group, None)
             for w, number in self._witnesses:
-                if self.filter.underlying[w] == group:
+                if self._group[w] == group:
                     self.columns.hush(number)
 
-    def _own(self, now: int, z: F8) -> None:
+    def _own(self, now: int, heard: list[int]) -> None:
         """What the share's own sources are worth together, where one of them was heard."""
-        columns, price, var = self.columns, *self.filter.share_only()
-        for w in np.flatnonzero(self._evidence & np.isfinite(z)).tolist():
-            group = int(self.filter.underlying[w])
-            heard = int(columns.k[self._number[w], K.REF_TS])
-            self._told[group] = max(self._told.get(group, -1), heard)
-        for group, heard in self._told.items():
-            columns.weigh_own(group, exp(price[group]), float(var[group]), now, heard)
+        columns = self.columns
+        for w in heard:
+            if self._evidence[w]:
+                group, said = self._group[w], columns.k_rows[self.numbers[w]][K.REF_TS]
+                self._told[group] = max(self._told.get(group, -1), said)
+        price, var = (column.tolist() for column in self.filter.share_only())
+        for group, said in self._told.items():
+            columns.weigh_own(group, exp(price[group]), var[group], now, said)
 
     def _weigh(self, silent: set[int]) -> None:
         """The scan's form of the filter."""
         weight, offset = (column.tolist() for column in self.filter.witness_weights())
-        heard = np.isfinite(self.filter.z)
-        for w, number in ((w, number) for w, number in self._witnesses if heard[w]):
-            self.columns.weigh(number, 0.0 if number in silent else weight[w], offset[w])
+        z = self.filter.z.tolist()
+        for w, number in self._witnesses:
+            if z[w] == z[w]:
+                self.columns.weigh(number, 0.0 if number in silent else weight[w], offset[w])
 
     def _expect(self, now: int) -> None:
         """What the next prints will be, against the fair value that they will be judged by."""
-        mean, var = self.filter.forecast()
-        premium = mean[self._judged] - np.log(self.columns.prices_without(self._number[self._judged], now))
-        told = np.flatnonzero(np.isfinite(premium) & (var[self._judged] < inf)).tolist()
-        for at, off, spread in zip(told, premium[told].tolist(), var[self._judged[told]].tolist(), strict=True):
-            self.columns.expect(int(self._number[self._judged[at]]), off, spread)
+        mean, var = (column.tolist() for column in self.filter.forecast())
+        prices = self.columns.prices_without(self._judged_numbers, now).tolist()
+        for w, number, price in zip(self._judged, self._judged_numbers.tolist(), prices, strict=True):
+            if price == price and -inf < mean[w] < inf and var[w] < inf:
+                self.columns.expect(number, mean[w] - log(price), var[w])

@@ -14,6 +14,10 @@ only). Of the last the scan's form is made: what a witness adds to the share's o
 Sums of it are `without` exactly where at most two groups speak. Three or more have learnt from the same past, so that
 their errors go together: then all weights are made less and the levels are moved, such that the sums are `without` at
 the moment of the call. They differ from it as prices move on, the more the longer the timer waits.
+
+So, per underlying with n > 1 groups: all weights times one number, such that the precisions without each sum to those
+of `without`; then levels z'_i = (S - (W - w_i) F_i) / w_i with the values F_i of `without`, W the sum of weights and S
+that of weighted values, which follows from adding up over i. A level is moved by three of its sigmas at most.
 """
 
 from __future__ import annotations
@@ -26,6 +30,9 @@ import numpy as np
 
 from connectors.events import F8, I8, NAN
 from strategies.market.kalman import Bank, Verdict
+from strategies.market.weights import forecast, weigh
+
+_DAMPED, _JUMPED = int(Verdict.DAMPED), int(Verdict.JUMPED)
 
 GATE = 5.0
 """Sigmas of an innovation beyond which a print is not simply believed."""
@@ -111,6 +118,7 @@ class Filter:
         self.jumped: I8 = np.zeros(len(witnesses), np.int64)
         """Prints of each witness at which a jump was believed."""
         self._spoke: F8 = np.full(len(witnesses), -inf)
+        self._none: tuple[F8, F8] = (np.zeros((0, 1)), np.zeros((0, 1, 1)))
         self._now = 0.0
 
     def _view(self, rows: Sequence[tuple[int, tuple[int, ...]]]) -> _View:
@@ -133,8 +141,8 @@ class Filter:
             if not s or s in rows[row][1]
         ]
         underlying = np.array([u for u, _ in rows], np.int64)
-        bank = Bank(mean, sd, half, np.square(self.daily_vol)[underlying], self.gate, shut)
-        told = np.array(heard_by, np.int64).reshape(-1, 3).T
+        bank = Bank(mean, sd, half, np.square(self.daily_vol)[underlying], self.gate, shut, underlying)
+        told = np.ascontiguousarray(np.array(heard_by, np.int64).reshape(-1, 3).T)
         return _View(bank, underlying, (told[0], told[1], told[2]))
 
     def _views(self) -> tuple[_View, ...]:
@@ -150,9 +158,10 @@ class Filter:
 
     def predict(self, days: F8 | float, seconds: float, drift: F8 | float = 0.0, shut: bool = False) -> None:
         """Time passes: see Bank.predict; days and drift are [U], or one number for all."""
-        days, drift = np.broadcast_to(days, len(self.daily_vol)), np.broadcast_to(drift, len(self.daily_vol))
+        days = np.full(len(self.daily_vol), days) if isinstance(days, float) else days
+        drift = np.full(len(self.daily_vol), drift) if isinstance(drift, float) else drift
         for view in self._views():
-            view.bank.predict(days[view.underlying], seconds, drift[view.underlying], shut)
+            view.bank.predict(days, seconds, drift, shut)
         self._now += seconds
 
     def observe(self, z: F8, var: F8) -> tuple[F8, F8, I8]:
@@ -161,18 +170,15 @@ class Filter:
         Only what has printed since the last call may be handed in: an old price is no news. Returns, by witness, the
         innovation against everything heard before it, its variance, and the Verdict.
         """
-        y, s, verdict = np.full(len(z), NAN), np.full(len(z), NAN), np.zeros(len(z), np.int64)
         moved, var = z - self._shift, var + self._noise
-        rows, slots, who = self.together.heard
-        y[who], s[who], verdict[who] = self.together.bank.update(rows, slots, moved[who], var[who])
+        y, s, verdict = self.together.bank.update(*self.together.heard, moved, var)
         for view in self._views()[1:]:
-            rows, slots, who = view.heard
-            view.bank.update(rows, slots, moved[who], var[who])
-        heard = verdict != Verdict.UNHEARD
-        self.z = np.where(heard, z, self.z)
+            view.bank.update(*view.heard, moved, var)
+        heard = np.flatnonzero(verdict)
+        self.z[heard] = z[heard]
         self._spoke[heard] = self._now
-        self.damped += verdict == Verdict.DAMPED
-        self.jumped += verdict == Verdict.JUMPED
+        self.damped += verdict == _DAMPED
+        self.jumped += verdict == _JUMPED
         return y, s, verdict
 
     def value(self) -> tuple[F8, F8]:
@@ -182,8 +188,9 @@ class Filter:
 
     def share_only(self) -> tuple[F8, F8]:
         """As `value`, by the share's own evidence."""
-        bank = self.alone.bank
-        return bank.x[self._share], bank.x_var[self._share]
+        bank, rows = self.alone.bank, self._share
+        x: F8 = bank.state[rows, 0]
+        return x, np.where(np.isnan(x), inf, bank.cov[rows, 0, 0])
 
     def value_without(self) -> tuple[F8, F8]:
         """Log fair value that a witness may be judged by, and its variance [W]: without it and all that depend on it.
@@ -210,11 +217,9 @@ class Filter:
     def forecast(self) -> tuple[F8, F8]:
         """Log price that each witness is expected to print now, by everything heard, itself included, and the variance
         of what it will be found off by, but for its spread [W]; NaN and inf before the first word."""
-        bank, rows, slots = self.together.bank, self.underlying, self._slot
-        seen = (slots > 0).astype(np.float64)
-        mean = bank.state[rows, 0] + seen * bank.state[rows, slots] + self._shift
-        var = bank.cov[rows, 0, 0] + seen * (2 * bank.cov[rows, 0, slots] + bank.cov[rows, slots, slots])
-        return mean, np.where(np.isnan(mean), inf, var + self._noise)
+        mean, var, bank = np.empty(len(self.z)), np.empty(len(self.z)), self.together.bank
+        forecast(self.underlying, self._slot, self._shift, self._noise, bank.state, bank.cov, mean, var)
+        return mean, var
 
     def witness_weights(self) -> tuple[F8, F8]:
         """The scan's form: weight (1 / variance of a log) and offset (a fraction) of each witness [W].
@@ -223,50 +228,9 @@ class Filter:
         heard, or adds nothing, and the share itself weigh 0.
         """
         weight, offset = np.zeros(len(self.z)), np.zeros(len(self.z))
-        bank = self.alone.bank
-        precision = 1 / bank.x_var
-        told = np.nan_to_num(bank.x) * precision
-        speaker: dict[int, int] = {}
-        for w in np.flatnonzero((self._pair >= 0) & np.isfinite(self.z)).tolist():
-            other = speaker.get(int(self._pair[w]), -1)
-            if other < 0 or (-self._spoke[w], self._noise[w]) < (-self._spoke[other], self._noise[other]):
-                speaker[int(self._pair[w])] = w
-        who = np.array(sorted(speaker.values()), np.int64)
-        pair, share = self._pair[who], self._share[self.underlying[who]]
-        added = precision[pair] - precision[share]
-        who, pair, share = (part[added > 0] for part in (who, pair, share))
-        added = added[added > 0]
-        level = (told[pair] - told[share]) / added
-        if self.without is not None:
-            added, level = self._agreed(self.underlying[who], pair, added, level)
-        with np.errstate(over="ignore"):
-            weight[who], offset[who] = added, -np.expm1(level - self.z[who])
+        alone = self.alone.bank
+        without = self._none if self.without is None else (self.without.bank.state, self.without.bank.cov)
+        heard = (self._pair, self._share, self.underlying, self.z, self._spoke, self._noise)
+        room = (np.full(len(alone.state), -1), np.zeros((7, len(self._share))), np.zeros((2, len(self.z))))
+        weigh(*heard, alone.state, alone.cov, *without, *room, weight, offset)
         return weight, offset
-
-    def _agreed(self, underlying: I8, pair: I8, added: F8, level: F8) -> tuple[F8, F8]:
-        """Weights and levels (log) of groups made such that sums without one are the filter's value without it.
-
-        Per underlying with n > 1 groups: all weights times one number, so that the precisions without each sum to the
-        filter's; then levels z'_i = (S - (W - w_i) F_i) / w_i with the filter's values F_i, W the sum of weights and S
-        that of weighted values, which follows from adding up over i. A level is moved by three of its sigmas at most.
-        """
-        assert self.without is not None
-        count = len(self.daily_vol)
-        known = np.isfinite(self.without.bank.x[pair])
-        groups: F8 = np.bincount(underlying, known.astype(np.float64), count).astype(np.float64)
-        base = 1 / self.alone.bank.x_var[self._share]
-        value = np.exp(self.alone.bank.x[self._share])
-        usable = groups[underlying] > 1
-        precision = np.bincount(underlying, 1 / self.without.bank.x_var[pair], count)
-        total = np.bincount(underlying, added, count)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            less = np.clip((precision - groups * base) / ((groups - 1) * total), 0.0, 1.0)
-        added = np.where(usable, added * np.nan_to_num(less[underlying]), added)
-        whole = base + np.bincount(underlying, added, count)
-        rest = np.exp(self.without.bank.x[pair]) * (whole[underlying] - added)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            summed = (np.bincount(underlying, np.nan_to_num(rest), count) - np.nan_to_num(value) * base) / (groups - 1)
-            # From adding up over i: n S - (S - base value) = sum of rest.
-            moved = np.log((summed[underlying] - rest) / added) - level
-        sigma = 3 / np.sqrt(np.where(added > 0, added, 1.0))
-        return added, np.where(usable & np.isfinite(moved), level + np.clip(moved, -sigma, sigma), level)

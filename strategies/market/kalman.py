@@ -20,7 +20,7 @@ inside the gate, and followed.
 from __future__ import annotations
 
 from enum import IntEnum
-from math import inf, log
+from math import exp, inf, log, nan, pi, sqrt
 from typing import Final
 
 import numpy as np
@@ -46,44 +46,45 @@ class Verdict(IntEnum):
 
 
 _UNHEARD, _USED, _DAMPED, _JUMPED = (int(one) for one in Verdict)
-_I = types.Array(types.int64, 1, "A", readonly=True)
-_F = types.Array(types.float64, 1, "A", readonly=True)
-_F2 = types.Array(types.float64, 2, "A", readonly=True)
+_I = types.Array(types.int64, 1, "C", readonly=True)
+_F = types.Array(types.float64, 1, "C", readonly=True)
+_F2 = types.Array(types.float64, 2, "C", readonly=True)
 
 
 @njit(
     types.void(
-        _I, _I, _F, _F, types.float64, types.float64, types.float64[:, ::1], types.float64[:, :, ::1],
+        _I, _I, _I, _F, _F, types.float64, types.float64, types.float64[:, ::1], types.float64[:, :, ::1],
         types.float64[::1], types.float64[:, ::1], types.int64[:, ::1], types.float64[:, ::1], types.float64[::1],
         types.float64[::1], types.int64[::1],
     ),
     cache=KEPT,
 )  # fmt: skip
 def _update(  # type: ignore[no-untyped-def]
-    rows, slots, z, var, now, gate, state, cov, loglik, believed, beyond, beyond_since, out_y, out_s, verdict
+    rows, slots, who, z, var, now, gate, state, cov, loglik, believed, beyond, beyond_since, out_y, out_s, verdict
 ):
     """Bank.update over scalars: as arrays it takes a hundred times as long, being of a handful of numbers each."""
     count = state.shape[1]
     ph, gain, lefth, seen_row = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
-    for n in range(len(z)):
-        if not (-np.inf < z[n] < np.inf and var[n] < np.inf):
+    for n in range(len(rows)):
+        w = who[n]
+        if not (-inf < z[w] < inf and var[w] < inf):
             continue
-        row, slot, r = rows[n], slots[n], var[n]
+        row, slot, r = rows[n], slots[n], var[w]
         x, p = state[row], cov[row]
         seen = 1.0 if slot > 0 else 0.0
         first = x[0] != x[0]
         if first:
-            x[0] = z[n] - (x[slot] if slot > 0 else 0.0)
+            x[0] = z[w] - (x[slot] if slot > 0 else 0.0)
             p[0, :] = 0.0
             p[:, 0] = 0.0
             p[0, 0] = START_VAR
-        y = z[n] - x[0] - seen * x[slot]
+        y = z[w] - x[0] - seen * x[slot]
         for i in range(count):
             ph[i] = p[i, 0] + seen * p[i, slot]
         s = ph[0] + seen * ph[slot] + r
-        out_y[n], out_s[n] = y, s
+        out_y[w], out_s[w] = y, s
         told = _USED
-        if slot > 0 and not first and abs(y) > gate * np.sqrt(s):
+        if slot > 0 and not first and abs(y) > gate * sqrt(s):
             side = 1 if y > 0 else -1
             if beyond[row, slot] != side:
                 told = _DAMPED
@@ -103,7 +104,7 @@ def _update(  # type: ignore[no-untyped-def]
             for i in range(count):
                 ph[i] = p[i, 0] + seen * p[i, slot]
             s = ph[0] + seen * ph[slot] + r
-        verdict[n] = told
+        verdict[w] = told
         if told == _USED:
             believed[row, slot] = now
         if told != _DAMPED:
@@ -122,47 +123,52 @@ def _update(  # type: ignore[no-untyped-def]
         for i in range(count):
             for j in range(i):
                 p[i, j] = p[j, i] = (p[i, j] + p[j, i]) / 2
-        loglik[row] -= 0.5 * (np.log(2 * np.pi * s) + y * y / s)
+        loglik[row] -= 0.5 * (log(2 * pi * s) + y * y / s)
 
 
 @njit(
     types.void(
-        types.float64[:, ::1], types.float64[:, :, ::1], _F2, _F2, _F2, _F, _F, _F, types.float64
+        types.float64[:, ::1], types.float64[:, :, ::1], _F2, _F2, _F2, _F, _I, _F, _F, types.float64
     ),
     cache=KEPT,
 )  # fmt: skip
-def _predict(state, cov, mean, var, decay, daily_var, days, drift, seconds):  # type: ignore[no-untyped-def]
+def _predict(state, cov, mean, var, decay, daily_var, place, days, drift, seconds):  # type: ignore[no-untyped-def]
     """Bank.predict over scalars."""
     count = state.shape[1]
-    keep = np.ones(count)
+    keep = np.empty(count)
+    keep[0] = 1.0
     for row in range(len(state)):
         x, p = state[row], cov[row]
-        known = -np.inf < days[row] < np.inf
-        x[0] = x[0] + drift[row] if known else np.nan
+        u = place[row]
+        known = -inf < days[u] < inf
+        x[0] = x[0] + drift[u] if known else nan
         for i in range(1, count):
-            keep[i] = np.exp(decay[row, i - 1] * seconds)
+            keep[i] = exp(decay[row, i - 1] * seconds)
             x[i] = mean[row, i - 1] + (x[i] - mean[row, i - 1]) * keep[i]
         for i in range(count):
             for j in range(count):
                 p[i, j] *= keep[i] * keep[j]
         for i in range(1, count):
             p[i, i] += var[row, i - 1] * (1 - keep[i] ** 2)
-        p[0, 0] += daily_var[row] * days[row] if known else 0.0
+        p[0, 0] += daily_var[row] * days[u] if known else 0.0
 
 
 class Bank:
     """R filters of K premia each. Arrays: state[R, K + 1], cov[R, K + 1, K + 1], loglik[R]; variances are of logs."""
 
     def __init__(
-        self, mean: F8, sd: F8, half_life_s: F8, daily_var: F8, gate: float = inf, closed: F8 | float = 1.0
-    ) -> None:
+        self, mean: F8, sd: F8, half_life_s: F8, daily_var: F8, gate: float = inf, closed: F8 | float = 1.0,
+        place: I8 | None = None,
+    ) -> None:  # fmt: skip
         """Filters that have heard nothing. mean, sd (stationary) and half_life_s are [R, K], daily_var is [R].
 
         A premium with sd 0 is a known constant. `closed` [R, K] multiplies its variance while the share is shut.
+        `place` [R]: where each filter stands in what `predict` is handed; without it one after the other.
         """
         rows, premia = mean.shape
         self.mean, self.var, self.daily_var, self.gate = mean, sd**2, daily_var, gate
-        self._shut_var = self.var * closed
+        self._shut_var = np.ascontiguousarray(self.var * closed)
+        self._place = np.arange(rows) if place is None else place
         self._decay = -log(2) / half_life_s
         self.state: F8 = np.concatenate((np.full((rows, 1), NAN), mean), axis=1)
         self.cov: F8 = np.zeros((rows, premia + 1, premia + 1))
@@ -200,25 +206,25 @@ class Bank:
         self._believed[which], self._beyond[which], self._beyond_since[which] = -inf, 0, 0.0
 
     def predict(self, days: F8, seconds: float, drift: F8 | float = 0.0, shut: bool = False) -> None:
-        """Time passes: `days` [R] of the variance clock, `seconds` of the premia's.
+        """Time passes: `days` (as `place` says) of the variance clock, `seconds` of the premia's.
 
         `drift` is what controls (an index future and the like, times beta) say of the log fair value; daily_var is
         then what they leave open. `shut`: the share trades nowhere meanwhile. Where days are not finite the fair value
         is forgotten.
         """
-        rows = len(self.state)
-        days, drift = np.broadcast_to(days, rows), np.broadcast_to(drift, rows)
-        var = self._shut_var if shut else self.var
-        _predict(self.state, self.cov, self.mean, var, self._decay, self.daily_var, days, drift, seconds)
+        drift = np.full(len(days), drift) if isinstance(drift, float) else drift
+        var, place = self._shut_var if shut else self.var, self._place
+        _predict(self.state, self.cov, self.mean, var, self._decay, self.daily_var, place, days, drift, seconds)
         self._now += seconds
 
-    def update(self, rows: I8, slots: I8, z: F8, var: F8) -> tuple[F8, F8, I8]:
-        """Filter rows[n] hears z[n] with error variance var[n] of premium slots[n] (0: of the share itself), in order.
+    def update(self, rows: I8, slots: I8, who: I8, z: F8, var: F8) -> tuple[F8, F8, I8]:
+        """Filter rows[n] hears z[who[n]] with error variance var[who[n]] of premium slots[n] (0: of the share itself),
+        in order of n.
 
-        All arrays are [N]. NaN in z is nothing heard. Returns innovations y and their variances S as they were before
-        the gate, and Verdicts.
+        NaN in z is nothing heard. Returns, as z is, innovations y and their variances S as they were before the gate,
+        and Verdicts: of who is heard by several filters those of the last.
         """
         y, s, verdict = np.full(len(z), NAN), np.full(len(z), NAN), np.zeros(len(z), np.int64)
-        memory = (self._believed, self._beyond, self._beyond_since)
-        _update(rows, slots, z, var, self._now, self.gate, self.state, self.cov, self.loglik, *memory, y, s, verdict)
+        told = (self.state, self.cov, self.loglik, self._believed, self._beyond, self._beyond_since, y, s, verdict)
+        _update(rows, slots, who, z, var, self._now, self.gate, *told)
         return y, s, verdict

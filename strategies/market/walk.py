@@ -45,6 +45,7 @@ class Walk:
             for control, beta in controls.items():
                 self._beta[share, control] = beta
         self._controls = self._beta != 0
+        self._controlled = bool(self._controls.any())
         self._left = 1 - np.array([(explained or {}).get(u, 0.0) for u in range(count)])
         self._moved = np.zeros(count)
         self._until, self._rate, self._shut = -1, NAN, False
@@ -61,6 +62,10 @@ class Walk:
                 self._enter()
             step = min(now, self._until)
             days, shut = (step - self.now) * self._rate, self._shut
+            if not self._controlled:
+                self.filter.predict(days, (step - self.now) / NS, shut=shut)
+                self.now = step
+                continue
             fresh = (step - self._heard <= CONTROL_AGE_S * NS) & (self._heard >= 0)
             all_speak = self._controls.any(axis=1) & np.all(fresh | ~self._controls, axis=1)
             drift = self._beta @ np.where(fresh, self._moved, 0.0)
@@ -79,10 +84,11 @@ class Walk:
 
     def observe(self, z: F8, var: F8) -> tuple[F8, F8, I8]:
         """As Filter.observe, at the moment of the walk."""
+        if not self._controlled:
+            return self.filter.observe(z, var)
         before = self.filter.value()[0]
         told = self.filter.observe(z, var)
-        if self._controls.any():
-            moved = self.filter.value()[0] - before
-            self._moved += np.where(np.isfinite(moved), moved, 0.0)
-            self._heard[self.filter.underlying[np.isfinite(z)]] = self.now
+        moved = self.filter.value()[0] - before
+        self._moved += np.where(np.isfinite(moved), moved, 0.0)
+        self._heard[self.filter.underlying[np.isfinite(z)]] = self.now
         return told

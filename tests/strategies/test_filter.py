@@ -17,6 +17,7 @@ from strategies.market.kalman import Bank, Verdict
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "fair_value.json").read_text())
 ONE = np.ones(1)
 NOTHING = np.array([0.0])
+FIRST = np.array([0])
 BPS = 1e-4
 
 
@@ -82,7 +83,7 @@ def test_one_by_one_is_batch_least_squares(world):
     bank.start(NOTHING, np.array([prior]))
     cov = bank.cov[0].copy()
     for slot, z, var in prints:
-        bank.update(np.array([0]), np.array([slot]), np.array([z]), np.array([var]))
+        bank.update(FIRST, np.array([slot]), FIRST, np.array([z]), np.array([var]))
     h = np.zeros((len(prints), sd.shape[1] + 1))
     h[:, 0] = 1
     for row, (slot, _, _) in enumerate(prints):
@@ -107,7 +108,7 @@ def test_no_word_makes_it_less_certain(world):
     bank.start(NOTHING, np.array([prior]))
     for slot, z, var in prints:
         before = np.diag(bank.cov[0]).copy()
-        bank.update(np.array([0]), np.array([slot]), np.array([z]), np.array([var]))
+        bank.update(FIRST, np.array([slot]), FIRST, np.array([z]), np.array([var]))
         assert np.all(np.diag(bank.cov[0]) <= before * (1 + 1e-12))
         assert np.array_equal(bank.cov[0], bank.cov[0].T)
         assert np.linalg.eigvalsh(bank.cov[0]).min() >= -1e-15
