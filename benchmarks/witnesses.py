@@ -135,7 +135,7 @@ def measure(count: int, rounds: int, seed: int) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Prints what was measured; exit code 5 above 15 ns a row or 30 % of a core."""
+    """Prints what was measured; exit code 5 above 15 ns a row, in one block or live, or 30 % of a core."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=7)
@@ -144,7 +144,8 @@ def main() -> int:
     prepare_kernel()
     report = measure(asked.rows, asked.rounds, asked.seed)
     print(json.dumps(report))
-    return 0 if report["added_ns_per_row"] <= 15 and report["core_share"] <= 0.3 else 5
+    added = max(report["added_ns_per_row"], report["added_ns_per_row_live"])
+    return 0 if added <= 15 and report["core_share"] <= 0.3 else 5
 
 
 if __name__ == "__main__":

@@ -284,29 +284,31 @@ def premia(u, now, members, references, f, k, g, h, p, q):  # type: ignore[no-un
     itself; where that is unknown, or its error above the limit, so are they.
     """
     anchor, own, pull, weight = _hear(u, now, members, references, f, k, g, h, p, q)
-    all_price, all_var = _settle(anchor, own, pull, weight)
+    # In precisions, 1 / variance, what `_without` says costs one division instead of three.
+    base = (1.0 / own if own > 0.0 else np.inf) if own < np.inf else 0.0
+    least = (1.0 / p[MAX_VAR] if p[MAX_VAR] > 0.0 else np.inf) if p[MAX_VAR] >= 0.0 else np.nan
     for at in range(np.uint64(h[u, MEMBER_FROM]), np.uint64(h[u, MEMBER_TO])):
         j = np.uint64(members[at])
-        price, var = all_price, all_var
-        w, z, expires = f[j, WEIGHT], f[j, MID_USD] * f[j, LEAN], k[j, EXPIRES]
+        usd, w, expires = f[j, MID_USD], f[j, WEIGHT], k[j, EXPIRES]
+        z, drawn, rest = usd * f[j, LEAN], pull, weight
         fresh = now <= expires or (expires > 0 and k[j, ROLE] & EVIDENCE != 0)
         counts = w > 0.0 and fresh and 0.0 < z < np.inf
         if k[j, KIN] >= 0 or (counts and 2.0 * w > weight):
             price, var = _without(j, u, now, anchor, own, pull, weight, members, f, k, h)
-        elif counts and own < np.inf:
-            rest, drawn = weight - w, pull - w * (z - anchor)
-            part = own / (1.0 + own * rest)
-            price, var = anchor + own * drawn / (1.0 + own * rest), part
-        elif counts:
-            rest, drawn = weight - w, pull - w * (z - anchor)
-            price, var = anchor + drawn / rest, 1.0 / rest
-        if not (var <= p[MAX_VAR] and 0.0 < price < np.inf):
+            precision = 1.0 / var if var > 0.0 else np.inf
+        else:
+            if counts:
+                drawn, rest = pull - w * (z - anchor), weight - w
+            precision = base + rest
+            price = anchor + drawn / precision if precision > 0.0 else np.nan
+        if not (precision >= least and 0.0 < price < np.inf):
             price = np.nan
         scale = 1e4 / price
-        f[j, PREMIUM] = f[j, MID_USD] * scale - 1e4
+        premium = usd * scale - 1e4
+        f[j, PREMIUM] = premium
         f[j, SELL_PREMIUM] = f[j, NET_BID] * scale - 1e4
         f[j, BUY_PREMIUM] = f[j, NET_ASK] * scale - 1e4
-        f[j, SIGMAS] = f[j, PREMIUM] / (1e4 * np.sqrt(var)) if var > 0.0 else np.nan
+        f[j, SIGMAS] = premium * (1e-4 * np.sqrt(precision)) if precision < np.inf else np.nan
 
 
 @njit(types.void(types.uint64, _W, _F, _K, _F, _K), cache=KEPT)

@@ -244,12 +244,12 @@ class Twin:
         for at in c.members_of[group] if group < len(c.members_of) else ():
             f, k = c.f[at], c.k[at]
             if c.q[K.PREMIA]:
-                price, variance = self._known_without(at, group, now)
+                price, precision = self._shown_without(at, group, now)
                 scale = 1e4 / price
                 f[K.PREMIUM] = f[K.MID_USD] * scale - 1e4
                 f[K.SELL_PREMIUM] = f[K.NET_BID] * scale - 1e4
                 f[K.BUY_PREMIUM] = f[K.NET_ASK] * scale - 1e4
-                f[K.SIGMAS] = f[K.PREMIUM] / (1e4 * sqrt(variance)) if variance > 0 else nan
+                f[K.SIGMAS] = f[K.PREMIUM] * (1e-4 * sqrt(precision)) if precision < inf else nan
             if now <= k[K.EXPIRES]:
                 if now >= k[K.BUY_FROM] and not isnan(f[K.NET_ASK]):
                     asks.append(float(f[K.NET_ASK]))
@@ -279,8 +279,9 @@ class Twin:
                 found[at] = weight, price
         return found
 
-    def _without(self, number: int, group: int, now: int) -> tuple[float, float]:
-        """(price, variance of its logarithm) of the share by all but one instrument and what speaks for its witness."""
+    def _sums_without(self, number: int, group: int, now: int) -> tuple[float, float, float, float, bool]:
+        """What is said of the share by all but one instrument and what speaks for its witness: (anchor, variance of its
+        own evidence, pull, weight) as the scan's `_hear`, and whether they were added up anew."""
         c, h, heard, kin = self.c, self.c.h[group], self._heard(group, now), int(self.c.k[number, K.KIN])
         sources = [at for at in c.references[h[K.REF_FROM] : h[K.REF_TO]].tolist() if c.f[at, K.WEIGHT] < 0]
         believed = [at for at in sources if c.k[at, K.REFUSAL] == K.OK and c.f[at, K.REF_KEY] < inf]
@@ -295,14 +296,20 @@ class Twin:
             weight += mine
             pull += mine * (z - anchor)
         mine, z = heard.get(number, (0.0, nan))
-        if kin < 0 and 0.0 < 2.0 * mine <= weight:
+        anew = kin >= 0 or 2.0 * mine > weight
+        if mine > 0 and not anew:
             weight, pull = weight - mine, pull - mine * (z - anchor)
-        elif kin >= 0 or mine > 0:
+        elif anew:
             weight = pull = 0.0
             for at, (theirs, z) in heard.items():
                 if at != number and (kin < 0 or c.k[at, K.KIN] != kin):
                     weight += theirs
                     pull += theirs * (z - anchor)
+        return anchor, own, pull, weight, anew
+
+    def _without(self, number: int, group: int, now: int) -> tuple[float, float]:
+        """(price, variance of its logarithm) that these sums come to."""
+        anchor, own, pull, weight, _ = self._sums_without(number, group, now)
         if own < inf:
             return anchor + own * pull / (1.0 + own * weight), own / (1.0 + own * weight)
         return (anchor + pull / weight, 1.0 / weight) if weight > 0 else (nan, inf)
@@ -311,6 +318,17 @@ class Twin:
         """The same; the price is nan where the fair value is unknown."""
         price, variance = self._without(number, group, now)
         return price if variance <= self.c.p[K.MAX_VAR] and 0 < price < inf else nan, variance
+
+    def _shown_without(self, number: int, group: int, now: int) -> tuple[float, float]:
+        """The same with 1 / variance, in the order in which the scan makes premia of it."""
+        anchor, own, pull, weight, anew = self._sums_without(number, group, now)
+        if anew:
+            price, variance = self._known_without(number, group, now)
+            return price, 1 / variance if variance > 0 else inf
+        precision = ((1 / own if own > 0 else inf) if own < inf else 0.0) + weight
+        price, limit = anchor + pull / precision if precision > 0 else nan, float(self.c.p[K.MAX_VAR])
+        least = (1 / limit if limit > 0 else inf) if limit >= 0 else nan
+        return price if precision >= least and 0 < price < inf else nan, precision
 
     def _fire(self, group: int, now: int) -> int:
         """Marks every trigger of an underlying that is awake and over its level; an unknown fair value fires none."""
