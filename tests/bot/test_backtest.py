@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ from tests.bot.trading import demo_trades  # noqa: E402
 
 HERE = Path(__file__).resolve()
 DEMO = demo_trades()
+HOURS = "2026-09-05T00:00:00Z"
+"""The end of the first eleven hours."""
 XSTOCKS = HERE.parents[1] / "maps" / "xstocks_2026_06.toml"
 
 POOLS = """
@@ -80,8 +84,9 @@ def answer(simulated: Tape, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     """A backtest of the demo's config over it, with a journal."""
     folder = tmp_path_factory.mktemp("answer")
     words = ("--config", str(DEMO), "--tape", str(simulated.path), "--journal", str(folder / "journal.sqlite"))
-    found = ran(*words, out=folder / "out.json")
-    found["journal"] = folder / "journal.sqlite"
+    with redirect_stdout(StringIO()) as said:
+        found = ran(*words, "--trades", out=folder / "out.json")
+    found["journal"], found["said"] = folder / "journal.sqlite", said.getvalue()
     return found
 
 
@@ -158,15 +163,17 @@ def test_the_journal_holds_and_is_the_one_of_the_answer(answer: dict[str, Any]) 
     assert answer["records"] == sum(1 for _ in read(answer["journal"]))
 
 
-def test_twice_is_the_same_and_another_seed_another(answer: dict[str, Any], simulated: Tape, tmp_path: Path) -> None:
+def test_twice_is_the_same_and_another_seed_another(simulated: Tape, tmp_path: Path) -> None:
     """
     Same tape, config and seed: same hash. Another seed of the paper venues, or another world: another hash.
     """
-    words = ("--config", str(DEMO), "--tape", str(simulated.path))
-    assert answer["journal_hash"] == ran(*words, out=tmp_path / "again")["journal_hash"]
-    assert answer["journal_hash"] != ran(*words, "--seed", "2", out=tmp_path / "seed")["journal_hash"]
-    other = ran("--config", str(DEMO), "--simulated", "2", out=tmp_path / "world")
-    assert answer["journal_hash"] != other["journal_hash"]
+    words = ("--config", str(DEMO), "--to", HOURS)
+    tape = (*words, "--tape", str(simulated.path))
+    first = ran(*tape, out=tmp_path / "first")
+    assert 0 < first["trades"]
+    assert first["journal_hash"] == ran(*tape, out=tmp_path / "again")["journal_hash"]
+    assert first["journal_hash"] != ran(*tape, "--seed", "2", out=tmp_path / "seed")["journal_hash"]
+    assert first["journal_hash"] != ran(*words, "--simulated", "2", out=tmp_path / "world")["journal_hash"]
 
 
 @pytest.fixture(scope="module")
@@ -244,12 +251,11 @@ def test_from_and_to_cut_the_tape(simulated: Tape, tmp_path: Path) -> None:
     assert "2026-09-05T00:00" <= found["from"] <= found["to"] < "2026-09-05T01:00"
 
 
-def test_what_a_person_reads(simulated: Tape, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_person_reads(answer: dict[str, Any]) -> None:
     """
     The bridge, the trades with their fills, what is left without a hedge, what was not believed, and the hash.
     """
-    assert 0 == main(["backtest", "--config", str(DEMO), "--tape", str(simulated.path), "--trades"])
-    said = capsys.readouterr().out
+    said = answer["said"]
     for words in (
         "gross edge",
         "net",
@@ -311,7 +317,7 @@ def test_a_backtest_loads_nothing_heavy(simulated: Tape) -> None:
     """
     code = (
         "import sys; from bot.cli import main;"
-        f"code = main(['backtest', '--config', {str(DEMO)!r}, '--tape', {str(simulated.path)!r}]);"
+        f"code = main(['backtest', '--config', {str(DEMO)!r}, '--tape', {str(simulated.path)!r}, '--to', {HOURS!r}]);"
         "found = [n for n in ('ccxt', 'web3', 'pandas', 'yfinance') if n in sys.modules];"
         "print(found, file=sys.stderr); sys.exit(code)"
     )

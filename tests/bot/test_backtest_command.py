@@ -23,6 +23,8 @@ from connectors.instruments import Instrument, Role, UnitModel, Universe  # noqa
 from connectors.tape import TapeWriter  # noqa: E402
 from monitoring.decisions import Tally  # noqa: E402
 from strategies.base import Note, Step  # noqa: E402
+from tests.bot.trading import demo_trades  # noqa: E402
+from tests.monitoring.played import play  # noqa: E402
 
 DEMO = Path(__file__).resolve().parents[2] / "bot" / "data" / "demo.toml"
 NOON = 1_788_537_600 * NS
@@ -178,7 +180,7 @@ def test_nothing_is_warned_of_where_all_is_well(tmp_path: Path, capsys: pytest.C
     The demo's config names all of the demo's tape, and nothing is assumed: what may be warned of is half trades.
     """
     simulated_tape(tmp_path / "world", 1, sessions=load_sessions())
-    found = answered(capsys, "--config", str(DEMO), "--tape", str(tmp_path / "world"))
+    found = answered(capsys, "--config", str(demo_trades()), "--tape", str(tmp_path / "world"))
     about = {"half trade", "LEFT NAKED", "gross edge", "orders were under way"}
     assert [] == [warning for warning in found["warnings"] if not any(word in warning for word in about)]
     assert [] == found["not_in_config"] + found["not_on_tape"] + found["differ"] + found["assumed"]
@@ -299,19 +301,19 @@ def test_the_seed_is_in_the_hash_even_where_nothing_is_left_to_chance(
     assert first["fills"] == other["fills"] != []
 
 
-@pytest.mark.timeout(300)
-def test_the_demo_live_is_the_backtest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_is_the_backtest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    The daemon on the simulated feed, a backtest of that market and one of its tape give one journal hash.
+    The engine of the demo, a backtest of that market and one of its tape give one journal hash; of the first hours,
+    with the watch over pegs. That the engine live is the engine replayed is in test_newcomer.py.
     """
-    assert 0 == main(["demo", "--seconds", "2", "--json"])
-    live = json.loads(capsys.readouterr().out)
-    simulated = answered(capsys, "--config", str(DEMO), "--simulated", "1")
     simulated_tape(tmp_path / "world", 1, sessions=load_sessions())
-    taped = answered(capsys, "--config", str(DEMO), "--tape", str(tmp_path / "world"))
-    assert {live["journal_hash"]} == {simulated["journal_hash"], taped["journal_hash"]}
-    assert live["rows"] == simulated["rows"] == taped["rows"]
-    assert len(live["fills"]) == len(taped["fills"]) > 5
+    engine = play(seed=1, until_ns=NOON + 3 * 3600 * NS)
+    words = ("--config", str(DEMO), "--to", "2026-09-04T19:00:00Z")
+    simulated = answered(capsys, *words, "--simulated", "1")
+    taped = answered(capsys, *words, "--tape", str(tmp_path / "world"))
+    assert {engine.hash} == {simulated["journal_hash"], taped["journal_hash"]}
+    assert simulated["rows"] == taped["rows"] > 5000
+    assert engine.assembly.ledger.fills == len(simulated["fills"]) == len(taped["fills"]) > 5
 
 
 def test_from_and_to_cut_the_simulated_market_too(capsys: pytest.CaptureFixture[str]) -> None:

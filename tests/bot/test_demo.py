@@ -1,20 +1,16 @@
-"""`pegline demo`: it ends by itself, prints JSON alone on stdout, and loads nothing that a newcomer need not have."""
+"""`pegline demo`: its config and story, and what it refuses; test_newcomer.py runs it as its user does."""
 
 from __future__ import annotations
-
-import json
-import subprocess
-import sys
 
 import pytest
 
 from bot.cli import main
 from bot.commands.demo import demo_config
+from connectors.events import NS
 from connectors.instruments import Role
 from connectors.simulated.cast import universe
+from connectors.simulated.world import START_NS
 from tests.monitoring.played import play
-
-FORBIDDEN = ("ccxt", "web3", "yfinance", "solders", "pandas")
 
 
 def test_the_demo_config_names_what_the_world_has():
@@ -32,30 +28,12 @@ def test_the_demo_config_names_what_the_world_has():
             assert (instrument.token, instrument.multiplier) == (table.token, table.multiplier)
 
 
-def test_demo_ends_by_itself_with_json_and_without_heavy_packages():
-    """In a process of its own: exit 0, stdout is one JSON object, nothing heavy is loaded, and decisions are those of
-    a replay in blocks.
-    """
-    code = (
-        "import sys; from bot.cli import main; code = main(['demo', '--seconds', '2', '--seed', '3', '--json']);"
-        f"print([name for name in {FORBIDDEN!r} if name in sys.modules], file=sys.stderr); sys.exit(code)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False)
-    assert 0 == done.returncode, done.stderr
-    result = json.loads(done.stdout)
-    assert "[]" == done.stderr.splitlines()[-1]
-    assert result["pnl"]["trades"] > 0 and result["told"]["trade"] == result["pnl"]["trades"]
-    assert all(line["reason"] or line["premium_bps"] is not None for line in result["premia"])
-    assert {"import", "kernel", "first_premium", "total"} == set(result["timing_s"])
-    # Through feed, inbox and event loop at a pace, or in blocks of a thousand rows: the same decisions.
-    assert play(seed=3).hash == result["journal_hash"]
-
-
 def test_a_source_that_was_frozen_takes_nobody_down_with_it():
     """From the moment at which it is refused the other one is believed, and stays so when it comes back: it is itself
     in doubt until it agrees.
     """
-    told = [(note.kind, step.ts, note) for step in play(seed=1).steps for note in step.notes]
+    day = play(seed=1, until_ns=START_NS + 24 * 3600 * NS)
+    told = [(note.kind, step.ts, note) for step in day.steps for note in step.notes]
     said = [one for one in told if one[2].detail.get("why") != "maintenance"]
     refused = next(ts for kind, ts, _ in said if kind == "reference_refused")
     back = next(ts for kind, ts, _ in said if kind == "reference_back")

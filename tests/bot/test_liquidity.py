@@ -29,7 +29,7 @@ from connectors.simulated.subsidised import (  # noqa: E402
 from strategies.base import Note, Step  # noqa: E402
 
 DAY_NS = DAY_S * NS
-SEEDS = [*((seed, False) for seed in range(8)), *((seed, True) for seed in range(100, 104))]
+SEEDS = [*((seed, False) for seed in range(4)), *((seed, True) for seed in range(100, 102))]
 """(seed, whether it is a v3 pool with a wide range)."""
 Spells = Sequence[tuple[int, int]]
 
@@ -46,6 +46,12 @@ def told(seed: int, ending: Ending, wide_range: bool) -> tuple[SubsidisedWorld, 
         "required_return_share": world.required_return,
     }
     return world, config.model_copy(update={"pools": {name: config.pools[name].model_copy(update=known)}})
+
+
+@cache
+def usual(seed: int, ending: Ending, wide_range: bool) -> tuple[list[Step], str]:
+    """The records of that world under the usual rule, and the hash of its journal; several tests ask for them."""
+    return steps(*told(seed, ending, wide_range))
 
 
 def steps(
@@ -96,9 +102,9 @@ def test_a_cliff_is_warned_of_a_day_before_depth_has_halved(seed: int, wide_rang
     """
     Where subsidy is most of what a pool's owners earn, depth halves around its end, and the warning was there.
     """
-    world, config = told(seed, Ending.ENDS, wide_range)
+    world, _ = told(seed, Ending.ENDS, wide_range)
     assert 0 < world.halved_ns
-    assert "" == fault(world, Ending.ENDS, spells(steps(world, config)[0]))
+    assert "" == fault(world, Ending.ENDS, spells(usual(seed, Ending.ENDS, wide_range)[0]))
 
 
 @pytest.mark.parametrize(("seed", "wide_range"), SEEDS)
@@ -106,8 +112,8 @@ def test_a_pool_whose_depth_stays_is_not_warned_of(seed: int, wide_range: bool) 
     """
     Its twin whose owners live on fees keeps more than half of its depth when the incentive ends: not one warning.
     """
-    world, config = told(seed, Ending.STAYS, wide_range)
-    records, _ = steps(world, config)
+    world, _ = told(seed, Ending.STAYS, wide_range)
+    records, _ = usual(seed, Ending.STAYS, wide_range)
     assert 0 == world.halved_ns
     assert "" == fault(world, Ending.STAYS, spells(records))
     assert ["CLEAR"] == [note.detail["to"] for _, note in changes(records)]
@@ -118,8 +124,8 @@ def test_a_warning_ends_when_the_incentive_is_renewed(seed: int, wide_range: boo
     """
     The twin whose incentive is told to go on is warned of, until that is told.
     """
-    world, config = told(seed, Ending.RENEWED, wide_range)
-    assert "" == fault(world, Ending.RENEWED, spells(steps(world, config)[0]))
+    world, _ = told(seed, Ending.RENEWED, wide_range)
+    assert "" == fault(world, Ending.RENEWED, spells(usual(seed, Ending.RENEWED, wide_range)[0]))
 
 
 def test_these_worlds_tell_good_rules_from_bad_ones() -> None:
@@ -144,9 +150,10 @@ def test_what_will_be_left_is_foreseen() -> None:
     sold before; the exits that it was told from are those of the contracts' maths.
     """
     ratios, wrong = [], []
-    for seed, wide_range in SEEDS[:4] + SEEDS[-2:]:
-        world, config = told(seed, Ending.ENDS, wide_range)
-        (ts, note), *_ = [one for one in changes(steps(world, config)[0]) if one[1].detail["to"] == "WARNING"]
+    for seed, wide_range in SEEDS:
+        world, _ = told(seed, Ending.ENDS, wide_range)
+        records, _ = usual(seed, Ending.ENDS, wide_range)
+        (ts, note), *_ = [one for one in changes(records) if one[1].detail["to"] == "WARNING"]
         now, after = (float(note.detail[f"exit_0.01_{when}_usd"]) for when in ("now", "after"))
         before = dict(world.depth_usd)[max(at for at, _ in world.depth_usd if at <= ts)]
         left = world.depth_usd[-1][1] / before
@@ -163,8 +170,9 @@ def test_the_warning_reckons_with_the_value_and_the_fees_of_the_pool() -> None:
     Value, fees, LVR and the subsidy's share that are told are those of the world, though nobody told them.
     """
     for seed, wide_range in (SEEDS[0], SEEDS[-1]):
-        world, config = told(seed, Ending.ENDS, wide_range)
-        (_, note), *_ = [one for one in changes(steps(world, config)[0]) if one[1].detail["to"] == "WARNING"]
+        world, _ = told(seed, Ending.ENDS, wide_range)
+        records, _ = usual(seed, Ending.ENDS, wide_range)
+        (_, note), *_ = [one for one in changes(records) if one[1].detail["to"] == "WARNING"]
         assert world.subsidy_share == pytest.approx(float(note.detail["subsidy_share"]), abs=0.06)
         assert world.value_usd == pytest.approx(float(note.detail["tvl_usd"]), rel=0.15)
         lost = world.concentration * world.daily_vol**2 * 332 / 8 / 365
@@ -179,7 +187,7 @@ def test_blocks_change_nothing(block: int) -> None:
     However rows are cut into blocks, the journal is the same, byte for byte.
     """
     world, config = told(2, Ending.RENEWED, False)
-    assert steps(world, config)[1] == steps(world, config, block=block)[1]
+    assert usual(2, Ending.RENEWED, False)[1] == steps(world, config, block=block)[1]
 
 
 def test_how_early_it_is() -> None:
@@ -188,7 +196,7 @@ def test_how_early_it_is() -> None:
     """
     for ahead in (4.5, 5.5):
         leads = []
-        for seed in range(4):
+        for seed in range(2):
             world = simulate_subsidised(seed, habits=Habits(ahead_days=ahead, ahead_part=0.7))
             (begin, _), *_ = spells(steps(world, subsidised_pool(seed, Ending.ENDS)[0])[0])
             leads.append((world.halved_ns - begin) / DAY_NS)

@@ -18,6 +18,7 @@ from connectors.events import NS, Flag, Kind, Row, Rows
 from connectors.instruments import Instrument, Role, UnitModel, Universe
 from connectors.simulated.world import World
 from connectors.tape import TapeWriter
+from tests.bot.trading import demo_trades
 
 prepare_kernel()
 
@@ -275,7 +276,7 @@ def test_the_demo_in_session_weekend_and_overnight(
     that is named; the fair value is near the share's last price, and its terms make up the whole.
     """
     tape, world = demo
-    answer = asked(capsys, "TSLA", "--tape", str(tape), "--config", CONFIG_OF_DEMO, "--at", at)
+    answer = asked(capsys, "TSLA", "--tape", str(tape), "--config", str(demo_trades()), "--at", at)
     judged = [venue for venue in answer["venues"] if venue["premium_bps"] is not None]
     assert len(judged) >= 3
     assert {"sim-one", "sim-two"} == {venue["issuer"] for venue in judged}
@@ -306,7 +307,7 @@ def test_a_mistyped_price_is_refused_and_moves_nothing(
     number = world.universe.number(fault.instruments[0])
     rows = world.rows
     at = int(rows.ts_recv[np.flatnonzero((rows.instrument == number) & (rows.ts_recv >= fault.start_ns))[0]])
-    words = (fault.instruments[0], "--tape", str(tape), "--config", CONFIG_OF_DEMO, "--at")
+    words = (fault.instruments[0], "--tape", str(tape), "--config", str(demo_trades()), "--at")
     before = asked(capsys, *words, moment_of(at - 1_000_000))
     after = asked(capsys, *words, moment_of(at + 1_000_000), code=8)
     assert "its last row was refused: far from the fair value" == after["venues"][0]["unknown"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -352,43 +353,43 @@ def scrambled(data: bytes) -> bytes:
     return data[: middle - 2000] + bytes(4000) + data[middle + 2000 :]
 
 
-def broken(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
-    """Files that cannot be imported, and what is said of them."""
-    return {
-        "truncated gzip": (packed(200_000)[:900_000], r"row \d{5}: the file breaks off here"),
-        "gzip header only": (packed(100)[:30], r"row 0: "),
-        "gzip with a bad sum": (packed(100)[:-8] + bytes(8), r"row [1-9]\d*: the file breaks off here"),
-        "truncated parquet": (parquet(tmp_path)[:-300], r"row 0: the columns cannot be read"),
-        "scrambled parquet": (scrambled(parquet(tmp_path)), r"row \d+: cannot be decoded from here"),
-        "empty": (b"", r"row 0: the file is empty"),
-        "blank header": (b"\n\n", r"row 0: the file is empty"),
-        "no header": (f"{T},1\n".encode(), r"no column 't'"),
-        "header only": (b"t,p,s\n", r"no row could be taken"),
-        "column twice": (b"t,p,p\n1,2,3\n", r"line 1: column 'p' is there twice"),
-        "all negative": (f"t,p,s\n{T},-1,A\n".encode(), r"no row could be taken \(negative 1, first: in.csv:2\)"),
-        "all NaN": (f"t,p,s\n{T},nan,A\n".encode(), r"no row could be taken \(not_finite 1, first: in.csv:2\)"),
-        "wrong unit of time": (
-            f"t,p,s\n{T}000,1,A\n".encode(),
-            r"no row could be taken \(time_outside 1, first: in.csv:2\)",
-        ),
-        "other separator": (f"t;p;s\n{T};1;A\n".encode(), r"no column 't'"),
-        "an image": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", r"no column 't'"),
-        "utf-16": ("t,p,s\n1,2,A\n".encode("utf-16"), r"no column 't'"),
-    }
+BROKEN: dict[str, tuple[Callable[[Path], bytes], str]] = {
+    "truncated gzip": (lambda _: packed(200_000)[:900_000], r"row \d{5}: the file breaks off here"),
+    "gzip header only": (lambda _: packed(100)[:30], r"row 0: "),
+    "gzip with a bad sum": (lambda _: packed(100)[:-8] + bytes(8), r"row [1-9]\d*: the file breaks off here"),
+    "truncated parquet": (lambda folder: parquet(folder)[:-300], r"row 0: the columns cannot be read"),
+    "scrambled parquet": (lambda folder: scrambled(parquet(folder)), r"row \d+: cannot be decoded from here"),
+    "empty": (lambda _: b"", r"row 0: the file is empty"),
+    "blank header": (lambda _: b"\n\n", r"row 0: the file is empty"),
+    "no header": (lambda _: f"{T},1\n".encode(), r"no column 't'"),
+    "header only": (lambda _: b"t,p,s\n", r"no row could be taken"),
+    "column twice": (lambda _: b"t,p,p\n1,2,3\n", r"line 1: column 'p' is there twice"),
+    "all negative": (
+        lambda _: f"t,p,s\n{T},-1,A\n".encode(),
+        r"no row could be taken \(negative 1, first: in.csv:2\)",
+    ),
+    "all NaN": (
+        lambda _: f"t,p,s\n{T},nan,A\n".encode(),
+        r"no row could be taken \(not_finite 1, first: in.csv:2\)",
+    ),
+    "wrong unit of time": (
+        lambda _: f"t,p,s\n{T}000,1,A\n".encode(),
+        r"no row could be taken \(time_outside 1, first: in.csv:2\)",
+    ),
+    "other separator": (lambda _: f"t;p;s\n{T};1;A\n".encode(), r"no column 't'"),
+    "an image": (lambda _: b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", r"no column 't'"),
+    "utf-16": (lambda _: "t,p,s\n1,2,A\n".encode("utf-16"), r"no column 't'"),
+}
+"""Files that cannot be imported, made in a folder, and what is said of them."""
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["truncated gzip", "gzip header only", "gzip with a bad sum", "truncated parquet", "scrambled parquet", "empty",
-     "blank header", "no header", "header only", "column twice", "all negative", "all NaN", "wrong unit of time",
-     "other separator", "an image", "utf-16"],
-)  # fmt: skip
+@pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     """
     A file that cannot be imported gives its name and the row reached, exit code 8, and leaves nothing behind.
     """
-    data, said = broken(tmp_path)[name]
-    (tmp_path / "in.csv").write_bytes(data)
+    made, said = BROKEN[name]
+    (tmp_path / "in.csv").write_bytes(made(tmp_path))
     out = tmp_path / "t.tape"
     with pytest.raises(ImportFailed, match=said) as caught:
         import_tape([tmp_path / "in.csv"], a_map(tmp_path, series()), out)

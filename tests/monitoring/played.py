@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from bot.assembly import Assembly, assemble
 from bot.commands.demo import demo_config
 from bot.config import Config
@@ -73,10 +75,19 @@ def _without_pegs(config: Config) -> Config:
     return config.model_copy(update={"strategies": config.strategies.model_copy(update={"peg_watch": None})})
 
 
-def play(seed: int = 3, off: Sequence[str] = (), rows: int | None = None, *, pegs: bool = True) -> Played:
-    """A whole world, or its first `rows`."""
+def play(
+    seed: int = 3,
+    off: Sequence[str] = (),
+    rows: int | None = None,
+    *,
+    pegs: bool = True,
+    until_ns: int | None = None,
+) -> Played:
+    """A whole world, or its first `rows`, or those before a moment (ns UTC)."""
     world = simulate(seed, faults=Faults().without(off), sessions=load_sessions().codes_at)
     run = begun(world, seed, pegs=pegs)
+    if until_ns is not None:
+        rows = int(np.searchsorted(world.rows.ts_recv, until_ns))
     told: Rows = world.rows if rows is None else world.rows[:rows]
     for block in told.blocks(1000):
         run.assembly.engine.advance(block)
