@@ -61,7 +61,13 @@ def _rule(one: Scored, found: Score) -> dict[str, Any]:
     by_session = {}
     for code, its in found.hours.items():
         count = sum(1 for _, _, its_code, _ in one.clean if its_code is code)
-        by_session[code.label] = {"alarms": count, "per_1000_h": _rate(count, its)}
+        here = [o for o in one.outcomes if o.injection.session is code]
+        right, wrong = sum(1 for o in here if o.found and not _masked(o)), sum(o.false for o in here) + count
+        by_session[code.label] = {
+            "alarms": count,
+            "per_1000_h": _rate(count, its),
+            "precision": _share(right, right + wrong),
+        }
     return {
         "rule": one.name,
         "false_alarms": len(one.clean),

@@ -50,6 +50,12 @@ def _rule(rule: Mapping[str, Any]) -> None:
             f"  precision among these: {precision['hits']} of {precision['of']} alarms, "
             f"{_interval(precision, 'share', 3)}"
         )
+        by = [
+            f"{session} {_interval(its['precision'], 'share', 2)} of {its['precision']['of']}"
+            for session, its in rule["false_alarms_by_session"].items()
+            if its["precision"]["of"]
+        ]
+        print(f"  precision by session: {'; '.join(by)}")
     print(
         f"  called DEPEGGED for a coin or a stale reference: {rule['depegged_that_should_not_be']} times; "
         f"a token for one venue: {rule['single_venue_called_token']}"

@@ -228,11 +228,12 @@ class Board:
                 "since": watch.since / NS if watch.state >= PegState.STRAINED else now / NS,
                 "by": watch.by,
                 "over_usual_bps": _six(watch.size_bps),
-                "false_alarms_month": _six(watch.false_alarms_per_month(watch.state)),
                 "sources": sources_told(columns, at, now),
                 "size_usd": _six(depth_usd(columns, at)),
                 "others": self._others(at),
             }
+            if watch.by != "band":  # how often a band is passed by chance nobody has worked out
+                detail["false_alarms_month"] = _six(watch.false_alarms_per_month(watch.state))
             quote = self.coins.get(self.universe[at].quote)
             if one.cause is Cause.STABLECOIN and quote is not None:
                 detail |= {"coin": self.universe[at].quote, "coin_bps": _six(quote.bps)}

@@ -82,6 +82,8 @@ def test_a_rule_is_scored(tape: Path, config: Path, capsys: pytest.CaptureFixtur
     assert {"reference"} == set(cells["stale_reference"]["causes"])
     assert (0, 0, 0) == (rule["false_alarms"], rule["single_venue_called_token"], rule["depegged_that_should_not_be"])
     assert 1.0 == rule["precision"]["share"] and ["Z"] == told["unknown"]
+    parts = [session["precision"]["of"] for session in rule["false_alarms_by_session"].values()]
+    assert rule["precision"]["of"] == sum(parts) > 0
     assert 5 == cells["jump"]["delay_prints_median"]
 
 

@@ -128,7 +128,8 @@ def test_one_venue_alone_never_depegs_the_token() -> None:
 
 def test_the_evidence_stands_in_the_note() -> None:
     """
-    Since when, how far, against what, by whom, and what stands at the other venue.
+    Since when, how far, against what, by whom, and what stands at the other venue; how often a band is passed by chance
+    nobody knows, so nothing is said of it.
     """
     market = Market().go().go(60, A=104.0)
     detail = next(n.detail for n in market.notes if n.detail["to"] == "DEPEGGED")
@@ -137,7 +138,7 @@ def test_the_evidence_stands_in_the_note() -> None:
     assert ("band", 300.0, "b +0 bps") == (detail["by"], detail["threshold_bps"], detail["others"])
     assert 520.0 == pytest.approx(float(detail["size_usd"]), abs=1.0)
     assert "s:S 100" in str(detail["sources"]) and "r:S 100" in str(detail["sources"])
-    assert 0 < float(detail["false_alarms_month"])
+    assert "false_alarms_month" not in detail
 
 
 def test_a_doubtful_premium_is_no_depeg() -> None:
