@@ -53,6 +53,7 @@ class HealthWatch:
         self.tokens = np.array(columns.universe.where(role=Role.TOKEN), np.int64)
         self.health: dict[int, PegHealth] = {}
         """By number, of those that have printed."""
+        self._numbers: list[int] = self.tokens.tolist()
         self._seen = np.zeros(len(self.tokens), np.int64)
         self._due = np.zeros(len(self.tokens), np.int64)
         self._is_token = np.zeros(len(columns.universe), bool)
@@ -93,36 +94,43 @@ class HealthWatch:
 
     def tick(self, now: int) -> None:
         """Takes in what has printed, and looks at the tokens whose turn it is."""
-        columns = self._columns
-        prints = columns.prints[self.tokens]
-        for place in np.flatnonzero(prints != self._seen).tolist():
-            if self._hear(int(self.tokens[place]), now):
-                self._seen[place] = prints[place]
-                if not self._due[place]:
-                    self._due[place] = now + self._look_ns * (place + 1) // len(self.tokens)
+        prints = self._columns.prints[self.tokens]
+        printed = [place for place in np.flatnonzero(prints != self._seen).tolist() if self._spaced(place)]
+        fair = self._columns.prices_without(self.tokens[printed], now)
+        heard = [
+            place
+            for place, price in zip(printed, fair.tolist(), strict=True)
+            if price == price and self._hear(self._numbers[place], price, now)
+        ]
+        self._seen[heard] = prints[heard]
+        for place in [place for place in heard if not self._due[place]]:
+            self._due[place] = now + self._look_ns * (place + 1) // len(self.tokens)
         for place in np.flatnonzero((self._due != 0) & (self._due <= now)).tolist():
             self._due[place] = now + self._look_ns
-            self.look(int(self.tokens[place]), now)
+            self.look(self._numbers[place], now)
 
-    def _hear(self, number: int, now: int) -> bool:
-        """A token's newest print, where it is believed and the fair value is known; False where it was not taken."""
+    def _spaced(self, place: int) -> bool:
+        """Whether a token's newest print does not follow too soon on the last one that was taken."""
+        number = self._numbers[place]
+        ring = self.health[number].ring if number in self.health else None
+        return ring is None or self._columns.k_rows[number][K.TS] - ring.last >= ring.spacing_ns
+
+    def _hear(self, number: int, fair: float, now: int) -> bool:
+        """A token's newest print with the fair value of its share by the others; False where it was not believed."""
         columns = self._columns
+        if columns.why_not_priced(number, now):
+            return False
         health = self.health.get(number)
-        f, ts = columns.f_rows[number], columns.k_rows[number][K.TS]
-        if health is not None and ts - health.ring.last < health.ring.spacing_ns:
-            return False
-        judged = columns.judge(number, now)
-        if judged is None:
-            return False
         if health is None:
             health = self.health[number] = PegHealth(self._rules(number))
-        one_price = columns.universe[number].one_price
+        f, one_price = columns.f_rows[number], columns.universe[number].one_price
+        price = f[K.MID_USD]
         health.hear(
-            ts,
-            judged.session,
-            judged.premium_bps,
-            judged.price,
-            judged.fair.price,
+            columns.k_rows[number][K.TS],
+            columns.session,
+            (price / fair - 1) * 1e4,
+            price,
+            fair,
             NAN if one_price else (f[K.ASK] - f[K.BID]) / (f[K.ASK] + f[K.BID]) * 2e4,
             NAN if one_price else self._depth_usd(number, now),
         )

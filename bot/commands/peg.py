@@ -55,6 +55,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the statistics. Raises TapeError, RegistryError for an unknown instrument, ConfigError, UsageError."""
+    from bot.paths import prepare_kernel
+
+    prepare_kernel()
     from bot.config_file import load
     from bot.peg import gap_of, judged, samples_against, statistics
     from connectors.instruments import Role
@@ -93,14 +96,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _fair(tape: Tape, config: Config | None, args: argparse.Namespace) -> Looked:
-    """Samples on our own fair value, and on stderr whose word it was and who was not believed.
-
-    This brings in the compiled scan.
-    """
+    """Samples on our own fair value, and on stderr whose word it was and who was not believed."""
     from bot.config import Config
-    from bot.paths import prepare_kernel
-
-    prepare_kernel()
     from bot.peg_fair import fair_look, origins
 
     looked = fair_look(tape, config or Config(), args.start, args.end)

@@ -43,6 +43,7 @@ FACT: Final = 0.001
 """The tail of what is wrong whatever the history: supply beyond its backing, a split that a venue missed."""
 BACKED: Final = 1.001
 """Supply over disclosed backing up to which both are the same number, told at different moments."""
+_ASKED: Final = [Ring.COLUMNS.index(name) for name in ("premium_bps", "spread_bps", "depth_usd")]
 DAY: Final = 24
 """Hourly readings of the premium that a drift is averaged over."""
 
@@ -84,11 +85,12 @@ class Score:
 
 def combined(tails: Mapping[str, float], weights: Mapping[str, float]) -> float:
     """The score of parts, 0 to 100; NaN where no part with a weight is known."""
-    total = sum(weights.get(name, 0.0) for name in tails)
-    if not total > 0:
-        return NAN
-    sums = sum(weights.get(name, 0.0) * tan(pi * (0.5 - min(tail, GOOD))) for name, tail in tails.items())
-    return 100 * (0.5 - atan(sums / total) / pi)
+    total = sums = 0.0
+    for name, tail in tails.items():
+        weight = weights.get(name, 0.0)
+        total += weight
+        sums += weight * tan(pi * (0.5 - min(tail, GOOD)))
+    return 100 * (0.5 - atan(sums / total) / pi) if total > 0 else NAN
 
 
 def missed_split(price: float, others: float, before: float, after: float, noise: float = 0.002) -> bool | None:
@@ -112,7 +114,8 @@ class PegHealth:
         self.ring = Ring(400, rules.window_ns // 360)
         self._session = Session.UNKNOWN
         self._session_from = 0
-        self._past: dict[tuple[str, Session], History] = {}
+        self._past: dict[Session, dict[str, History]] = {}
+        """By session and part; parts that are the same in every session have one history."""
         self._premia: dict[Session, History] = {}
         """Some prints of each window, by session: what the premium's baseline and band are made of."""
         self._ordinary: dict[Session, Baseline] = {}
@@ -177,9 +180,15 @@ class PegHealth:
         """Median and MAD of the premium in this kind of session, the newest hour left out; NaN while too little."""
         return self._ordinary.get(session, Baseline(NAN, NAN))
 
-    def _history(self, name: str, session: Session) -> History:
-        key = name, session if name in BY_SESSION else Session.UNKNOWN
-        return self._past.setdefault(key, History(self.rules.history))
+    def _histories(self, session: Session) -> dict[str, History]:
+        """What every part was like before, in this kind of session where they differ."""
+        found = self._past.get(session)
+        if found is None:
+            found = {name: History(self.rules.history) for name in PARTS}
+            for known in [*self._past.values()][:1]:
+                found |= {name: past for name, past in known.items() if name not in BY_SESSION}
+            self._past[session] = found
+        return found
 
     # --- looking
 
@@ -201,7 +210,7 @@ class PegHealth:
         if due:
             self._slowly(other)
         readings = self._readings(values)
-        tails = {name: tail for name in PARTS if (tail := self._tail(name, readings.get(name, NAN))) == tail}
+        tails = self._tails(readings)
         if due:
             self._close(now, (self._session, readings, values[:: max(1, len(values) // 4), 0].tolist()))
             self.spread_trend.add(now, readings["spread"])
@@ -219,30 +228,37 @@ class PegHealth:
         silent = now - self.ring.last > self.rules.gap_ns and found.readings
         return None if silent else found
 
-    def _tail(self, name: str, value: float) -> float:
-        """How rare a value is; what is wrong by itself is rare whatever the history."""
-        if name == "multiplier":
-            return NAN if value != value else FACT if value else 0.5
-        past = self._history(name, self._session)
-        tail = past.tail_of_distance(value) if name in EITHER_WAY else past.tail(value)
-        if (name == "supply" and value > BACKED) or (name == "wash" and value >= FLAGGED):
-            return FACT
-        return tail
+    def _tails(self, readings: Mapping[str, float]) -> dict[str, float]:
+        """How rare each reading is that is known; what is wrong by itself is rare whatever the history."""
+        found = {}
+        for name, past in self._histories(self._session).items():
+            value = readings.get(name, NAN)
+            if value != value:
+                continue
+            if name == "multiplier":
+                tail = FACT if value else 0.5
+            elif (name == "supply" and value > BACKED) or (name == "wash" and value >= FLAGGED):
+                tail = FACT
+            else:
+                tail = past.tail_of_distance(value) if name in EITHER_WAY else past.tail(value)
+            if tail == tail:
+                found[name] = tail
+        return found
 
     def _readings(self, values: F8) -> dict[str, float]:
         """The values of all parts, NaN where unknown."""
         ordinary = self.ordinary(self._session)
-        premium, band = values[:, 0], self.rules.band_sigmas * ordinary.scale
-        middle = float(np.median(premium))
+        band = self.rules.band_sigmas * ordinary.scale
+        middle, spread, depth = _medians(values[:, _ASKED])
         recent = [*self._deviations[1 - DAY :], middle - ordinary.median]
         return {
             "premium": middle,
             "z": ordinary.z(middle),
-            "outside": float(np.mean(np.abs(premium - ordinary.median) > band)) if ordinary.mad > 0 else NAN,
-            "spell": self._longest / NS if ordinary.mad > 0 else NAN,
-            "spread": _median(values[:, 3]),
-            "depth": -_median(values[:, 4]),
-            "drift": abs(float(np.mean(recent))) if len(recent) == DAY else NAN,
+            "outside": np.count_nonzero(abs(values[:, 0] - ordinary.median) > band) / len(values) if band > 0 else NAN,
+            "spell": self._longest / NS if band > 0 else NAN,
+            "spread": spread,
+            "depth": -depth,
+            "drift": abs(float(np.sum(recent))) / DAY if len(recent) == DAY else NAN,
             **self._slow,
         }
 
@@ -264,22 +280,27 @@ class PegHealth:
         """The window before the one that ends now becomes history."""
         if self._pending is not None:
             session, readings, premia = self._pending
-            for name in PARTS:
-                self._history(name, session).add(readings.get(name, NAN))
+            for name, past in self._histories(session).items():
+                past.add(readings.get(name, NAN))
             away = readings["premium"] - self.ordinary(session).median
             if isfinite(away):
                 self._deviations = [*self._deviations[1 - DAY :], away]
             # Four prints of each window: as many windows as of every other part.
-            past = self._premia.setdefault(session, History(4 * self.rules.history))
+            kept = self._premia.setdefault(session, History(4 * self.rules.history))
             for premium in premia:
-                past.add(premium)
-            self._ordinary[session] = past.baseline()
+                kept.add(premium)
+            self._ordinary[session] = kept.baseline()
         self._pending, self._closed = window, now
         if not self._spell_from:
             self._longest = 0
 
 
-def _median(values: F8) -> float:
-    """Of what is known; NaN where nothing is."""
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else NAN
+def _medians(values: F8) -> list[float]:
+    """Of each column, of what is finite; NaN where nothing is."""
+    ranked, found = np.sort(values.T), []
+    for one in ranked.tolist():
+        if not (one and isfinite(one[0]) and isfinite(one[-1])):
+            one = [value for value in one if isfinite(value)]
+        half = len(one) // 2
+        found.append(NAN if not one else one[half] if len(one) % 2 else (one[half - 1] + one[half]) / 2)
+    return found

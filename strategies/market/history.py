@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,37 +19,45 @@ DAY_NS: Final = 86_400 * NS
 
 @dataclass(slots=True)
 class History:
-    """The last `limit` values of a statistic of which more is worse."""
+    """The last `limit` values of a statistic of which more is worse; kept as 32-bit floats."""
 
     limit: int
-    _values: np.ndarray[tuple[int], np.dtype[np.float32]] = field(init=False)
-    _count: int = 0
-
-    def __post_init__(self) -> None:
-        """Empty."""
-        self._values = np.empty(0, np.float32)
+    _values: array[float] = field(default_factory=lambda: array("f"))
+    """As they came, from the start again where it is full."""
+    _sorted: array[float] = field(default_factory=lambda: array("f"))
+    """The same in order of size, so that a rank is two searches."""
+    _oldest: int = 0
 
     def __len__(self) -> int:
         """How many values it holds."""
-        return min(self._count, self.limit)
+        return len(self._values)
 
     def add(self, value: float) -> None:
         """Takes one value, over the oldest where it is full; NaN is no value."""
         if value != value:
             return
-        if self._count < self.limit:
-            if self._count >= len(self._values):  # grown by halves: most histories stay short
-                room = min(self.limit, max(16, len(self._values) * 3 // 2))
-                self._values = np.concatenate((self._values, np.empty(room - len(self._values), np.float32)))
-            self._values[self._count] = value
-        else:
-            self._values[self._count % self.limit] = value
-        self._count += 1
+        values, ranked, at = self._values, self._sorted, self._oldest
+        if len(values) < self.limit:
+            values.append(value)
+            insort(ranked, values[-1])
+            return
+        del ranked[bisect_left(ranked, values[at])]
+        values[at] = value
+        insort(ranked, values[at])
+        self._oldest = (at + 1) % self.limit
 
     @property
     def values(self) -> F8:
-        """What it holds, in no order."""
-        return self._values[: len(self)].astype(np.float64)
+        """What it holds, in order of size."""
+        return np.array(self._sorted, np.float64)
+
+    @property
+    def median(self) -> float:
+        """NaN where it holds nothing."""
+        ranked, half = self._sorted, len(self._sorted) // 2
+        if not ranked:
+            return NAN
+        return ranked[half] if len(ranked) % 2 else _narrow((ranked[half - 1] + ranked[half]) / 2)
 
     def baseline(self) -> Baseline:
         """Median and MAD; NaN where it holds too little."""
@@ -58,20 +68,28 @@ class History:
 
         Never below 1 / (2 (n + 1)): what n values did not show may still be ordinary.
         """
-        return self._rank(self._values[: len(self)], np.float32(value))
+        ranked = self._sorted
+        if len(ranked) < LEAST or value != value:
+            return NAN
+        value = _narrow(value)
+        above, below = len(ranked) - bisect_right(ranked, value), bisect_left(ranked, value)
+        return (above + 0.5 * (len(ranked) - above - below) + 0.5) / (len(ranked) + 1)
 
     def tail_of_distance(self, value: float) -> float:
         """The same of how far a value lies from the median of what it holds, on either side."""
-        held = self._values[: len(self)]
-        if len(held) < LEAST:
+        ranked = self._sorted
+        if len(ranked) < LEAST or value != value:
             return NAN
-        middle = np.float32(np.median(held))
-        return self._rank(np.abs(held - middle), np.abs(np.float32(value) - middle))
+        middle = self.median
+        low, high = sorted((_narrow(value), 2 * middle - _narrow(value)))
+        beyond = len(ranked) - bisect_right(ranked, high) + bisect_left(ranked, low)
+        nearer = max(0, bisect_left(ranked, high) - bisect_right(ranked, low))
+        return (beyond + 0.5 * (len(ranked) - beyond - nearer) + 0.5) / (len(ranked) + 1)
 
-    def _rank(self, held: np.ndarray[tuple[int], np.dtype[np.float32]], asked: np.float32) -> float:
-        if len(held) < LEAST or asked != asked:
-            return NAN
-        return float((np.count_nonzero(held > asked) + 0.5 * np.count_nonzero(held == asked) + 0.5) / (len(held) + 1))
+
+def _narrow(value: float) -> float:
+    """A float as a history keeps it, so that a value equals itself."""
+    return array("f", (value,))[0]
 
 
 class Ring:
@@ -82,31 +100,32 @@ class Ring:
 
     def __init__(self, room: int, spacing_ns: int) -> None:
         """Empty; `room` prints are kept."""
-        self._ts: I8 = np.zeros(room, np.int64)
-        self._values: F8 = np.zeros((room, len(self.COLUMNS)))
-        self._count = 0
+        self._room, self._count = room, 0
+        # A quarter more than is kept: so they always stand side by side, and are moved to the front now and then.
+        self._ts: I8 = np.zeros(room + max(1, room // 4), np.int64)
+        self._values: F8 = np.zeros((len(self.COLUMNS), len(self._ts)))
         self.spacing_ns = spacing_ns
-
-    @property
-    def last(self) -> int:
+        self.last = 0
         """Moment of the newest print; 0 before the first."""
-        return int(self._ts[(self._count - 1) % len(self._ts)]) if self._count else 0
 
     def add(self, ts: int, *values: float) -> bool:
         """Takes a print unless it follows the last one too soon; the values stand in the order of COLUMNS."""
-        if self._count and ts - self.last < self.spacing_ns:
+        at = self._count
+        if at and ts - self.last < self.spacing_ns:
             return False
-        at = self._count % len(self._ts)
-        self._ts[at], self._values[at] = ts, values
-        self._count += 1
+        if at == len(self._ts):
+            at, old = self._room - 1, at - self._room + 1
+            self._ts[:at], self._values[:, :at] = self._ts[old:].copy(), self._values[:, old:].copy()
+        self._ts[at], self._values[:, at], self.last = ts, values, ts
+        self._count = at + 1
         return True
 
     def since(self, start: int) -> tuple[I8, F8]:
-        """Moments and values (prints x COLUMNS) of the prints at or after a moment, oldest first."""
-        room = len(self._ts)
-        order = np.arange(max(0, self._count - room), self._count) % room
-        order = order[self._ts[order] >= start]
-        return self._ts[order], self._values[order]
+        """Moments and values (prints x COLUMNS) of the prints at or after a moment, oldest first; to be read at once,
+        the next prints may move them."""
+        first, end = max(0, self._count - self._room), self._count
+        first += int(self._ts[first:end].searchsorted(start))
+        return self._ts[first:end], self._values[:, first:end].T
 
 
 @dataclass(slots=True)

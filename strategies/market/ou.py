@@ -8,14 +8,16 @@ paths of 31 to 600 prints over 0.1 to 3,000 half-lives, where the plain profile'
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
-from math import inf, log
+from math import inf, log, pi, sqrt
 from typing import Final, NamedTuple
 
 import numpy as np
+from numba import njit, types
 
 from connectors.events import F8, I8, NAN, NS
+from strategies.market.kernel import KEPT
 
 MIN_PAIRS: Final = 30
 """Fewer pairs of neighbouring prints than this tell no half-life."""
@@ -25,6 +27,10 @@ PRINTS_PER_HALF_LIFE: Final = 6.6
 """A half-life shorter than the median time between prints over this leaves 1 % of a deviation to the next print."""
 INTERVAL_DROP: Final = 3.841458820694124 / 2
 """Drop in log-likelihood at the ends of a 95 % interval: the chi-square point of one parameter."""
+_GRID: Final[F8] = np.geomspace(1e-8, 1e4, 49)
+"""Where the largest likelihood is looked for first: kappa times the median time between prints."""
+_F = types.Array(types.float64, 1, "A", readonly=True)
+_THREE = types.UniTuple(types.float64, 3)  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,21 +82,16 @@ def ou_profile(x0: F8, x1: F8, dt: F8, kappa: float) -> OuFit:
     Exact transition of irregular times: mean theta + (x0 - theta) phi, variance sigma^2 (1 - phi^2) / (2 kappa) with
     phi = exp(-kappa dt). Both theta (weighted least squares) and sigma profile out in closed form.
     """
-    weight = -np.expm1(-kappa * dt)
-    variance = weight * (2 - weight) / (2 * kappa)
-    step = x1 - x0 * (1 - weight)
-    theta = float(np.sum(weight * step / variance) / np.sum(weight * weight / variance))
-    sigma2 = float(np.mean((step - theta * weight) ** 2 / variance))
-    if not sigma2 > 0:
+    loglik, theta, square = _profile(NAN, x0, x1, dt, kappa, False)
+    if not square > 0:
         return OuFit(kappa=kappa, sigma=0.0, theta=theta, loglik=inf)
-    loglik = -0.5 * (len(dt) * (np.log(2 * np.pi * sigma2) + 1) + float(np.sum(np.log(variance))))
-    return OuFit(kappa=kappa, sigma=float(np.sqrt(sigma2)), theta=theta, loglik=float(loglik))
+    loglik -= 0.5 * len(dt) * (log(2 * pi) + 1)
+    return OuFit(kappa=kappa, sigma=sqrt(2 * kappa * square), theta=theta, loglik=loglik)
 
 
 def ou_fit(x0: F8, x1: F8, dt: F8) -> OuFit:
     """The maximum of the likelihood over kappa."""
-    kappa = _peak(lambda kappa: ou_profile(x0, x1, dt, kappa).loglik, float(np.median(dt)), 1e-9)
-    return ou_profile(x0, x1, dt, kappa)
+    return ou_profile(x0, x1, dt, _peak(NAN, x0, x1, dt, _GRID / float(np.median(dt)), 1e-9, False))
 
 
 def restricted(pairs: Pairs, kappa: float) -> float:
@@ -99,37 +100,80 @@ def restricted(pairs: Pairs, kappa: float) -> float:
     The first print is drawn from the stationary law N(theta, sigma^2 / (2 kappa)), the others from the transitions of
     `ou_profile`. Without that first print the likelihood grows without end towards kappa = 0.
     """
-    weight = -np.expm1(-kappa * pairs.dt)
-    variance = weight * (2 - weight) / (2 * kappa)
-    step = pairs.x1 - pairs.x0 * (1 - weight)
-    known = float(np.sum(weight * weight / variance)) + 2 * kappa
-    theta = (float(np.sum(weight * step / variance)) + 2 * kappa * pairs.first) / known
-    n = len(pairs.dt)
-    squares = float(np.sum((step - theta * weight) ** 2 / variance)) + 2 * kappa * (pairs.first - theta) ** 2
+    return float(_profile(*pairs, kappa, True)[0])
+
+
+@njit(_THREE(types.float64, _F, _F, _F, types.float64, types.boolean), cache=KEPT)
+def _profile(first, x0, x1, dt, kappa, whole):  # type: ignore[no-untyped-def]
+    """(log-likelihood but for constants, theta, mean of squares over their variance in the unit of 1 / (2 kappa)).
+
+    `whole`: the restricted likelihood, with the first print; else the plain one of the pairs. Over scalars, because one
+    look at a token asks a hundred times. With a = 1 - phi a variance is a (2 - a) / (2 kappa); the 2 kappa cancels.
+    """
+    n = len(dt)
+    away, inverse, step = np.empty(n), np.empty(n), np.empty(n)
+    known, pulled, logs, product = (1.0, first, 0.0, 1.0) if whole else (0.0, 0.0, 0.0, 1.0)
+    for at in range(n):
+        a = -math.expm1(-kappa * dt[at])
+        v = a * (2 - a)
+        i, s = 1 / v, x1[at] - x0[at] * (1 - a)
+        away[at], inverse[at], step[at] = a, i, s
+        known += a * a * i
+        pulled += a * s * i
+        product *= v
+        if product < 1e-200:  # one logarithm for many numbers
+            logs += math.log(product)
+            product = 1.0
+    logs += math.log(product)
+    theta = pulled / known
+    squares = (first - theta) ** 2 if whole else 0.0
+    for at in range(n):
+        squares += (step[at] - theta * away[at]) ** 2 * inverse[at]
     if not squares > 0:
-        return inf
-    logs = float(np.sum(np.log(variance))) - log(2 * kappa) + log(known)
-    return -0.5 * (n * log(squares / n) + logs)
+        return np.inf, theta, squares
+    if whole:
+        logs += math.log(known)
+    return -0.5 * (n * math.log(squares / n) + logs), theta, squares / n
 
 
-def _peak(loglik: Callable[[float], float], dt: float, tolerance: float) -> float:
-    """The kappa of the largest value: a grid of twelve decades around 1 / dt, then golden section."""
-    grid = np.geomspace(1e-8, 1e4, 49) / dt
-    best = int(np.argmax([loglik(float(kappa)) for kappa in grid]))
-    low, high = (float(np.log(grid[min(max(at, 0), len(grid) - 1)])) for at in (best - 1, best + 1))
+@njit(types.float64(types.float64, _F, _F, _F, _F, types.float64, types.boolean), cache=KEPT)
+def _peak(first, x0, x1, dt, grid, tolerance, whole):  # type: ignore[no-untyped-def]
+    """The kappa of the largest likelihood: the best of a grid, then golden section between its neighbours."""
+    best, most = 0, -np.inf
+    for at in range(len(grid)):
+        value = _profile(first, x0, x1, dt, grid[at], whole)[0]
+        if value > most:
+            best, most = at, value
+    low, high = math.log(grid[max(best - 1, 0)]), math.log(grid[min(best + 1, len(grid) - 1)])
     golden = (5**0.5 - 1) / 2
-    inner = [high - golden * (high - low), low + golden * (high - low)]
-    value = [loglik(float(np.exp(at))) for at in inner]
+    left, right = high - golden * (high - low), low + golden * (high - low)
+    at_left = _profile(first, x0, x1, dt, math.exp(left), whole)[0]
+    at_right = _profile(first, x0, x1, dt, math.exp(right), whole)[0]
     while high - low > tolerance:
-        if value[0] >= value[1]:
-            high, inner[1], value[1] = inner[1], inner[0], value[0]
-            inner[0] = high - golden * (high - low)
-            value[0] = loglik(float(np.exp(inner[0])))
+        if at_left >= at_right:
+            high, right, at_right = right, left, at_left
+            left = high - golden * (high - low)
+            at_left = _profile(first, x0, x1, dt, math.exp(left), whole)[0]
         else:
-            low, inner[0], value[0] = inner[0], inner[1], value[1]
-            inner[1] = low + golden * (high - low)
-            value[1] = loglik(float(np.exp(inner[1])))
-    return float(np.exp((low + high) / 2))
+            low, left, at_left = left, right, at_right
+            right = low + golden * (high - low)
+            at_right = _profile(first, x0, x1, dt, math.exp(right), whole)[0]
+    return math.exp((low + high) / 2)
+
+
+@njit(types.float64(types.float64, _F, _F, _F, types.float64, types.float64, types.float64), cache=KEPT)
+def _edge(first, x0, x1, dt, inside, outside, floor):  # type: ignore[no-untyped-def]
+    """The kappa between two at which the restricted likelihood falls to `floor`; `outside` where it does not so far."""
+    if _profile(first, x0, x1, dt, outside, True)[0] >= floor:
+        return outside
+    near, far = math.log(inside), math.log(outside)
+    while abs(far - near) > 1e-4:
+        middle = (near + far) / 2
+        if _profile(first, x0, x1, dt, math.exp(middle), True)[0] >= floor:
+            near = middle
+        else:
+            far = middle
+    return math.exp((near + far) / 2)
 
 
 def pairs_of(ts: I8, x: F8, gap_ns: int) -> Pairs:
@@ -157,15 +201,15 @@ def half_life(ts: I8, premium_bps: F8, gap_ns: int, *, point: bool = True) -> Ha
     if np.ptp(x1 - x0) == 0:
         return HalfLife(note="the premium does not move")
     typical = float(np.median(dt))
-    best = _peak(lambda kappa: restricted(pairs, kappa), typical, 1e-4)
+    best = _peak(*pairs, _GRID / typical, 1e-4, True)
     floor = restricted(pairs, best) - INTERVAL_DROP
     slowest, fastest = 1e-7 / typical, 1e4 / float(np.min(dt))
-    low = 0.0 if restricted(pairs, fastest) >= floor else log(2) / _edge(pairs, best, fastest, floor)
+    low = 0.0 if restricted(pairs, fastest) >= floor else log(2) / _edge(*pairs, best, fastest, floor)
     if restricted(pairs, slowest) >= floor:
         note = "no return to a mean that differs from a random walk at 5 %"
         note += f"; a half-life would be above {low:.3g} s" if low else ""
         return HalfLife(low=low, high=inf, note=note)
-    high = log(2) / _edge(pairs, best, slowest, floor)
+    high = log(2) / _edge(*pairs, best, slowest, floor)
     if not point:
         return HalfLife(low=low, high=high)
     found = ou_fit(x0, x1, dt)
@@ -174,17 +218,3 @@ def half_life(ts: I8, premium_bps: F8, gap_ns: int, *, point: bool = True) -> Ha
         return HalfLife(low=low, high=bound, note=f"too fast for these prints: below {bound:.3g} s")
     most = found.half_life
     return HalfLife(seconds=most, low=min(low, most), high=max(high, most), process=found)
-
-
-def _edge(pairs: Pairs, inside: float, outside: float, floor: float) -> float:
-    """The kappa between two at which the likelihood falls to `floor`; `outside` where it does not fall so far."""
-    if restricted(pairs, outside) >= floor:
-        return outside
-    near, far = log(inside), log(outside)
-    while abs(far - near) > 1e-4:
-        middle = (near + far) / 2
-        if restricted(pairs, float(np.exp(middle))) >= floor:
-            near = middle
-        else:
-            far = middle
-    return float(np.exp((near + far) / 2))

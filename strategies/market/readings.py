@@ -135,6 +135,9 @@ class Readings:
 
     def prices_without(self, numbers: I8, now: int) -> F8:
         """The prices of `fair_without` for many instruments; nan where it is unknown."""
+        if not self.weighed:
+            own = (self.own(self._group_of[number], now) for number in numbers.tolist())
+            return np.array([nan if one is None else one.price for one in own])
         out: F8 = np.full(len(numbers), nan)
         K.prices_without(numbers, now, out, *self._market)
         return out

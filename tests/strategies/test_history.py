@@ -57,6 +57,22 @@ def test_only_the_newest_values_are_kept(values, limit):
     assert sorted(values[-limit:]) == sorted(filled(values, limit).values.tolist())
 
 
+@given(st.lists(st.sampled_from([-2.5, -1.0, 0.0, 0.5, 1.0, 3.0]), min_size=LEAST, max_size=60), st.floats(-4, 4))
+def test_a_tail_is_a_count_of_what_is_held(values, asked):
+    """
+    Of values with many ties: those above by one, ties by a half; and the same of distances from the median.
+    """
+    asked = round(asked * 2) / 2
+
+    def counted(held: np.ndarray, value: float) -> float:
+        return (np.sum(held > value) + 0.5 * np.sum(held == value) + 0.5) / (len(held) + 1)
+
+    held, history = np.array(values), filled(values)
+    middle = float(np.median(held))
+    assert (middle, counted(held, asked)) == (history.median, history.tail(asked))
+    assert counted(abs(held - middle), abs(asked - middle)) == history.tail_of_distance(asked)
+
+
 def test_a_ring_keeps_the_newest_prints_in_order():
     """
     Five of eight; one that follows too soon is passed over.

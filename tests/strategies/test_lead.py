@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from connectors.events import NS
-from strategies.market.lead import lead, tracking_beta
+from strategies.market.lead import covariance, lead, tracking_beta
 
 
 def venues(seed: int, behind_s: int, fill: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -25,6 +25,18 @@ def venues(seed: int, behind_s: int, fill: float) -> tuple[np.ndarray, np.ndarra
 def sides(behind_s: int, fill: float) -> np.ndarray:
     """Who leads in 60 worlds: above 0 the busy venue."""
     return np.array([lead(*venues(seed, behind_s, fill)).side for seed in range(60)])
+
+
+@pytest.mark.parametrize("lag_s", [0, 40, -40, 5000])
+def test_the_covariance_takes_each_move_with_all_moves_that_overlap_it(lag_s):
+    """
+    Sum of products over all pairs of intervals that overlap when the other venue is taken a lag later; also none.
+    """
+    one, first, two, second = venues(2, 0, 0.05)
+    x, y, shifted = np.diff(np.log(first)), np.diff(np.log(second)), two - lag_s * NS
+    overlap = (one[:-1, None] < shifted[None, 1:]) & (shifted[None, :-1] < one[1:, None])
+    found = covariance(one, np.log(first), two, np.log(second), lag_s * NS)
+    assert pytest.approx(np.sum(x[:, None] * y[None, :] * overlap), rel=1e-9, abs=1e-12) == found
 
 
 @pytest.mark.parametrize("fill", [0.02, 0.05, 0.3])
