@@ -13,7 +13,7 @@ from bot.paths import prepare_kernel
 prepare_kernel()
 
 from bot.assembly import Assembly, assemble  # noqa: E402 - the kernel's cache must be chosen first
-from bot.config import Config, Gates, Run  # noqa: E402
+from bot.config import Config, Fair, Gates, Run  # noqa: E402
 from bot.journal import Journal  # noqa: E402
 from bot.sessions import load_sessions  # noqa: E402
 from connectors.events import NAN, NS, Kind, Row, Rows  # noqa: E402
@@ -67,7 +67,7 @@ def days(count: int) -> tuple[Row, ...]:
 
 def ran(rows: tuple[Row, ...], *, block: int = 500) -> Assembly:
     """An engine that keeps peg health, after these rows."""
-    config = Config(gates=Gates(max_quote_age_s=600.0), run=Run(timer_s=30.0))
+    config = Config(gates=Gates(max_quote_age_s=600.0), run=Run(timer_s=60.0), fair=Fair(evidence_s=300.0))
     parts = assemble(config, UNIVERSE, load_sessions(), Journal(None), executor=None, health=True)
     for rows_of_block in Rows.of(rows).blocks(block):
         parts.engine.advance(rows_of_block)
