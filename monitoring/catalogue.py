@@ -197,6 +197,37 @@ CATALOGUE: Final = (
         "One sigma of that fair value: three of them either side of nothing are the band that a premium lies in",
     ),
     Metric(
+        "pegline_premium_at_par_ratio",
+        "gauge",
+        _TOKEN,
+        "Premium without the stablecoin leg: were the quote coin worth one dollar",
+    ),
+    Metric(
+        "pegline_token_premium_ratio",
+        "gauge",
+        ("token",),
+        "Premium of the median of a token's venues over the fair value that everybody but this token gives",
+    ),
+    Metric("pegline_token_premium_sigmas", "gauge", ("token",), "The same over one sigma of that fair value"),
+    Metric(
+        "pegline_token_spread_ratio",
+        "gauge",
+        ("token",),
+        "One sigma of that median: of the scatter of the venues, or of their prints where that is more",
+    ),
+    Metric(
+        "pegline_issuer_premium_ratio",
+        "gauge",
+        ("underlying", "token", "over"),
+        "Premium of one issuer's token over another's of the same share, share for share",
+    ),
+    Metric(
+        "pegline_issuer_premium_sigmas",
+        "gauge",
+        ("underlying", "token", "over"),
+        "The same over one sigma of both prices together",
+    ),
+    Metric(
         "pegline_peg_state_since_timestamp_seconds",
         "gauge",
         _TOKEN,

@@ -25,7 +25,7 @@ from monitoring.decisions import Tally
 from monitoring.depth import BANDS, LevelsOf, depth_usd, executable_bps, no_levels
 from monitoring.facts import Facts, FeedState, LoopState, Recording
 from monitoring.histogram import Histogram
-from monitoring.pegs import peg_samples
+from monitoring.pegs import peg_samples, premium_samples
 from monitoring.pools import Readings, pool_lines
 from monitoring.pools import samples as pool_samples
 from monitoring.snapshot import believed_worth, number, refusals, shares_per_unit, snapshot, unbelieved, valued
@@ -192,6 +192,7 @@ class Metrics(Collector):
             "quote_size_usd": sizes,
             "token_state": [((name, state), 1.0) for name, (state, _) in self._tally.tokens.items()],
             "peg_cause": [((name, cause), 1.0) for name, (_, cause) in self._tally.tokens.items() if cause],
+            **premium_samples(picture, keys.values()),
             **peg_samples(columns, self._tally, self._facts, {at: line.peg_state for at, line in lines.items()}),
         }
 

@@ -10,7 +10,21 @@ from monitoring.health import Health
 from monitoring.narrate import utc
 from monitoring.snapshot import NO_FAIR, Snapshot, TokenLine
 from monitoring.tale import moment
-from monitoring.words import UNKNOWN, age, ahead, because, best_edge, health_of, percent, resting, share, usd, width
+from monitoring.words import (
+    NONE,
+    UNKNOWN,
+    age,
+    ahead,
+    because,
+    best_edge,
+    distance,
+    health_of,
+    percent,
+    resting,
+    share,
+    usd,
+    width,
+)
 
 REFRESH_S: Final = 2
 
@@ -51,7 +65,7 @@ def page(picture: Snapshot, health: Health) -> str:
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<noscript><meta http-equiv="refresh" content="{REFRESH_S}"></noscript>'
         f"<title>pegline: {escape(health.status)}</title><style>{_STYLE}</style></head><body>"
-        f"<main>{_head(picture, health)}{_premia(picture)}{_edges(picture)}{_pools(picture)}"
+        f"<main>{_head(picture, health)}{_premia(picture)}{_beyond(picture)}{_edges(picture)}{_pools(picture)}"
         f"{_told(picture)}{_feeds(picture)}</main>"
         f"<script>{_SCRIPT}</script></body></html>"
     )
@@ -78,6 +92,8 @@ def _premia(picture: Snapshot) -> str:
         "fair value, USD",
         "error",
         "premium",
+        "sigmas",
+        *(("coin at 1",) if _coins(picture) else ()),
         "executable edge",
         "depth in 1 %, USD",
         "age",
@@ -85,11 +101,45 @@ def _premia(picture: Snapshot) -> str:
         "health",
         "note",
     )
-    rows = (_row(line) for line in picture.tokens)
+    coins = _coins(picture)
+    rows = (_row(line, coins=coins) for line in picture.tokens)
     return f"<h2>Premia</h2>{_table(heads, rows)}"
 
 
-def _row(line: TokenLine) -> str:
+def _coins(picture: Snapshot) -> bool:
+    """Whether a premium depends on the price of a coin."""
+    return any(line.premium_at_par_bps != line.premium_bps for line in picture.tokens)
+
+
+def _beyond(picture: Snapshot) -> str:
+    """Tokens over all their venues, and issuers against each other."""
+    found = [
+        (f"{one.token} on {one.venues} {'venue' if one.venues == 1 else 'venues'}", "fair value", one.premium_bps,
+         one.sigmas, one.error_bps, one.spread_bps)
+        for one in picture.token_premia
+    ]  # fmt: skip
+    found += [(one.token, one.over, one.premium_bps, one.sigmas, one.error_bps, None) for one in picture.issuer_premia]
+    if not found:
+        return ""
+    rows = (
+        "".join(
+            f'<td class="{tone}">{escape(text)}</td>'
+            for text, tone in (
+                (what, ""),
+                (over, "left"),
+                (percent(premium), ""),
+                (distance(away), ""),
+                (width(error), "dim"),
+                (NONE if spread is None else width(spread), "dim"),
+            )
+        )
+        for what, over, premium, away, error, spread in found
+    )
+    heads = ("token", "over", "premium", "sigmas", "one sigma", "of its venues")
+    return f"<h2>Tokens and issuers</h2>{_table(heads, rows)}"
+
+
+def _row(line: TokenLine, *, coins: bool) -> str:
     edge = best_edge(line.sell_edge_bps, line.buy_edge_bps)
     cells = (
         (line.token, ""),
@@ -97,6 +147,8 @@ def _row(line: TokenLine) -> str:
         (usd(line.fair_usd), "" if line.fair_usd is not None else "dim"),
         (width(line.error_bps), "dim"),
         (percent(line.premium_bps), "" if line.premium_bps is not None else "dim"),
+        (distance(line.sigmas), "" if line.sigmas is not None else "dim"),
+        *(((percent(line.premium_at_par_bps), "dim"),) if coins else ()),
         (percent(edge), "good" if edge is not None and edge > 0 else "dim"),
         (resting(line.bid_depth_usd, line.ask_depth_usd, complete=line.depth_complete), "dim"),
         (age(line.age_s), ""),

@@ -10,7 +10,7 @@ from connectors.events import Why
 from connectors.instruments import USD, Role
 from monitoring.decisions import Tally
 from monitoring.facts import Facts
-from monitoring.snapshot import number, unbelieved
+from monitoring.snapshot import Snapshot, number, unbelieved
 
 if TYPE_CHECKING:
     from strategies.market.columns import Columns
@@ -57,6 +57,26 @@ def peg_samples(
             if (why := refused(columns, at)) is not None
         ],
     }
+
+
+def premium_samples(picture: Snapshot, keys: Iterable[tuple[str, str, str]]) -> Mapping[str, Iterable[Sample]]:
+    """Premia without the coin leg by `keys`, the labels of the picture's tokens in its order; of tokens over all their
+    venues, and of one issuer's token over another's."""
+    tokens, issuers = picture.token_premia, picture.issuer_premia
+    return {
+        "premium_at_par_ratio": [
+            (key, _ratio(line.premium_at_par_bps)) for key, line in zip(keys, picture.tokens, strict=True)
+        ],
+        "token_premium_ratio": [((one.token,), _ratio(one.premium_bps)) for one in tokens],
+        "token_premium_sigmas": [((one.token,), one.sigmas) for one in tokens],
+        "token_spread_ratio": [((one.token,), _ratio(one.spread_bps)) for one in tokens],
+        "issuer_premium_ratio": [((one.underlying, one.token, one.over), _ratio(one.premium_bps)) for one in issuers],
+        "issuer_premium_sigmas": [((one.underlying, one.token, one.over), one.sigmas) for one in issuers],
+    }
+
+
+def _ratio(bps: float | None) -> float | None:
+    return None if bps is None else bps / 1e4
 
 
 def refused(columns: Columns, at: int) -> str | None:

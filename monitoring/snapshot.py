@@ -16,6 +16,7 @@ from monitoring.decisions import Tally
 from monitoring.depth import SHOWN, LevelsOf, depth_usd, no_levels
 from monitoring.facts import Facts, FeedState, StreamState
 from monitoring.pools import PoolLine, pool_lines
+from monitoring.premia import IssuerPremium, TokenPremium, at_par_bps, premia
 from monitoring.words import OF_CONTRACT, because
 
 if TYPE_CHECKING:
@@ -53,6 +54,14 @@ class TokenLine(msgspec.Struct, frozen=True, kw_only=True):
     """One sigma of it."""
     mid_usd: float | None
     premium_bps: float | None
+    """Over the fair value that everybody but this instrument gives."""
+    sigmas: float | None = None
+    """The premium over one sigma of that fair value."""
+    premium_error_bps: float | None = None
+    """One sigma of that fair value."""
+    premium_at_par_bps: float | None = None
+    """The premium, were the coin that it is quoted in worth one dollar: without the stablecoin leg."""
+    sigmas_at_par: float | None = None
     sell_edge_bps: float | None
     """Gain of selling at the bid after costs, over fair value."""
     buy_edge_bps: float | None
@@ -127,6 +136,10 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong with the program itself: the recording has stopped."""
     pools: tuple[PoolLine, ...] = ()
     """Pools with an incentive."""
+    token_premia: tuple[TokenPremium, ...] = ()
+    """Each token over all its venues."""
+    issuer_premia: tuple[IssuerPremium, ...] = ()
+    """One issuer's token over another's of the same share."""
 
 
 def snapshot(
@@ -159,6 +172,10 @@ def snapshot(
         for at, instrument in enumerate(columns.universe)
         if instrument.role is Role.TOKEN
     )
+    numbers = columns.universe.where(role=Role.TOKEN)
+    of_tokens, of_issuers = premia(
+        columns, [at for at, line in zip(numbers, tokens, strict=True) if line.premium_bps is not None]
+    )
     return Snapshot(
         now_ns=columns.now,
         session=columns.session.label,
@@ -172,6 +189,8 @@ def snapshot(
         told=tuple(told),
         troubles=tuple(troubles),
         pools=pool_lines(columns.universe, pools),
+        token_premia=of_tokens,
+        issuer_premia=of_issuers,
     )
 
 
@@ -283,6 +302,10 @@ def _token(
         why = "multiplier unknown"
     units = believed_worth(columns, tally, at)
     buy = number(columns.buy_premium_bps[at])
+    premium = None if why else number(columns.premium_bps[at])
+    sigmas = None if premium is None else number(columns.sigmas[at])
+    error = premium / sigmas if premium and sigmas else None
+    par = None if premium is None else at_par_bps(premium, columns.known_fx(at))
     book = levels(at) if live else None
     bid_usd, ask_usd, complete = (math.nan, math.nan, False) if book is None else depth_usd(columns, at, book, SHOWN)
     return TokenLine(
@@ -293,7 +316,11 @@ def _token(
         fair_usd=share.fair_usd * units if share.fair_usd is not None and units is not None else None,
         error_bps=share.error_bps,
         mid_usd=mid if live else None,
-        premium_bps=None if why else number(columns.premium_bps[at]),
+        premium_bps=premium,
+        sigmas=sigmas,
+        premium_error_bps=error,
+        premium_at_par_bps=par,
+        sigmas_at_par=par / error if par is not None and error is not None else None,
         sell_edge_bps=None if why else number(columns.sell_premium_bps[at]),
         buy_edge_bps=-buy if not why and buy is not None else None,
         age_s=_age_s(columns.now, int(columns.ts[at])),

@@ -41,7 +41,9 @@ class PegTale:
             return "", "plain"
         before, state = news
         premium, sigma = _real(note, "premium_bps"), _real(note, "sigma_bps")
-        width = f", one sigma {sigma / 100:.2f} %" if sigma is not None else ""
+        width = ""
+        if sigma and premium is not None:
+            width = f", {abs(premium) / sigma:.1f} sigmas of {sigma / 100:.2f} %"
         side = "" if premium is None else f"{abs(premium) / 100:.2f} % {'over' if premium > 0 else 'under'} fair value"
         because = _because(note)
         if state == "depegged":
@@ -52,7 +54,7 @@ class PegTale:
             return f"depeg eases: {where} is {side}{width}", "plain"
         if state == "unknown":
             return f"peg not known: {where} is off, but {note.detail.get('why', 'nobody can tell why')}", "bad"
-        return f"peg cleared: {where} is back, {side}", "good"
+        return f"peg cleared: {where} is back, {side}{width}", "good"
 
     def token(self, note: Note) -> tuple[str, Tone]:
         """A token as a whole: only that it is depegged is news beside its venues, and that it is no more."""

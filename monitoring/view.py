@@ -15,7 +15,7 @@ from rich.text import Text
 from monitoring.narrate import Line
 from monitoring.snapshot import Snapshot
 from monitoring.tale import moment
-from monitoring.words import age, best_edge, percent, usd, width
+from monitoring.words import age, best_edge, distance, percent, usd, width
 
 _TONES: Final = {"good": "green", "bad": "red", "plain": ""}
 _SIGNS: Final = {"good": "+", "bad": "!", "plain": "-"}
@@ -26,10 +26,12 @@ def premia(picture: Snapshot) -> Table:
     """The table of one picture; fits 80 columns."""
     when = moment(picture.now_ns) if picture.now_ns else "nothing heard yet"
     title = f"{when} · {picture.session}"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, expand=False)
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, expand=False
+    )
     for name in ("token", "venue"):
         table.add_column(name, no_wrap=True)
-    for name in ("fair USD", "error", "premium", "edge", "age"):
+    for name in ("fair USD", "error", "premium", "sigmas", "edge", "age"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("peg", no_wrap=True)
     for line in picture.tokens:
@@ -41,6 +43,7 @@ def premia(picture: Snapshot) -> Table:
             usd(line.fair_usd),
             width(line.error_bps),
             percent(line.premium_bps),
+            distance(line.sigmas),
             Text(percent(edge), style="green" if edge is not None and edge > 0 else "dim"),
             age(line.age_s),
             Text(line.reason or line.peg_state, style=state),

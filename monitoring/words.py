@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 UNKNOWN: Final = "unknown"
+NONE: Final = "—"
+"""What stands in a column of bare numbers where one is not known."""
 
 
 def percent(bps: float | None) -> str:
@@ -15,6 +17,11 @@ def percent(bps: float | None) -> str:
 def width(bps: float | None) -> str:
     """A one-sigma error in basis points as `±0.05%`."""
     return UNKNOWN if bps is None else f"±{bps / 100:.2f}%"
+
+
+def distance(value: float | None) -> str:
+    """A distance in sigmas as `+1.2`."""
+    return NONE if value is None else f"{value:+.1f}"
 
 
 def health_of(score: float | None, rarest: str) -> str:

@@ -262,4 +262,4 @@ def test_a_peg_state_that_comes_back_from_unknown_is_not_told_again():
     ]
     tally, lines = told(*(Step(seq=n, ts=n, cause="timer", notes=(note,)) for n, note in enumerate(notes)))
     assert ["DEPEG", "peg cleared"] == [line.partition(":")[0] for line in lines]
-    assert "5.20 % under fair value, one sigma 0.09 %" in lines[0] and "pegged" == tally.peg[0]
+    assert "5.20 % under fair value, 57.8 sigmas of 0.09 %" in lines[0] and "pegged" == tally.peg[0]
