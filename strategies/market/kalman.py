@@ -15,6 +15,10 @@ outlier falls with its size. Where the same witness is beyond it on the same sid
 jumped: the fair value, where another witness lies beyond its gate on that side too; this one's premium, where another
 has been believed since; else nobody knows which, and both become half as uncertain as it takes. The print is then
 inside the gate, and followed.
+
+The share's own word is always believed. Beyond the gate the share has leapt: x becomes as uncertain as it takes, and
+follows at once. Where its word leaps back without having been inside, sources contradict each other, and x goes
+between them. In both cases premia learn of it only what lies inside the gate: a leap now says nothing of errors then.
 """
 
 from __future__ import annotations
@@ -83,10 +87,13 @@ def _update(  # type: ignore[no-untyped-def]
             ph[i] = p[i, 0] + seen * p[i, slot]
         s = ph[0] + seen * ph[slot] + r
         out_y[w], out_s[w] = y, s
-        told = _USED
-        if slot > 0 and not first and abs(y) > gate * sqrt(s):
-            side = 1 if y > 0 else -1
-            if beyond[row, slot] != side:
+        told, far = _USED, not first and abs(y) > gate * sqrt(s)
+        side = 1 if y > 0 else -1
+        if far:
+            if slot == 0:
+                if beyond[row, 0] != -side:
+                    p[0, 0] += (y / gate) ** 2 - s
+            elif beyond[row, slot] != side:
                 told = _DAMPED
                 beyond[row, slot], beyond_since[row, slot] = side, now
                 r += (y / gate) ** 2 - s
@@ -95,7 +102,7 @@ def _update(  # type: ignore[no-untyped-def]
                 also, others = False, False
                 for i in range(count):
                     if i != slot:
-                        also = also or beyond[row, i] == side
+                        also = also or (i > 0 and beyond[row, i] == side)
                         others = others or believed[row, i] >= beyond_since[row, slot]
                 to_x = 1.0 if also else 0.0 if others else 0.5
                 lacking = (y / gate) ** 2 - s
@@ -104,13 +111,16 @@ def _update(  # type: ignore[no-untyped-def]
             for i in range(count):
                 ph[i] = p[i, 0] + seen * p[i, slot]
             s = ph[0] + seen * ph[slot] + r
+        learnt = max(s, (y / gate) ** 2) if far and slot == 0 else s
         verdict[w] = told
         if told == _USED:
             believed[row, slot] = now
-        if told != _DAMPED:
+        if slot == 0:
+            beyond[row, 0] = side if far else 0
+        elif told != _DAMPED:
             beyond[row, slot] = 0
         for i in range(count):
-            gain[i] = ph[i] / s
+            gain[i] = ph[i] / (s if i == 0 else learnt)
             seen_row[i] = p[0, i] + seen * p[slot, i]
         for i in range(count):
             x[i] += gain[i] * y

@@ -32,6 +32,7 @@ def token(venue: str, **more: object) -> Instrument:
 
 
 TAPE = Instrument(venue="tape", symbol="S", role=Role.SHARE, underlying="S", hours=Hours.EXTENDED)
+OTHER_TAPE = Instrument(venue="tape2", symbol="S", role=Role.SHARE, underlying="S", hours=Hours.EXTENDED)
 ORACLE = Instrument(venue="hl", symbol="S-oracle", role=Role.SHARE, underlying="S")
 PERP = Instrument(venue="hl", symbol="S-perp", role=Role.PERP, underlying="S")
 USDT = Instrument(venue="f", symbol="USDT", role=Role.COIN, coin="USDT")
@@ -162,6 +163,46 @@ def test_a_move_that_is_no_split_keeps_what_was_learnt(source: Instrument) -> No
         market.say(101.505, 101.0, 101.0)
         market.tick()
     assert market.evidence.filter.premium()[0][0] > 20e-4
+
+
+@pytest.mark.parametrize("ratio", [1.1, 0.9, 1.01])
+def test_a_leap_on_the_share_s_own_tape_is_the_share_s_and_no_premium(ratio: float) -> None:
+    """
+    The tape leaps, b follows and a is silent: the fair value is the tape's price before the tick and after it, of a no
+    premium is learnt, and b's is what it was.
+    """
+    market = Market(token("a"), token("b"), TAPE)
+    for _ in range(30):
+        market.say(100.0, 100.2, 100.0)
+        market.tick()
+    before = market.evidence.filter.premium()[0]
+    for _ in range(3):
+        market.say(float("nan"), 100.2 * ratio, 100.0 * ratio)
+        market.tick()
+        fair = market.columns.fair_without(1, market.now)
+        assert fair is not None
+        assert pytest.approx(100.0 * ratio, rel=3e-4) == fair.price
+        found = market.columns.judge(1, market.now)
+        assert found is not None
+        assert pytest.approx(20.0, abs=3.0) == found.premium_bps
+    assert before == pytest.approx(market.evidence.filter.premium()[0], abs=2e-4)
+
+
+def test_between_sources_that_contradict_each_other_lies_the_value() -> None:
+    """
+    Two tapes print 100 and 103 by turns: after a minute the value is neither's, but between them, and the tokens at 100
+    have learnt no premium of 1 %.
+    """
+    market = Market(token("a"), token("b"), TAPE, OTHER_TAPE)
+    for _ in range(30):
+        market.say(100.0, 100.0, 100.0, 100.0)
+        market.tick()
+    for n in range(12):
+        market.say(100.0, 100.0, *((103.0, float("nan")) if n % 2 else (float("nan"), 100.0)))
+        market.tick()
+    value = float(np.exp(market.evidence.filter.share_only()[0][0]))
+    assert 100.5 < value < 102.5
+    assert abs(market.evidence.filter.premium()[0][0]) < 100e-4
 
 
 def test_a_perp_and_its_oracle_are_one_witness_and_no_own_evidence() -> None:
