@@ -255,20 +255,18 @@ class Judges:
             return []
         self._looked = now // LOOK_NS
         notes: list[Note] = []
-        columns, f, k = self.columns, self.columns.f.item, self.columns.k.item
+        columns = self.columns
         for group, sources in enumerate(self._sources):
             if len(self._names[group]) < 2 and self._alone[group]:
                 continue  # said once: there is nothing to hold it against
             said, refused = [], []
             for number in sources:
-                price, ts = f(number, K.REF_MID), k(number, K.REF_TS)
-                if ts and price > 0 and k(number, K.REFUSAL) == K.OK:
-                    variance = columns.source_variance(number, now)
-                    instrument = columns.universe[number]
-                    witness = instrument.witness or instrument.venue
-                    error = sqrt(max(variance, 0.0))
-                    said.append(Said(number=number, witness=witness, ts=ts, price=price, error=error))
-                elif k(number, K.REFUSAL) in _LEVEL:
+                price, k = columns.f_rows[number][K.REF_MID], columns.k_rows[number]
+                ts, refusal, instrument = k[K.REF_TS], k[K.REFUSAL], columns.universe[number]
+                if ts and price > 0 and refusal == K.OK:
+                    error = sqrt(max(columns.source_variance(number, now), 0.0))
+                    said.append(Said(number, instrument.witness or instrument.venue, ts, price, error))
+                elif refusal in _LEVEL:
                     refused.append(number)
             if not said:
                 continue
@@ -285,9 +283,9 @@ class Judges:
                 if late != columns.doubted(number, Why.DELAYED):
                     notes.append(self._doubt(number, Why.DELAYED, late, {"late_s": float(late_s)}))
                 if outvoted != columns.doubted(number, Why.IMPLAUSIBLE):
-                    detail = {"price": f(number, K.REF_MID)}
+                    detail = {"price": columns.f_rows[number][K.REF_MID]}
                     if number in refused:
-                        detail = {"reason": K.REFUSALS[k(number, K.REFUSAL)]}
+                        detail = {"reason": K.REFUSALS[columns.k_rows[number][K.REFUSAL]]}
                     notes.append(self._doubt(number, Why.IMPLAUSIBLE, outvoted, detail))
         return notes
 
