@@ -20,6 +20,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(KEPT / "bytecode")
 sys.dont_write_bytecode = False
 os.environ["NUMBA_CACHE_DIR"] = str(KEPT / "kernel")
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+"""Read when numpy is imported, in a worker after this. Threads of several solvers would wait for each other's cores."""
 HEAVY = (
     "import ccxt.pro, pandas_market_calendars, web3, yfinance",
     "import bot.engine, connectors.tape, strategies.market.kernel, strategies.market.kalman",
@@ -32,6 +34,21 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if getattr(session.config.option, "numprocesses", None):
         for work in [subprocess.Popen([sys.executable, "-c", code], cwd=KEPT.parent) for code in HEAVY]:
             work.wait()
+
+
+LONGEST = (
+    "test_delivery", "test_liquidity", "test_newcomer", "test_story", "test_conformance", "test_ccxt_fuzz",
+    "test_quote_command", "test_multiplier_process", "test_health_watch", "test_alarms_real", "test_run",
+    "test_run_process", "test_backtest_explained", "test_backtest", "test_backtest_command", "test_metrics",
+    "test_pegs", "test_windows", "test_scan_worlds", "test_scan", "test_units",
+)  # fmt: skip
+"""Files that take longest, each with one worker: what begins last is to be short."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, the rest in the order that chance gave."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 def absent(what: str, *, required: bool) -> None:
