@@ -282,6 +282,8 @@ def show(title: str, some: list[Case]) -> None:
 def main() -> None:
     """Prints both tables."""
     shared = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT.parent / "shared")
+    if not (shared / "data").is_dir():
+        sys.exit(f"skill: {shared} holds no market data (usage: python scripts/skill.py [FOLDER])")
     show("May 2026, TSLAx, each pool without itself", may(shared))
     found = august(shared)
     for day, lag in sorted({(case.night, case.lag_s) for case in found}):
