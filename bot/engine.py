@@ -285,6 +285,10 @@ class Engine:
         """Decide, review, record, submit. True where something was approved."""
         view = View(self.columns, self.ledger, now, seq=self._seq + 1, woken=woken, levels=self.depths.levels)
         decision = strategy.decide(view)
+        if self.evidence is not None:
+            for note in decision.notes:
+                if note.kind == "peg_state" and note.detail["to"] != "UNKNOWN":  # what is not known changes nothing
+                    self.evidence.depegged(note.instrument, stands=note.detail["to"] == "DEPEGGED")
         if not (decision.wishes or decision.notes or notes):
             return False
         all_notes = (*notes, *decision.notes)

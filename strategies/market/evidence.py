@@ -6,7 +6,9 @@ same where all witnesses are fresh (tests: within 2 bps); they differ where a wi
 filter remembers and the scan drops, and, until the next tick, where errors of witnesses go together as prices move on.
 
 Only believed prints are heard: of an instrument that is refused, halted, stale, in doubt, in maintenance, whose stream
-is not up, whose multiplier is unknown or whose coin has no fresh price nothing is, and its weight is 0. Nothing needs
+is not up, whose multiplier is unknown or whose coin has no fresh price nothing is, and its weight is 0. Nor is a token
+that has left its peg, while the share or somebody who is no token speaks: it would pull the fair value after it, at its
+other venues too. Nothing needs
 to survive a restart: premia forget within a quarter of an hour, what usually lasts is in the parameters, and the
 share's own price is heard again.
 """
@@ -62,6 +64,12 @@ class Evidence:
         self._prints = np.zeros(len(self._number), np.int64)
         self._done = 0
         self._sources = [at for _, at in self._witnesses if instruments[at].role is Role.SHARE]
+        self._others: dict[int, list[int]] = {}
+        """By underlying: its witnesses that are no tokens."""
+        for w, at in self._witnesses:
+            if instruments[at].role is not Role.TOKEN:
+                self._others.setdefault(int(found.underlying[w]), []).append(at)
+        self._depegged: set[int] = set()
 
     def tick(self, now: int, speaks: Callable[[int], bool]) -> None:
         """Hears what is new at `now` (ns UTC) and writes weights and forecasts. `speaks` tells whether the stream of an
@@ -80,15 +88,31 @@ class Evidence:
         self._weigh(silent)
         self._expect(now)
 
+    def depegged(self, number: int, *, stands: bool = True) -> None:
+        """A token instrument has left its peg, or is back."""
+        if stands:
+            self._depegged.add(number)
+            if self._is_judged(number, self.walk.now):
+                self.columns.hush(number)
+        else:
+            self._depegged.discard(number)
+
+    def _is_judged(self, number: int, now: int) -> bool:
+        """Whether the share itself speaks, or a witness of it that is no token."""
+        columns, group = self.columns, self.columns.group(number)
+        others = self._others.get(group, [])
+        return columns.primary(group, now) or any(not columns.why_not_priced(at, now) for at in others)
+
     def _silent(self, now: int, speaks: Callable[[int], bool]) -> set[int]:
-        """Instruments whose stream is not up, whose coin has no fresh price, or that have been silent too long for a
-        source of the share."""
+        """Instruments whose stream is not up, whose coin has no fresh price, that have been silent too long for a
+        source of the share, or that are off their peg."""
         fresh: dict[str, bool] = {}
         for number, coin in self._coins.items():
             if coin not in fresh:
                 fresh[coin] = self.columns.fx_is_fresh(number, now)
         dead = {number for number, coin in self._coins.items() if not fresh[coin]}
         dead |= {number for number in self._sources if self.columns.silent(number, now)}
+        dead |= {number for number in self._depegged if self._is_judged(number, now)}
         return dead | {number for number in self.numbers if not speaks(number)}
 
     def _heard(self, now: int, silent: set[int]) -> tuple[list[int], F8, F8]:

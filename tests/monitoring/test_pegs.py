@@ -45,6 +45,16 @@ def test_a_depeg_is_told_with_its_evidence(depegged: Played) -> None:
     assert not others
 
 
+def test_the_fair_value_does_not_follow_a_token_off_its_peg(depegged: Played) -> None:
+    """
+    Both venues of the token are as far off as was done to them, within a tenth: neither is judged by the other one.
+    """
+    (fault,) = (one for one in depegged.world.injected if one.kind == "depeg")
+    found = scraped(depegged)["pegline_premium_ratio"]
+    for name in fault.instruments:
+        assert fault.detail["depth_bps"] / 1e4 == pytest.approx(found["simMSTR", name.split(":")[0], name], rel=0.1)
+
+
 def test_sigmas_are_the_premium_over_the_error(depegged: Played) -> None:
     """
     Where both are told, premium = sigmas x error of the fair value without the instrument itself.

@@ -133,6 +133,53 @@ def test_a_token_that_is_off_is_judged_by_the_others_at_night() -> None:
     assert found.fair.own < 0.2
 
 
+def slid(*others: Instrument, told: bool) -> tuple[Market, float]:
+    """Saturday, the share closed at 100: two venues of a token slide to 92 over an hour and stay, the others say 100.
+    Halfway it is `told` that the token is off. Returns the fair value in the end."""
+    market = Market(token("a"), token("b"), *others, TAPE, now=BEGIN)
+    for _ in range(3):
+        market.say(*[100.0] * (3 + len(others)))
+        market.tick()
+    market.now = SATURDAY
+    market.columns.enter_session(SATURDAY)
+    for n in range(240):
+        if n == 60 and told:
+            for number in (0, 1):
+                market.evidence.depegged(number)
+        price = 100.0 - 8.0 * min(1.0, n / 120)
+        market.say(price, price, *[100.0] * len(others))
+        market.tick(30.0)
+    found = market.columns.fair(0, market.now)
+    assert found is not None
+    return market, found.price
+
+
+def test_a_token_that_has_left_its_peg_is_no_witness_while_a_perp_speaks() -> None:
+    """
+    The fair value stays within 30 bps of what the perp says, where two tokens nobody called off pull it 2 % and more
+    down; each of them is 8 % off. Back at its peg a token is heard again.
+    """
+    market, price = slid(PERP, told=True)
+    assert 100.0 == pytest.approx(price, abs=0.3)
+    for number in (0, 1):
+        found = market.columns.judge(number, market.now)
+        assert found is not None
+        assert -800 == pytest.approx(found.premium_bps, abs=40)
+        assert 0.0 == market.columns.f[number, K.WEIGHT]
+    assert slid(PERP, told=False)[1] < 98.0
+    market.evidence.depegged(0, stands=False)
+    market.say(100.0, 100.0, 100.0)
+    market.tick()
+    assert market.columns.f[0, K.WEIGHT] > 0.0 == market.columns.f[1, K.WEIGHT]
+
+
+def test_where_nobody_else_speaks_a_token_off_its_peg_is_heard() -> None:
+    """
+    Two tokens alone at night: whether the share moved or they did nobody can tell, so their word stands.
+    """
+    assert slid(told=True)[1] == slid(told=False)[1] < 96.0
+
+
 @pytest.mark.parametrize("source", [TAPE, ORACLE], ids=["tape", "oracle"])
 @pytest.mark.parametrize("ratio", [10.0, 2.0, 1.5, 0.1])
 def test_a_split_is_no_premium(source: Instrument, ratio: float) -> None:
