@@ -237,7 +237,8 @@ CATALOGUE: Final = (
         "pegline_peg_false_alarms_per_month",
         "gauge",
         _TOKEN,
-        "How often in a month the rule is wrong at this venue by its own account; told while it is off its peg",
+        "How often in a month the rule is wrong at this venue by its own account: by its run length, as if prints were "
+        "normal, or by the tail of the venue's own prints where that says more; told while it is off its peg",
     ),
     Metric(
         "pegline_venue_peg_cause",
@@ -250,6 +251,12 @@ CATALOGUE: Final = (
         "gauge",
         ("token",),
         "Unix time since when the state of the token as a whole has held",
+    ),
+    Metric(
+        "pegline_stablecoin_false_alarms_per_month",
+        "gauge",
+        ("stablecoin",),
+        "How often in a month a coin is called off by chance, by the tail of its own medians; told while it is off",
     ),
     Metric(
         "pegline_stablecoin_depegged",

@@ -106,6 +106,8 @@ class Tally:
         """Unix time since when the state of an instrument, a token or a coin has held, by the alarm's own account."""
         self.false_alarms: dict[int, float] = {}
         """Expected in a month at an instrument that is off its peg."""
+        self.coin_false_alarms: dict[str, float] = {}
+        """Expected in a month of a coin that is off its dollar; only where that is known."""
         self.peg_history: deque[tuple[int, int, str]] = deque(maxlen=KEPT)
         """(ts, instrument, state), in order."""
         self.venues: dict[str, tuple[str, str]] = {}
@@ -171,7 +173,10 @@ class Tally:
         if note.kind == "token_state":
             self.tokens[str(detail["token"])] = state, cause
         elif note.kind == "coin_state":
-            self.coins_off.pop(str(detail["coin"]), None)
+            self.coins_off.pop(str(of), None)
+            self.coin_false_alarms.pop(str(of), None)
+            if "false_alarms_month" in detail:
+                self.coin_false_alarms[str(of)] = float(detail["false_alarms_month"])
             if state == "off":
                 self.coins_off[str(detail["coin"])] = float(detail["bps"])
         else:

@@ -48,6 +48,7 @@ def peg_samples(
         "venue_peg_cause": [((*key, tally.peg_cause[at]), 1.0) for at, key in told.items() if at in tally.peg_cause],
         "token_state_since_timestamp_seconds": [((token,), tally.since.get(token)) for token in tally.tokens],
         "stablecoin_depegged": [((coin,), float(coin in tally.coins_off)) for coin in {*coins, *tally.coins_off}],
+        "stablecoin_false_alarms_per_month": [((coin,), tally.coin_false_alarms.get(coin)) for coin in tally.coins_off],
         "stablecoin_state_since_timestamp_seconds": [
             ((coin,), tally.since.get(coin)) for coin in {*coins, *tally.coins_off}
         ],

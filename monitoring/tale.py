@@ -71,7 +71,8 @@ class PegTale:
         coin, bps = note.detail.get("coin", "?"), _real(note, "bps") or 0.0
         side = "over" if bps > 0 else "under"
         if note.detail.get("to") == "OFF":
-            return f"{coin} has left its dollar: {abs(bps) / 100:.2f} % {side} it in the median of ten minutes", "bad"
+            off = f"{coin} has left its dollar: {abs(bps) / 100:.2f} % {side} it in the median of ten minutes"
+            return f"{off}{_how_wrong(note)}", "bad"
         return f"{coin} holds its dollar again", "good"
 
     def _news(self, note: Note, key: int | str) -> tuple[str, str] | None:
@@ -94,16 +95,23 @@ def _because(note: Note) -> str:
         told += f"; cause: {_CAUSES.get(cause, cause)}"
     if coin := note.detail.get("coin"):
         told += f" ({coin} {_real(note, 'coin_bps') or 0.0:+.0f} bps)"
-    sigmas, wrong = _real(note, "sigmas"), _real(note, "false_alarms_month")
+    sigmas = _real(note, "sigmas")
     if sigmas is not None and note.detail.get("by") in ("jump", "drift"):
         told += f"; {abs(sigmas):.1f} sd of what is usual there"
-    if wrong is not None:
-        told += f"; wrong {wrong:.2g} times a month by its own account"
+    told += _how_wrong(note)
     if sources := note.detail.get("sources"):
         told += f"; share: {sources}"
     if others := note.detail.get("others"):
         told += f"; elsewhere: {others}"
     return told
+
+
+def _how_wrong(note: Note) -> str:
+    """How often an alarm is expected to be wrong, and what that stands on."""
+    wrong, by = _real(note, "false_alarms_month"), note.detail.get("false_alarms_from")
+    if wrong is None:
+        return f"; how often that is wrong is {by}" if by else ""
+    return f"; wrong {wrong:.2g} times a month by its own account{f' ({by})' if by else ''}"
 
 
 def _real(note: Note, key: str) -> float | None:

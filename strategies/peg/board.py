@@ -17,6 +17,7 @@ from strategies.peg.coin import CoinWatch
 from strategies.peg.rule import Rule
 from strategies.peg.sources import depth_usd, issuer_trouble, reference_doubt, sources_told
 from strategies.peg.state import Cause, PegState
+from strategies.peg.tail import LEAST
 from strategies.peg.venue import VenueWatch
 
 Detail = dict[str, float | str]
@@ -200,8 +201,23 @@ class Board:
                     "bps": _six(watch.bps),
                     "threshold_bps": self.rule.coin_bps,
                 }
+                if watch.off:
+                    detail |= {"since": watch.since / NS, "sources": self._coin_sources(columns, coin)}
+                    wrong = watch.false_alarms_per_month()
+                    if wrong is not None:
+                        detail |= {"false_alarms_month": _six(wrong), "false_alarms_from": _assumed(True)}
+                    else:
+                        detail["false_alarms_from"] = f"unknown: {watch.tail.blocks} of {LEAST} ten minutes heard"
                 notes.append(Note(kind="coin_state", detail=detail))
         return notes
+
+    def _coin_sources(self, columns: Columns, coin: str) -> str:
+        """Who prices a coin, with what it says, as text."""
+        told = []
+        for at in self.universe.where(role=Role.COIN):
+            if self.universe[at].coin == coin and columns.k_rows[at][K.PRINTS]:
+                told.append(f"{self.universe[at].name} {columns.f_rows[at][K.MID_USD]:.4f}")
+        return ", ".join(told)
 
     # --- what is told
 
@@ -234,6 +250,7 @@ class Board:
             }
             if watch.by != "band":  # how often a band is passed by chance nobody has worked out
                 detail["false_alarms_month"] = _six(watch.false_alarms_per_month(watch.state))
+                detail["false_alarms_from"] = _assumed(watch.tail.beyond() is not None)
             quote = self.coins.get(self.universe[at].quote)
             if one.cause is Cause.STABLECOIN and quote is not None:
                 detail |= {"coin": self.universe[at].quote, "coin_bps": _six(quote.bps)}
@@ -294,6 +311,11 @@ class Board:
             shown.known = state
         kind = "shadow_token" if self.shadow else "token_state"
         return [Note(kind=kind, underlying=self.universe[numbers[0]].underlying, detail=detail)]
+
+
+def _assumed(tail: bool) -> str:
+    """What a stated rate of false alarms stands on."""
+    return "exponential tail of what was heard while it held" if tail else "run length, as if prints were normal"
 
 
 def _six(value: float) -> float:

@@ -88,15 +88,20 @@ class Rule:
         """The slow sum's threshold."""
         return _threshold(self.slow_run_length, self.slow_sigmas / 2, 1.0)
 
-    def false_alarms_per_month(self, sample_gap_ns: float, *, strains: bool = False) -> float:
+    def false_alarms_per_month(
+        self, sample_gap_ns: float, *, strains: bool = False, chance: float | None = None
+    ) -> float:
         """Expected of both sums together at one venue that gives a sample every `sample_gap_ns` on average; where that
         is not known yet, one a second or as often as the rule takes them. Of depegs, or also of `strains`.
 
-        From the in-control run lengths alone; that several prints must agree (`prints`, `least_bps`) only lowers it.
+        From the in-control run lengths, as if samples were normal; that several prints must agree (`prints`,
+        `least_bps`) only lowers that. Fat tails raise it: `chance`, that `prints` samples in a row bear out an alarm
+        without cause, counts where it says more.
         """
-        fast = (
-            MONTH_NS / max(sample_gap_ns, self.sample_ns, NS) / (self.warn_run_length if strains else self.run_length)
-        )
+        samples = MONTH_NS / max(sample_gap_ns, self.sample_ns, NS)
+        fast = samples / (self.warn_run_length if strains else self.run_length)
+        if chance is not None:
+            fast = max(fast, samples / self.prints * chance)
         return fast + MONTH_NS / self.span_ns / self.slow_run_length
 
 

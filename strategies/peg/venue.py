@@ -17,6 +17,7 @@ from strategies.market.cusum import Cusum, Spans, mean_variance
 from strategies.peg.ordinary import NORMAL_MAD, Ordinary
 from strategies.peg.rule import Rule
 from strategies.peg.state import Judged, PegState
+from strategies.peg.tail import Tail
 
 SPANS_KEPT: Final = 90
 LEAST_SPANS: Final = 9
@@ -60,6 +61,8 @@ class VenueWatch:
     fast: Cusum = field(init=False)
     slow: Cusum = field(init=False)
     spans: Spans = field(init=False)
+    tail: Tail = field(init=False)
+    """Of what the newest samples bear out together, over what a depeg needs, while there was none."""
     last: deque[tuple[int, float, float]] = field(init=False)
     """(ts, bps over the usual premium, z) of the newest samples."""
     bands: dict[PegState, Band] = field(
@@ -86,6 +89,7 @@ class VenueWatch:
         self.fast = Cusum(k=rule.k, h=rule.fast_h(1.0), cap=max(rule.cap_sigmas, rule.k + 0.5))
         self.slow = Cusum(k=rule.slow_sigmas / 2, h=rule.slow_h, cap=4.0)
         self.spans = Spans(rule.span_ns)
+        self.tail = Tail(rule.prints)
         self.last = deque(maxlen=rule.prints)
 
     @property
@@ -125,9 +129,19 @@ class VenueWatch:
         return max(self.rule.least_bps, sure) / (1 if level is PegState.DEPEGGED else 2)
 
     def false_alarms_per_month(self, level: PegState) -> float:
-        """Of that level, expected at this venue by the rule and the rate of its samples; one a minute while that is
-        unknown."""
-        return self.rule.false_alarms_per_month(self.ordinary.gap_ns, strains=level is PegState.STRAINED)
+        """Of that level, expected at this venue: by the run lengths of the rule, as if its samples were normal, or by
+        the tail of its own samples where that says more. One sample a minute while their rate is unknown."""
+        strains, gap = level is PegState.STRAINED, self.ordinary.gap_ns
+        chance = self.tail.beyond(0.5 if strains else 1.0)
+        return self.rule.false_alarms_per_month(gap, strains=strains, chance=chance)
+
+    def _borne_bps(self) -> float:
+        """What the newest samples bear out together, on either side: see `_jumped`."""
+        found = 0.0
+        for side in (1, -1):
+            least = min(bps * side for _, bps, _ in self.last)
+            found = max(found, min(self.bps * side, 2 * least))
+        return found
 
     def hear(self, judged: Judged) -> None:
         """Takes a new print."""
@@ -148,6 +162,8 @@ class VenueWatch:
             self.fast.h = self.rule.fast_h(self.ordinary.longrun)
             self.fast.cap = max(self.rule.cap_sigmas, self.rule.k + self.fast.h / max(1, self.rule.prints - 1))
             self.fast.hear(z, judged.ts)
+            if self.state < PegState.DEPEGGED and len(self.last) == self.rule.prints:
+                self.tail.hear(self._borne_bps() / self.least_bps(PegState.DEPEGGED))
             self._drift(premium, judged.ts)
 
     def _beyond(self, judged: Judged, error_bps: float) -> None:
@@ -270,6 +286,8 @@ class VenueWatch:
     def _enter(self, state: PegState, by: str, since: int, limit: float) -> bool:
         """Makes this the state; True, as that is a change."""
         self.state, self.by, self.since, self.entered_bps = state, by, since, limit
+        if state is PegState.DEPEGGED:
+            self.tail.forget_block()
         self.side = 0 if state is PegState.PEGGED else 1 if self.size_bps > 0 else -1
         self.better_since = 0
         return True

@@ -17,6 +17,8 @@ from strategies.peg.venue import VenueWatch
 
 BANDS = dict.fromkeys(Session, 100.0), dict.fromkeys(Session, 300.0)
 POLL_NS = 328 * NS
+BAND = dict.fromkeys(Session, 9e3)
+"""Bands that nothing reaches."""
 
 
 @dataclass(frozen=True)
@@ -247,3 +249,33 @@ def test_false_alarms_are_rarer_than_stated() -> None:
             wrong += state is PegState.DEPEGGED and before is not state
             before = state
     assert wrong <= 7
+
+
+def test_what_wanders_by_the_day_is_stated() -> None:
+    """
+    Prints with memory, fat tails, and a level and a width that change by the day: depegs are called more than ten times
+    as often as the run length says, and as often as the stated rate, within a factor of three.
+    """
+    venue, count, day = Venue(rule(depeg_bps=BAND, warn_bps=BAND)), 6000, 200
+    rng = np.random.default_rng(1)
+    level, width = rng.normal(0, 12, count // day), np.exp(rng.normal(0, 0.25, count // day))
+    wrong, last, before = 0, 0.0, PegState.PEGGED
+    for at, shock in enumerate((rng.standard_t(4, count) / 2**0.5).tolist()):
+        last = 0.3 * last + 0.954 * shock
+        state = venue.say(float(level[at // day] + 35 * width[at // day] * last))
+        wrong += state is PegState.DEPEGGED and before is not state
+        before = state
+    comes = wrong * MONTH_NS / (count * POLL_NS)
+    assert comes > 10 * venue.watch.rule.false_alarms_per_month(POLL_NS)
+    assert comes / 3 < venue.watch.false_alarms_per_month(PegState.DEPEGGED) < 3 * comes
+
+
+def test_the_stated_rate_of_calm_prints_is_below_one_a_month() -> None:
+    """
+    Normal prints of 40 bps: no more than one depeg and no less than the run length says, and strains more often.
+    """
+    venue = Venue(rule(depeg_bps=BAND, warn_bps=BAND))
+    for z in venue.noise.standard_normal(3000).tolist():
+        venue.say(40.0 * z)
+    depegs, strains = (venue.watch.false_alarms_per_month(level) for level in (PegState.DEPEGGED, PegState.STRAINED))
+    assert venue.watch.rule.false_alarms_per_month(POLL_NS) <= depegs < 1 < strains
