@@ -83,9 +83,9 @@ def spells(track: Track) -> list[Spell]:
             middle[its], width[its] = ordinary.median, OWN * ordinary.scale if ordinary.mad > 0 else np.inf
     outside = np.abs(track.premium_bps - middle) > width
     found: list[Spell] = []
-    start = -1
+    start, silence_ns = -1, track.silence_ns
     for at, (out, ts) in enumerate(zip(outside.tolist(), track.ts.tolist(), strict=True)):
-        silent = at > 0 and ts - int(track.ts[at - 1]) > track.silence_ns
+        silent = at > 0 and ts - int(track.ts[at - 1]) > silence_ns
         if start >= 0 and (silent or not out):
             end = int(track.ts[at - 1]) if silent else ts
             inside = track.premium_bps[start:at]
