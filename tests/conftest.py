@@ -24,7 +24,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 """Read when numpy is imported, in a worker after this. Threads of several solvers would wait for each other's cores."""
 HEAVY = (
     "import ccxt.pro, pandas_market_calendars, web3, yfinance",
-    "import bot.engine, connectors.tape, strategies.market.kernel, strategies.market.kalman",
+    "import bot.engine, connectors.tape, strategies.market.kalman, strategies.pricing.waterfill",
 )
 """What takes most to compile."""
 
