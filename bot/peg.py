@@ -10,7 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bot.peg_further import beyond_sigmas, executed, fitted, healthy, known, level_since, ordinary
+from bot.peg_beyond import VENUES, beyond
+from bot.peg_further import beyond_sigmas, executed, fitted, healthy, in_sigmas, known, level_since, ordinary
 from bot.sessions import load_sessions
 from connectors.errors import RegistryError
 from connectors.events import F8, I2, I4, I8, NAN, NS, Flag, Kind
@@ -47,10 +48,14 @@ class Samples:
     """The premium at the bid, which a seller gets before fees."""
     buy_bps: F8 | None = None
     """And at the ask, which a buyer pays."""
+    par_bps: F8 | None = None
+    """The premium, were the quote coin worth one dollar: without the stablecoin leg."""
 
     def of(self, which: Which) -> Samples:
         """Those of them that are wanted."""
-        more = (None if one is None else one[which] for one in (self.error_bps, self.sell_bps, self.buy_bps))
+        more = (
+            None if one is None else one[which] for one in (self.error_bps, self.sell_bps, self.buy_bps, self.par_bps)
+        )
         return Samples(self.ts[which], self.instrument[which], self.premium_bps[which], *more)
 
 
@@ -218,6 +223,14 @@ def statistics(
                     word = f"{sum(missing.values()):,} prints are no samples: the fair value was unknown ({whys})"
                     numbers["note"] = f"{numbers['note']}; {word}" if numbers["n"] and numbers["note"] else word
                 found.append({**named, "against": against, "session": session, **numbers})
+    for token_name, over, its_samples in beyond(samples, universe, tokens, gap_ns):
+        its_codes = load_sessions().codes_at(its_samples.ts)
+        for at, session in enumerate(SESSIONS):
+            its = (its_codes == at - 1) | (at == 0)
+            if its.any():
+                numbers = _statistics(its_samples.of(its), bands[its_codes[its]], gap_ns, 0.0)
+                named = {"token": token_name, "instrument": VENUES, "against": over or against, "session": session}
+                found.append({**named, **numbers})
     return found
 
 
@@ -245,6 +258,7 @@ def _statistics(samples: Samples, band_bps: F8, gap_ns: int, cost: float) -> dic
         **fitted(ts, premium_bps, band_bps, back),
         "level_since": None,
         **healthy(None, 0),
+        **in_sigmas(premium_bps, samples.error_bps, samples.par_bps),
     }
 
 

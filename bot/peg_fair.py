@@ -81,7 +81,7 @@ def fair_look(tape: Tape, config: Config, start_ns: int | None = None, end_ns: i
     watch = HealthWatch(columns, _rules(tape, config), parts.engine.depths.levels, look_ns=_LOOK_NS)
     parts.engine.health = watch
     waiting: list[tuple[int, int, float, float]] = []
-    found: list[tuple[int, int, float, float, float, float]] = []
+    found: list[tuple[int, int, float, float, float, float, float]] = []
     unknown_ts: defaultdict[int, list[int]] = defaultdict(list)
     scores: defaultdict[int, list[tuple[int, float | None]]] = defaultdict(list)
     sources: defaultdict[int, Counter[str]] = defaultdict(Counter)
@@ -96,7 +96,8 @@ def fair_look(tape: Tape, config: Config, start_ns: int | None = None, end_ns: i
             if fair is not None and isfinite(worth):
                 sell, buy = bid * worth / fair.price, ask * worth / fair.price
                 premium = (bid + ask) / 2 * worth / fair.price * 1e4 - 1e4
-                found.append((ts, number, premium, fair.error_bps, sell * 1e4 - 1e4, buy * 1e4 - 1e4))
+                par = (1 + premium / 1e4) / columns.known_fx(number) * 1e4 - 1e4
+                found.append((ts, number, premium, fair.error_bps, sell * 1e4 - 1e4, buy * 1e4 - 1e4, par))
                 heard = [one.number for one in columns.heard(columns.group(number), ts, without=number)]
                 for at in [fair.source, *heard] if fair.source >= 0 else heard:
                     sources[number][tape.universe[at].name] += 1
@@ -143,9 +144,9 @@ def fair_look(tape: Tape, config: Config, start_ns: int | None = None, end_ns: i
     for number, health in watch.health.items():
         watch.look(number, health.ring.last)
     whole_ns = np.array([(ts, number) for ts, number, *_ in found], dtype=np.int64).reshape(-1, 2)
-    told = np.array([numbers for _, _, *numbers in found], dtype=np.float64).reshape(-1, 4)
+    told = np.array([numbers for _, _, *numbers in found], dtype=np.float64).reshape(-1, 5)
     return Looked(
-        samples=Samples(whole_ns[:, 0], whole_ns[:, 1].astype(np.int32), *(told[:, at] for at in range(4))),
+        samples=Samples(whole_ns[:, 0], whole_ns[:, 1].astype(np.int32), *(told[:, at] for at in range(5))),
         refused=refused_rows(columns, since=before),
         sources={number: dict(counts.most_common()) for number, counts in sources.items()},
         unknown={number: dict(counts.most_common()) for number, counts in unknown.items()},

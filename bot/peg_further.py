@@ -105,6 +105,23 @@ def beyond_sigmas(premium_bps: F8, error_bps: F8 | None) -> float | None:
     return float(np.mean(np.abs(premium_bps) > 2 * error_bps))
 
 
+def in_sigmas(premium_bps: F8, error_bps: F8 | None, par_bps: F8 | None) -> dict[str, float | None]:
+    """Median error of what the prints are against, their distances in it, and the median were their coin worth one;
+    None where there is no such error or price."""
+    found: dict[str, float | None] = dict.fromkeys(("error_bps", "median_abs_sigmas", "p95_abs_sigmas", "last_sigmas"))
+    found["median_at_par_bps"] = known(float(np.median(par_bps))) if par_bps is not None and len(par_bps) else None
+    found["median_at_par_sigmas"] = None
+    if error_bps is None or not len(premium_bps) or not (error_bps > 0).all():
+        return found
+    away = premium_bps / error_bps
+    found["error_bps"], found["last_sigmas"] = known(float(np.median(error_bps))), known(float(away[-1]))
+    found["median_abs_sigmas"] = known(float(np.median(np.abs(away))))
+    found["p95_abs_sigmas"] = known(float(np.percentile(np.abs(away), 95)))
+    if par_bps is not None:
+        found["median_at_par_sigmas"] = known(float(np.median(par_bps / error_bps)))
+    return found
+
+
 def known(value: float) -> float | None:
     """None for what is absent, since JSON has no NaN."""
     return None if isnan(value) or abs(value) == float("inf") else value

@@ -25,10 +25,12 @@ A premium is sampled when the token prints; silent markets are not filled forwar
 value counts, which refuses stale and frozen sources; against an instrument its last price counts, whatever its age.
 Times are ts_recv, sessions are those of New York. share_outside counts prints; a spell outside ends at the first print
 inside, or before a silence longer than --gap. The half-life is that of an Ornstein-Uhlenbeck process fitted to
-neighbouring prints, with a 95 % interval. --json tells more: what is ordinary (baseline_bps, mad_bps, without the
-newest hour), what that process would do by itself (ordinary_..., to_band_s, variance_ratio_ou), what is left after the
-venue's cost (executable_..., where --config tells it), and against `fair` the health score of 100 with its parts, each
-the share of earlier readings that were at least as bad. --html draws it: premia with the fair value's band, sessions
+neighbouring prints, with a 95 % interval. "all venues" of a token is the median of their last premia; of tokens of two
+issuers one is held against the other. --json tells more: distances in errors of the fair value (..._sigmas), the same
+with the coin at one dollar (..._at_par_...), what is ordinary (baseline_bps, mad_bps, without the newest hour), what
+that process would do by itself (ordinary_..., to_band_s, variance_ratio_ou), what is left after the venue's cost
+(executable_..., where --config tells it), and against `fair` the health score of 100 with its parts, each the share of
+earlier readings that were at least as bad. --html draws it: premia with the fair value's band, sessions
 shaded, spells marked, hours of the week, score and parts; one file that asks nobody for anything."""
 
 
@@ -164,7 +166,7 @@ def _tables(found: list[dict[str, Any]], gap_s: float, band: dict[str, float] | 
     """A table for each token with a line for each session, notes below it."""
     from bot.tables import print_table
 
-    columns = ("session", "n", "mean", "sd", "median", "50%", "95%", "max", "outside", "longest", "half-life")
+    columns = ("session", "n", "mean", "sd", "median", "sigmas", "50%", "95%", "max", "outside", "longest", "half-life")
     for (token, instrument, against), group in groupby(found, lambda f: (f["token"], f["instrument"], f["against"])):
         lines = list(group)
         title = f"{token} on {instrument}: premium in bps against {against}"
@@ -174,7 +176,10 @@ def _tables(found: list[dict[str, Any]], gap_s: float, band: dict[str, float] | 
                 print(f"  {line['session']}: {line['note']}")
         print()
     outside = "no band: --band BPS or --config FILE" if band is None else "share of prints, longest spell"
-    print("50%, 95%, max: of the absolute premium; half-life: of deviations from the mean", file=sys.stderr)
+    print(
+        "50%, 95%, max: of the absolute premium; sigmas: median distance in errors of the fair value", file=sys.stderr
+    )
+    print("half-life: of deviations from the mean", file=sys.stderr)
     print(f"outside: {outside}; a silence over {gap_s / 60:g} min ends a spell", file=sys.stderr)
 
 
@@ -187,6 +192,7 @@ def _line(line: dict[str, Any]) -> list[str]:
         _number(line["mean_bps"], "+.1f"),
         _number(line["sd_bps"], ".1f"),
         _number(line["median_bps"], "+.1f"),
+        _number(line["median_abs_sigmas"], ".1f"),
         *(_number(line[name], ".1f") for name in ("median_abs_bps", "p95_abs_bps", "max_abs_bps")),
         "-" if share is None else f"{share:.1%}",
         _time(line["longest_outside_s"]),
