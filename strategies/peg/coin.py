@@ -67,6 +67,7 @@ class CoinWatch:
             return False
         if abs(self.bps) > self.limit_bps and beyond >= LEAST_PRINTS:
             self.off, self.since = True, now
+            self.tail.refuse()
             return True
         return False
 

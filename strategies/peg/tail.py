@@ -16,6 +16,8 @@ KEPT: Final = 500
 """Blocks that are remembered."""
 LEAST: Final = 60
 """Blocks without which nothing is told."""
+HELD_BACK: Final = 3
+"""The newest blocks are not believed yet: were something going wrong, they would be its beginning."""
 PART: Final = 10
 """One block of so many makes the tail: of more the body would speak, of fewer chance."""
 
@@ -27,19 +29,24 @@ class Tail:
     block: int = 1
     """So many values that follow each other count once: they say the same thing."""
     _kept: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    _waiting: list[float] = field(default_factory=list)
     _largest: float = 0.0
     _heard: int = 0
 
-    def hear(self, value: float) -> None:
-        """Takes a value that was seen while nothing was wrong, as a part of the limit, from 0."""
+    def hear(self, value: float, *, calm: bool = True) -> None:
+        """Takes a value, as a part of the limit, from 0; what is not `calm` is believed once it is calm again."""
         self._largest = max(self._largest, value)
         self._heard += 1
         if self._heard >= self.block:
-            self._kept.append(self._largest)
-            self.forget_block()
+            self._waiting.append(self._largest)
+            self._largest, self._heard = 0.0, 0
+            if calm and len(self._waiting) > HELD_BACK:
+                self._kept.extend(self._waiting[:-HELD_BACK])
+                del self._waiting[:-HELD_BACK]
 
-    def forget_block(self) -> None:
-        """What was heard since the last whole block was no chance."""
+    def refuse(self) -> None:
+        """What was heard since it was calm last, and a little before, was no chance."""
+        self._waiting.clear()
         self._largest, self._heard = 0.0, 0
 
     @property

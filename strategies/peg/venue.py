@@ -163,7 +163,8 @@ class VenueWatch:
             self.fast.cap = max(self.rule.cap_sigmas, self.rule.k + self.fast.h / max(1, self.rule.prints - 1))
             self.fast.hear(z, judged.ts)
             if self.state < PegState.DEPEGGED and len(self.last) == self.rule.prints:
-                self.tail.hear(self._borne_bps() / self.least_bps(PegState.DEPEGGED))
+                borne = self._borne_bps() / self.least_bps(PegState.DEPEGGED)
+                self.tail.hear(borne, calm=self.state <= PegState.PEGGED)
             self._drift(premium, judged.ts)
 
     def _beyond(self, judged: Judged, error_bps: float) -> None:
@@ -287,7 +288,7 @@ class VenueWatch:
         """Makes this the state; True, as that is a change."""
         self.state, self.by, self.since, self.entered_bps = state, by, since, limit
         if state is PegState.DEPEGGED:
-            self.tail.forget_block()
+            self.tail.refuse()
         self.side = 0 if state is PegState.PEGGED else 1 if self.size_bps > 0 else -1
         self.better_since = 0
         return True

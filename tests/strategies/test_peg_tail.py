@@ -9,13 +9,13 @@ import pytest
 
 from connectors.events import NS
 from strategies.peg.coin import WINDOW_NS, CoinWatch
-from strategies.peg.tail import KEPT, LEAST, Tail
+from strategies.peg.tail import HELD_BACK, KEPT, LEAST, Tail
 
 
 def heard(values: list[float], block: int = 1) -> Tail:
     """A tail of these."""
     tail = Tail(block)
-    for value in values:
+    for value in [*values, *[0.0] * (block * HELD_BACK)]:
         tail.hear(value)
     return tail
 
@@ -52,6 +52,26 @@ def test_nothing_is_told_of_too_little() -> None:
     """
     assert heard([0.1, 0.2] * (LEAST - 1), 2).beyond() is None
     assert heard([0.1, 0.2] * LEAST, 2).beyond() is not None
+
+
+def test_the_beginning_of_what_goes_wrong_is_no_chance() -> None:
+    """
+    Blocks that grow before an alarm, and those before it is told, leave the rate as it was; of a false start that calms
+    down again they count.
+    """
+    told = {}
+    for ends_calm in (False, True):
+        tail = heard([0.1] * 100)
+        for value in (0.3, 0.6):
+            tail.hear(value)
+        for value in (0.8, 0.9):
+            tail.hear(value, calm=False)
+        if not ends_calm:
+            tail.refuse()
+        for _ in range(HELD_BACK):
+            tail.hear(0.0)
+        told[ends_calm] = tail.beyond() or 0.0
+    assert told[False] < 1e-3 < told[True]
 
 
 def test_a_fat_tail_says_more_than_a_thin_one() -> None:
