@@ -141,18 +141,15 @@ class Engine:
             self._start(int(rows.ts_recv[0]))
         self.counts.rows += count
         columns, ts = self.columns, rows.ts_recv
-        health = self.health
-        self.depths.begin(rows)
-        self.pools.begin(rows)
-        if health is not None:
-            health.begin(rows)
+        told = None if self.evidence is None else self.evidence.fundings
+        followers = [one for one in (self.depths, self.pools, told, self.health) if one is not None]
+        for one in followers:
+            one.begin(rows)
         at = 0
         while at < count:
             at, why = columns.scan(rows, at, self._dues[0][0])
-            self.depths.pass_to(at)
-            self.pools.pass_to(at)
-            if health is not None:
-                health.pass_to(at)
+            for one in followers:
+                one.pass_to(at)
             if why == K.DUE:
                 self._deliver_before(int(ts[at]))
             elif why != K.END:

@@ -168,6 +168,12 @@ def _terms(share: ShareQuote) -> None:
     ]
     print(f"\n{share.underlying}: who says what, and how much of the fair value that makes")
     print_table(columns, rows, numbers=columns[1:7], whole=("who says", "makes", "age"))
+    for term in share.terms:
+        if term.used and term.funding is not None:
+            told = term.funding
+            paid = f"its funding of {told.rate_bps:+.3g} bps every {told.period_s / 3600:g} h"
+            print(f"  {term.source}: {paid}, told {age(told.age_s)} ago,")
+            print(f"    makes {told.basis_bps:+.1f} ± {told.sigma_bps:.1f} bps over the share its usual offset")
     for why in dict.fromkeys(term.why for term in share.terms if not term.used):
         names = [term.source for term in share.terms if not term.used and term.why == why]
         print(_folded(f"  nothing, since {why}: ", names))

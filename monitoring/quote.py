@@ -17,7 +17,17 @@ from monitoring.depth import LevelsOf, no_levels
 from monitoring.facts import FeedState, StreamState
 from monitoring.ladder import LADDER_USD, Cost, ladder
 from monitoring.narrate import REASONS
-from monitoring.quote_lines import CoinLine, ErrorLine, FairLine, Origin, Quote, ShareQuote, TermLine, VenueQuote
+from monitoring.quote_lines import (
+    CoinLine,
+    ErrorLine,
+    FairLine,
+    FundingLine,
+    Origin,
+    Quote,
+    ShareQuote,
+    TermLine,
+    VenueQuote,
+)
 from monitoring.snapshot import DOUBTS, number
 from monitoring.words import because
 from strategies.market.fair import BPS, FairValue
@@ -157,10 +167,25 @@ def _term(
         price_usd=price,
         age_s=_age_s(columns, at, now),
         offset_bps=offset * BPS,
+        funding=_funding(columns, at, now),
         says_usd=None if price is None else price * (1 - offset),
         sigma_bps=None if term is None else sqrt(term.variance) * BPS,
         part=0.0 if term is None else term.part,
         group=instrument.kin,
+    )
+
+
+def _funding(columns: Columns, at: int, now: int) -> FundingLine | None:
+    told = columns.fundings.get(at)
+    if told is None:
+        return None
+    basis, variance = told.basis
+    return FundingLine(
+        rate_bps=told.rate * BPS,
+        period_s=told.period_s,
+        age_s=(now - told.ts) / NS,
+        basis_bps=basis * BPS,
+        sigma_bps=sqrt(variance) * BPS,
     )
 
 

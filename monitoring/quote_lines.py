@@ -45,6 +45,19 @@ class FairLine(msgspec.Struct, frozen=True, kw_only=True):
     """Independent witnesses in it besides."""
 
 
+class FundingLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What the funding of a perp says of its price: strategies/market/funding.py."""
+
+    rate_bps: float
+    """Paid by who is long, per period."""
+    period_s: float
+    age_s: float
+    basis_bps: float
+    """What it makes expect the perp to lie above the share; the usual part of its offset."""
+    sigma_bps: float
+    """One sigma of that."""
+
+
 class TermLine(msgspec.Struct, frozen=True, kw_only=True):
     """What one source or witness says of the share, and whether it is listened to."""
 
@@ -59,6 +72,8 @@ class TermLine(msgspec.Struct, frozen=True, kw_only=True):
     age_s: float | None
     offset_bps: float
     """What is taken off it: what it has been found to lie above the share."""
+    funding: FundingLine | None
+    """What its funding says of it; None where none is known, or it is no perp."""
     says_usd: float | None
     sigma_bps: float | None
     """One sigma of that; its weight is 1 / sigma^2. None where it is not listened to."""

@@ -17,6 +17,7 @@ from connectors.events import F8, I8, NS, Rows, Why
 from connectors.instruments import USD, Hours, Role, UnitModel, Universe
 from strategies.market import kernel as K
 from strategies.market.fair import VarianceClock, variance_clock
+from strategies.market.funding import Funding
 from strategies.market.readings import DOUBTED_VAR, Forecast, Readings
 from strategies.market.session import Session, SessionTable
 
@@ -123,6 +124,8 @@ class Columns(Readings):
         """What our own judgement has against each instrument: a bit (1 << Why) for each reason."""
         self.said: dict[int, tuple[int, int]] = {}
         """By instrument whose stream is not up by its own word: codes of Health and Why."""
+        self.fundings: dict[int, Funding] = {}
+        """By number of a perp whose expected basis is told by its funding: that funding."""
         self.weighed = False
         """Whether anybody was ever a witness; else a fair value is what the best source says, which is told sooner."""
         self.why_barred: list[str] = [""] * count

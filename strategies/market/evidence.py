@@ -26,8 +26,9 @@ from connectors.instruments import USD, Role
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
 from strategies.market.fair import SPREAD_SIGMAS
+from strategies.market.funding import Fundings
 from strategies.market.params import Params, filter_of, group_of
-from strategies.market.walk import Walk
+from strategies.market.walk import SHUT, Walk
 
 SPLIT: Final = log(1.3)
 """A share whose believed price leaps by so much between two prints is priced in another unit (a split of 4:3 or more),
@@ -70,6 +71,8 @@ class Evidence:
             if instruments[at].role is not Role.TOKEN:
                 self._others.setdefault(int(found.underlying[w]), []).append(at)
         self._depegged: set[int] = set()
+        self.fundings = Fundings(columns.universe)
+        self._perps = [(w, at) for w, at in self._witnesses if instruments[at].role is Role.PERP]
 
     def tick(self, now: int, speaks: Callable[[int], bool]) -> None:
         """Hears what is new at `now` (ns UTC) and writes weights and forecasts. `speaks` tells whether the stream of an
@@ -82,6 +85,7 @@ class Evidence:
             return
         self._done = now
         self.walk.to(now)
+        self._fund(now)
         self._leap(heard, z)
         self.walk.observe(z, var)
         self._own(now, heard)
@@ -135,6 +139,20 @@ class Evidence:
                 heard.append(w)
         self._prints = prints
         return heard, z, var
+
+    def _fund(self, now: int) -> None:
+        """What perps are to be expected above the share by their funding, while the share trades."""
+        shut = self.columns.session in SHUT
+        for w, number in self._perps:
+            told = self.fundings.of.get(number)
+            if told is None:
+                continue
+            believed = not shut and told.stands(now) and self.columns.sessions.at(told.ts) not in SHUT
+            if believed:
+                self.columns.fundings[number] = told
+            else:
+                self.columns.fundings.pop(number, None)
+            self.filter.lean(w, *(told.basis if believed else (0.0, 0.0)))
 
     def _leap(self, heard: list[int], z: F8) -> None:
         """Forgets every share whose source has leapt, its witnesses too until they are heard again."""

@@ -106,6 +106,8 @@ class Filter:
             [w.premium.mean - (best[w.underlying][w.group].mean if w.group else 0.0) for w in witnesses]
         )
         self._noise: F8 = np.array([w.premium.noise**2 for w in witnesses])
+        self._leans: dict[int, tuple[float, float]] = {}
+        """By witness whose premium something else tells: mean and variance on top of its usual ones."""
         slots = [tuple(range(1, len(names) + 1)) for names in self._groups]
         self.together = self._view(list(enumerate(slots)))
         self.alone = self._view([*((u, (s,)) for u, s in pairs), *((u, ()) for u in range(len(slots)))])
@@ -155,6 +157,22 @@ class Filter:
             view.bank.forget(view.underlying == underlying)
         its = self.underlying == underlying
         self.z[its], self._spoke[its] = NAN, -inf
+
+    def lean(self, witness: int, mean: float, var: float) -> None:
+        """What a witness usually lies above the share is now `mean` more, known with variance `var`, which all of its
+        group share. What it was found to lie above it stays as it is, where it is alone in its group."""
+        had, had_var = self._leans.get(witness, (0.0, 0.0))
+        if (mean, var) == (had, had_var):
+            return
+        self._leans[witness] = mean, var
+        self._shift[witness] += mean - had
+        alone = int(np.sum(self._pair == self._pair[witness])) == 1
+        for view in self._views():
+            rows, slots, who = view.heard
+            its = who == witness
+            view.bank.widen(rows[its], slots[its], var - had_var)
+            if alone:
+                view.bank.state[rows[its], slots[its]] -= mean - had
 
     def predict(self, days: F8 | float, seconds: float, drift: F8 | float = 0.0, shut: bool = False) -> None:
         """Time passes: see Bank.predict; days and drift are [U], or one number for all."""

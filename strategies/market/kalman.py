@@ -215,6 +215,12 @@ class Bank:
         self.cov[which] = fresh
         self._believed[which], self._beyond[which], self._beyond_since[which] = -inf, 0, 0.0
 
+    def widen(self, rows: I8, slots: I8, var: float) -> None:
+        """The premia of these slots (from 1) vary by `var` more, or less, open or shut; where it is more, at once."""
+        self.var[rows, slots - 1] += var
+        self._shut_var[rows, slots - 1] += var
+        self.cov[rows, slots, slots] += max(var, 0.0)
+
     def predict(self, days: F8, seconds: float, drift: F8 | float = 0.0, shut: bool = False) -> None:
         """Time passes: `days` (as `place` says) of the variance clock, `seconds` of the premia's.
 

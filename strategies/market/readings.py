@@ -15,6 +15,7 @@ from connectors.events import F8, I8, Why
 from connectors.instruments import USD, Role, Universe
 from strategies.market import kernel as K
 from strategies.market.fair import SPREAD_SIGMAS, FairValue
+from strategies.market.funding import Funding
 from strategies.market.judgement import Judgement
 from strategies.market.session import Session
 
@@ -65,6 +66,7 @@ class Readings:
     doubts: I8
     weighed: bool
     said: dict[int, tuple[int, int]]
+    fundings: dict[int, Funding]
     why_barred: list[str]
     taken_bid: list[float]
     taken_ask: list[float]
