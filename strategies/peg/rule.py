@@ -44,8 +44,10 @@ class Rule:
     prints: int = 5
     """So many prints must say it."""
     least_bps: float = 75.0
-    """On average by at least so much, and each by half of that; half of both is a strain."""
-    mean_sigmas: float = 5.0
+    """On average by at least so much; half of it is a strain."""
+    each_share: float = 0.65
+    """And each by this part of that: wrong prints do not make a depeg with what happens to be beside them."""
+    mean_sigmas: float = 5.25
     """And so many sd of such an average, where prints that follow each other are alike; half is a strain. Prints have
     fatter tails than the run length of a sum assumes."""
     sample_ns: int = 60 * NS

@@ -135,13 +135,10 @@ class VenueWatch:
         chance = self.tail.beyond(0.5 if strains else 1.0)
         return self.rule.false_alarms_per_month(gap, strains=strains, chance=chance)
 
-    def _borne_bps(self) -> float:
-        """What the newest samples bear out together, on either side: see `_jumped`."""
-        found = 0.0
-        for side in (1, -1):
-            least = min(bps * side for _, bps, _ in self.last)
-            found = max(found, min(self.bps * side, 2 * least))
-        return found
+    def _borne_bps(self, side: int) -> float:
+        """What the newest samples bear out together on one side: their mean, each by its share of that."""
+        least = min(bps * side for _, bps, _ in self.last)
+        return min(self.bps * side, least / self.rule.each_share)
 
     def hear(self, judged: Judged) -> None:
         """Takes a new print."""
@@ -163,7 +160,7 @@ class VenueWatch:
             self.fast.cap = max(self.rule.cap_sigmas, self.rule.k + self.fast.h / max(1, self.rule.prints - 1))
             self.fast.hear(z, judged.ts)
             if self.state < PegState.DEPEGGED and len(self.last) == self.rule.prints:
-                borne = self._borne_bps() / self.least_bps(PegState.DEPEGGED)
+                borne = max(self._borne_bps(1), self._borne_bps(-1), 0.0) / self.least_bps(PegState.DEPEGGED)
                 self.tail.hear(borne, calm=self.state <= PegState.PEGGED)
             self._drift(premium, judged.ts)
 
@@ -249,9 +246,8 @@ class VenueWatch:
             return 0
         side = 1 if self.fast.up >= self.fast.down else -1
         h = self.fast.h if level is PegState.DEPEGGED else self.rule.warn_h(self.ordinary.longrun)
-        borne = self.bps * side >= least and all(bps * side >= least / 2 for _, bps, _ in self.last)
         total, since = (self.fast.up, self.fast.up_since) if side > 0 else (self.fast.down, self.fast.down_since)
-        return since if total >= h and borne and self.last[0][0] >= since else 0
+        return since if total >= h and self.last[0][0] >= since and self._borne_bps(side) >= least else 0
 
     def _drifted(self, least: float) -> int:
         """When a drift began that the slow sum has found and the newest prints bear out; 0 where there is none."""
@@ -265,7 +261,8 @@ class VenueWatch:
         found, by, since, limit = self.verdict(judged, now)
         if found >= max(self.state, PegState.STRAINED):
             self.better_since = 0
-            return found is not self.state and self._enter(found, by, since, limit)
+            crossed = self.size_bps * self.side < 0  # the same state on the other side is another event
+            return (found is not self.state or crossed) and self._enter(found, by, since, limit)
         if self.state is PegState.UNKNOWN:
             # Out of the unknown straight into doubt: wait and see which it is.
             unsure = any(band.side for band in self.bands.values())
@@ -294,10 +291,11 @@ class VenueWatch:
         return True
 
     def _holds(self) -> bool:
-        """Whether the newest samples still bear out the state: on average beyond `clear_share` of its threshold."""
+        """Whether the newest samples still bear out the state: on average beyond `clear_share` of its threshold, on the
+        side on which it was entered."""
         if len(self.last) < self.rule.prints:
             return True  # after a restart: not enough was heard to take it back
-        return abs(self.size_bps) > self.rule.clear_share * self.entered_bps
+        return self.size_bps * self.side > self.rule.clear_share * self.entered_bps
 
     def resume(self, state: PegState, since: int, entered_bps: float, by: str, side: int) -> None:
         """Goes on in the state that an earlier run had left."""

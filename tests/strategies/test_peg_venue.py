@@ -89,6 +89,38 @@ def test_three_prints_are_no_depeg() -> None:
     assert PegState.PEGGED is after[-1]
 
 
+@pytest.mark.parametrize("prints", [(254.0, 182.0, 288.0, 52.0, 50.0), (254.0, 270.0, 50.0, 85.0, 95.0)])
+def test_wrong_prints_beside_unusual_ones_are_no_depeg(prints: tuple[float, ...]) -> None:
+    """
+    Two or three wrong prints lift the average of five over every limit, but the least of them does not bear it out.
+    Five at 170 over the usual are a depeg.
+    """
+    venue = Venue()
+    venue.calm()
+    assert PegState.DEPEGGED not in [venue.say(one - 10.0) for one in prints]
+    other = Venue()
+    other.calm()
+    assert 5 == other.till_depeg(160.0)
+
+
+def test_a_depeg_does_not_hold_on_the_other_side() -> None:
+    """
+    A state entered at 245 under the usual is left where the price comes back and stops 80 over it; one that leaps to
+    245 over it is another depeg, with its own beginning.
+    """
+    venue = Venue()
+    venue.calm()
+    assert 5 == venue.till_depeg(-255.0) and -1 == venue.watch.side
+    assert PegState.DEPEGGED not in [venue.say(70.0) for _ in range(8)][-2:]
+    other = Venue()
+    other.calm()
+    assert 5 == other.till_depeg(-255.0)
+    before = other.watch.since
+    states = {other.say(235.0) for _ in range(12)}
+    assert PegState.DEPEGGED in states and PegState.DEPEGGED is other.watch.state
+    assert 1 == other.watch.side and before < other.watch.since
+
+
 def test_one_wild_print_is_nothing() -> None:
     """
     A print at a hundred times the price leaves the state as it was.
