@@ -270,10 +270,20 @@ def _venue(market: Market, at: int, now: int, streams: dict[str, StreamState], s
         fee_bps=None if cost is None else cost.fee * BPS,
         fixed_cost_usd=0.0 if cost is None else cost.fixed_usd,
         age_s=_age_s(columns, at, now),
-        peg_state="" if not market.alarms else "unknown" if unknown else market.tally.peg.get(at, "unknown"),
+        peg_state=_peg_state(market, at, unknown),
         peg_cause="" if unknown else market.tally.peg_cause.get(at, ""),
         peg_why="" if unknown else market.tally.peg_why.get(at, ""),
     )
+
+
+def _peg_state(market: Market, at: int, unknown: str) -> str:
+    """The state of its peg; one outlier that was refused leaves it to those who tell states."""
+    from strategies.market import kernel as K
+
+    if not market.alarms:
+        return ""
+    slip = market.columns.k.item(at, K.REFUSAL) == K.OUTLIER_PRINT
+    return "unknown" if unknown and not slip else market.tally.peg.get(at, "unknown")
 
 
 def _left_out(columns: Columns, group: int, at: int, now: int) -> tuple[str, ...]:

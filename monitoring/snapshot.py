@@ -38,6 +38,8 @@ RARE: Final = 0.05
 """A part of a score below this is worth a word."""
 
 NO_FAIR: Final = "fair value unknown"
+SLIP: Final = "last print refused: outlier"
+"""What speaks against a token whose peg may stay what it was: strategies/peg tells."""
 """What the reason of a token's line begins with when its share has no fair value."""
 
 
@@ -228,7 +230,7 @@ def unbelieved(columns: Columns, at: int) -> str:
     if not int(columns.prints[at]):
         return "no quote yet"
     if code := int(columns.refusal[at]):
-        return kernel.REFUSALS[code].replace("_", " ")
+        return SLIP if code == kernel.OUTLIER_PRINT else kernel.REFUSALS[code].replace("_", " ")
     if not 0 < float(columns.bid[at]) <= float(columns.ask[at]) < math.inf:
         return "new unit, no quote yet"
     if columns.now > int(columns.expires[at]):
@@ -327,7 +329,7 @@ def _token(
         bid_depth_usd=number(bid_usd),
         ask_depth_usd=number(ask_usd),
         depth_complete=complete,
-        peg_state="unknown" if why else tally.peg.get(at, "unknown"),
+        peg_state="unknown" if why and why != SLIP else tally.peg.get(at, "unknown"),
         reason=why,
         not_traded=against,
         score=None if score is None else score.score,

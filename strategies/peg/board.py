@@ -15,7 +15,7 @@ from strategies.market.judgement import Judgement
 from strategies.peg.cause import Evidence, OfVenue, allowed, cause_of, token_of
 from strategies.peg.coin import CoinWatch
 from strategies.peg.rule import Rule
-from strategies.peg.sources import depth_usd, issuer_trouble, reference_doubt, sources_told
+from strategies.peg.sources import depth_usd, issuer_trouble, lone_outlier, reference_doubt, sources_told
 from strategies.peg.state import Cause, PegState
 from strategies.peg.tail import LEAST
 from strategies.peg.venue import VenueWatch
@@ -47,6 +47,8 @@ class Seen:
     cause: Cause = Cause.NONE
     fresh: bool = False
     """Whether it has printed since the last look."""
+    held: bool = False
+    """Whether it stays what it was, as only one row speaks against it."""
 
 
 @dataclass(slots=True)
@@ -65,6 +67,8 @@ class Board:
     coin_quotes: tuple[int, ...] = field(init=False)
     """Numbers of the instruments that price a coin."""
     _coin_prints: dict[int, int] = field(default_factory=dict)
+    _slips: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """Of an instrument: its last believed print and when the first outlier after it came."""
     _units: dict[int, tuple[float, float, int]] = field(default_factory=dict)
     """Shares per unit of an instrument before its last change and since, and when that was."""
 
@@ -103,18 +107,35 @@ class Board:
         if units > 0 and units != (had := self._units.get(at, (units, nan, now)))[1]:
             self._units[at] = had[1] if had[1] > 0 else units, units, now
         if judged is None:
-            return Seen(None, columns.why_not_judged(at, now))
+            shown, why = self.shown[at], columns.why_not_judged(at, now)
+            if self._slipped(columns, at, now):
+                return Seen(None, why, shown.state, shown.cause, held=True)
+            return Seen(None, why)
         fresh = judged.prints != watch.heard
         if fresh:
             watch.hear(judged)
         watch.settle(judged, now)
         return Seen(judged, state=watch.state, fresh=fresh)
 
+    def _slipped(self, columns: Columns, at: int, now: int) -> bool:
+        """Whether an instrument's last row is the first outlier since its last believed print: a slip makes no state,
+        two that differ may be a market that has broken."""
+        if not lone_outlier(columns, at, now):
+            return False
+        k = columns.k_rows[at]
+        prints, first = self._slips.get(at, (-1, 0))
+        if prints != k[K.PRINTS]:
+            first = k[K.SUSPECT_SINCE]
+            self._slips[at] = k[K.PRINTS], first
+        return first == k[K.SUSPECT_SINCE]
+
     def _judge(self, columns: Columns, at: int, seen: dict[int, Seen], numbers: tuple[int, ...], now: int) -> None:
         """The cause of an instrument's state, and the state that this cause allows."""
         one, watch = seen[at], self.watches[at]
         quote = self.coins.get(self.universe[at].quote)
         coin_off = quote.bps if quote is not None and quote.off else 0.0
+        if one.held:
+            return
         if one.judged is None:
             if columns.why_unknown(columns.group(at), now, without=at):
                 one.cause, one.why = Cause.REFERENCE, REFERENCE_GONE + one.why

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 from typing import Final
 
 from connectors.events import Health, Why
@@ -30,6 +30,23 @@ def halted(columns: Columns, group: int) -> str:
         if columns.k_rows[at][K.REFUSAL] == K.HALT or columns.said.get(at) == (Health.CLOSED, Why.HALTED):
             return columns.universe[at].name
     return ""
+
+
+def lone_outlier(columns: Columns, number: int, now: int) -> bool:
+    """Whether all that speaks against the last believed print of an instrument is that one row after it, and no second
+    of its kind, was refused as an outlier: a slip, as far as anybody knows."""
+    f, k = columns.f_rows[number], columns.k_rows[number]
+    return (
+        k[K.REFUSAL] == K.OUTLIER_PRINT
+        and k[K.SUSPECT_ROWS] == 1
+        and k[K.PRINTS] > 0
+        and now <= k[K.TS] + k[K.MAX_AGE]
+        and 0.0 < f[K.MID_USD] < inf
+        and number not in columns.said
+        and not columns.doubts.item(number)
+        and columns.fx_is_fresh(number, now)
+        and not columns.why_unknown(columns.group(number), now, without=number)
+    )
 
 
 def reference_doubt(
