@@ -1,4 +1,4 @@
-"""What judging pegs adds to the scan, and what the evidence timer costs: 500 tokens on 8 venues each, in one process.
+"""What judging pegs adds to the scan, and what all that watches them costs: 500 tokens on 8 venues each, one process.
 
 python -m benchmarks.witnesses                      1 million rows, 7 rounds; JSON as the last line
 python -m benchmarks.witnesses --rows 200000
@@ -6,9 +6,9 @@ python -m benchmarks.witnesses --rows 200000
 The scan is driven over the same rows bare and with every token weighed as a witness: the difference, per row, is what
 leave-one-out fair values, premia and their sigmas cost. Both are timed round by round. Rows come in one block, as in
 the benchmark of the bare scan, and, as `_live`, in blocks of 2,000: what a run at 2,000 rows/s looks at between two
-ticks of the strategies' clock, each of which ends with all 4,000 premia made anew. The share of a core is CPU time of
-the scan in such blocks, of the timer with its filter, and of a judgement of every token that printed, over the seconds
-that the rows take at 2,000 a second.
+ticks of the strategies' clock, each of which ends with all 4,000 premia made anew. The share of a core is CPU time
+of an engine over the seconds that the rows take at 2,000 a second: scan, evidence timer with its filter, peg health
+that has an hour behind it, and peg watch, each told beside it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ VENUES: Final = 8
 RATE: Final = 2000
 """Rows a second."""
 BLOCK: Final = 2000
-TIMER_S: Final = 5
+WINDOW_PRINTS: Final = 240
+"""Of each token, in the hour before: what peg health looks back on is full."""
 START_NS: Final = 1_772_461_800 * NS
 """Monday, 2 March 2026, 14:30 UTC: the share market opens."""
 
@@ -69,14 +70,11 @@ def measure(count: int, rounds: int, seed: int) -> dict[str, Any]:
     """Nanoseconds per row without and with witnesses, and the CPU that a second of rows takes."""
     from bot.sessions import load_sessions
     from strategies.market.columns import Beliefs, Columns, Facts
-    from strategies.market.evidence import Evidence
-    from strategies.market.params import Params
 
     who, rows = universe(), rows_of(count, seed)
     facts = [Facts(cost=0.001, traded=one.role is Role.TOKEN, max_age_ns=600 * NS, source_error=3e-4) for one in who]
     beliefs = Beliefs(max_error=0.1, default_daily_vol=0.02)
     cuts = {"": [rows], "_live": list(rows.blocks(BLOCK))}
-    blocks = cuts["_live"]
 
     def made() -> Columns:
         columns = Columns(who, facts, beliefs, load_sessions())
@@ -103,35 +101,67 @@ def measure(count: int, rounds: int, seed: int) -> dict[str, Any]:
             ("added", statistics.median(other - one for one, other in pairs)),
         ):
             report[f"{what}_ns_per_row{name}"] = round(value / count * 1e9, 1)
-    columns = made()
-    evidence = Evidence(columns, Params())
-    tick_s: list[float] = []
-    judge_s: list[float] = []
-    seen = np.zeros(TOKENS * VENUES, np.int64)
-    start = time.process_time()
-    for number, block in enumerate(blocks):
-        at = 0
-        while at < len(block):
-            at, _ = columns.scan(block, at, NEVER)
-        now = int(block.ts_recv[-1])
-        begun = time.process_time()
-        prints = columns.prints[: TOKENS * VENUES]
-        for token in np.flatnonzero(prints != seen).tolist():
-            columns.judge(token, now)
-        seen = prints.copy()
-        judge_s.append(time.process_time() - begun)
-        if number % (TIMER_S * RATE // BLOCK) == 0:
+    return report | shares(rows, seed)
+
+
+class Clocked:
+    """A part of the engine that knows what CPU time its calls have taken."""
+
+    def __init__(self, inner: Any, *names: str) -> None:
+        """`names` are those methods."""
+        self._inner, self._names, self.used = inner, names, 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        """The part's own, clocked or not."""
+        found = getattr(self._inner, name)
+        if name not in self._names:
+            return found
+
+        def clocked(*args: Any) -> Any:
             begun = time.process_time()
-            evidence.tick(now, lambda number: True)
-            tick_s.append(time.process_time() - begun)
-    used = time.process_time() - start
-    return report | {
-        "timer_ms": round(statistics.median(tick_s) * 1e3, 1),
-        "judge_us": round(sum(judge_s) / count * 1e6, 2),
-        "core_share": round(used / (count / RATE), 3),
-        "core_share_judging": round(sum(judge_s) / (count / RATE), 3),
-        "core_share_timer": round(statistics.median(tick_s) / TIMER_S, 3),
+            try:
+                return found(*args)
+            finally:
+                self.used += time.process_time() - begun
+
+        return clocked
+
+
+def shares(rows: Rows, seed: int) -> dict[str, Any]:
+    """What part of a core an engine takes that watches pegs and their health, and which part of it is whose."""
+    from bot.assembly import assemble
+    from bot.config import Config, PegWatch, Strategies
+    from bot.journal import Journal
+    from bot.sessions import load_sessions
+    from strategies.market.health import PegHealth, Rules
+    from strategies.market.session import Session
+
+    each = ("pre", "regular", "post", "overnight", "weekend", "holiday")
+    watch = PegWatch(warn_bps=dict.fromkeys(each, 100.0), depeg_bps=dict.fromkeys(each, 300.0))
+    config = Config(strategies=Strategies(peg_watch=watch))
+    parts = assemble(config, universe(), load_sessions(), Journal(None), executor=None, health=True)
+    engine, rules, rng = parts.engine, Rules(), np.random.default_rng(seed)
+    assert engine.health is not None and engine.evidence is not None
+    for number in range(TOKENS * VENUES):
+        health = engine.health.health[number] = PegHealth(rules)
+        prints = rng.normal(0, 8, WINDOW_PRINTS).tolist()
+        for n, bps in enumerate(prints):
+            ts = START_NS - (WINDOW_PRINTS - n) * rules.window_ns // WINDOW_PRINTS
+            health.hear(ts, Session.REGULAR, bps, 100 * (1 + bps / 1e4), 100.0, 4.0, 2000.0)
+    clocked = {
+        "health": Clocked(engine.health, "begin", "pass_to", "tick"),
+        "peg_watch": Clocked(engine.timed[0], "decide"),
+        "timer": Clocked(engine.evidence, "tick"),
     }
+    engine.health, engine.evidence = clocked["health"], clocked["timer"]  # type: ignore[assignment]
+    engine.timed = (clocked["peg_watch"],)  # type: ignore[assignment]
+    seconds = len(rows) / RATE
+    start = time.process_time()
+    for block in rows.blocks(BLOCK):
+        engine.advance(block)
+    used = time.process_time() - start
+    told = {f"core_share_{name}": round(one.used / seconds, 3) for name, one in clocked.items()}
+    return {"core_share": round(used / seconds, 3)} | told
 
 
 def main() -> int:
