@@ -111,16 +111,17 @@ def _maximum(case: _Case, mean: F8, sd: F8, note: str, progress: Callable[[str],
 
 def _case(prints: Prints, start: Params, name: str, found: Found) -> _Case | None:
     """An underlying's prints as a series; None, with the reason in found.not_fitted, where there are too few."""
-    numbers = []
+    numbers, most = [], (-1, "")
     for number in prints.universe.where(underlying=name):
         count = int(np.count_nonzero(np.isfinite(prints.z[:, number])))
+        most = max(most, (count, prints.universe[number].name))
         if count >= FEWEST_PRINTS:
             numbers.append(number)
         else:
             label = prints.universe[number].name
             found.not_fitted[label] = f"{count} believed prints, a fit needs {FEWEST_PRINTS}"
     if not numbers:
-        found.not_fitted[name] = "none of its instruments has enough prints"
+        found.not_fitted[name] = f"{most[1]} has most, {most[0]} believed prints, and a fit needs {FEWEST_PRINTS}"
         return None
     clock, sessions = variance_clock(load_sessions()), load_sessions()
     z, var = prints.z[:, numbers], prints.var[:, numbers]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bot.params_file import ParamsFile
 
 MOST_MOMENTS = 4000
+MOST_LINES = 20
 EPILOG = """\
 For every underlying: how much it moves in a regular day, and for each of its tokens, perps and 24/7 sources the mean,
 standard deviation and half-life of the premium and the noise of a print, such that the prints of the tape are most
@@ -92,8 +93,13 @@ def run(args: argparse.Namespace) -> int:
             print("\r\x1b[K", end="", file=sys.stderr)
     told = file_of(found, tape=str(args.tape), every_s=args.every, thinned=thinned)
     if not told.shares:
-        whys = "; ".join(f"{name}: {why}" for name, why in told.not_fitted.items()) or "no share on it"
-        raise DataError(f"nothing can be fitted: {whys}", where=str(args.tape), hint=f"pegline tape info {args.tape}")
+        shares = prints.universe.underlyings()
+        for name in shares[:MOST_LINES]:
+            print(f"not fitted: {name}: {told.not_fitted.get(name, 'nothing of it is known')}", file=sys.stderr)
+        if len(shares) > MOST_LINES:
+            print(f"not fitted: {len(shares) - MOST_LINES} more shares", file=sys.stderr)
+        what = "of no share on it are there enough prints" if shares else "there is no share on it"
+        raise DataError(f"nothing can be fitted: {what}", where=str(args.tape), hint=f"pegline tape info {args.tape}")
     if args.out is not None:
         write_params(args.out, told)
     if args.json:

@@ -23,7 +23,9 @@ from bot.prints import Prints  # noqa: E402
 from bot.sessions import load_sessions  # noqa: E402
 from bot.tape_import import import_tape  # noqa: E402
 from connectors.errors import DataError  # noqa: E402
-from connectors.instruments import Hours, Instrument, Role, Universe  # noqa: E402
+from connectors.events import Kind, Row, Rows  # noqa: E402
+from connectors.instruments import Hours, Instrument, Role, UnitModel, Universe  # noqa: E402
+from connectors.tape import TapeWriter  # noqa: E402
 from strategies.market import kernel as K  # noqa: E402
 from strategies.market.fair import variance_clock  # noqa: E402
 from strategies.market.filter import Premium  # noqa: E402
@@ -123,7 +125,7 @@ def test_too_few_prints_are_not_fitted_and_say_so():
     assert {token("AA").name: "49 believed prints, a fit needs 50"} == found.not_fitted
     assert TOKEN == found.params.premium(token("AA"))
     assert {} == fit(silent, Params()).params.fitted
-    assert "none of its instruments" in fit(silent, Params()).not_fitted["AA"]
+    assert "has most, 40 believed prints" in fit(silent, Params()).not_fitted["AA"]
 
 
 def test_a_wild_print_does_not_spoil_the_fit():
@@ -243,6 +245,29 @@ def test_the_command_says_what_a_short_tape_cannot_tell(may, tmp_path, capsys):
     assert ("", False) == (said.out, out.exists())
     assert "nothing can be fitted" in said.err
     assert "a fit needs 50" in said.err
+
+
+def test_of_a_tape_that_tells_nothing_every_share_has_one_short_line(tmp_path, capsys):
+    """
+    Thirty shares of nine instruments with a print each: a line of at most 120 characters for each of the first twenty,
+    one for the rest, and one error.
+    """
+    tokens = [
+        Instrument(venue=f"venue{v}", symbol=f"S{n:02}x", role=Role.TOKEN, token=f"S{n:02}x", issuer="i",
+                   underlying=f"S{n:02}", unit_model=UnitModel.REBASING)
+        for n in range(30) for v in range(9)
+    ]  # fmt: skip
+    rows = [Row(ts_recv=MONDAY + n, instrument=n, kind=Kind.QUOTE, bid=99.0, ask=101.0) for n in range(len(tokens))]
+    with TapeWriter(tmp_path / "tape", Universe(tuple(tokens)), {"made_by": "test"}) as writer:
+        writer.append(Rows.of(rows))
+    assert 8 == main(["fit", str(tmp_path / "tape")])
+    lines = capsys.readouterr().err.splitlines()
+    shares = [line for line in lines if line.startswith("not fitted: S")]
+    assert [f"not fitted: S{n:02}: " for n in range(20)] == [line[: len("not fitted: S00: ")] for line in shares]
+    assert all("1 believed prints" in line and len(line) <= 120 for line in shares)
+    assert "not fitted: 10 more shares" in lines
+    assert 1 == sum("nothing can be fitted" in line for line in lines)
+    assert max(len(line) for line in lines) <= 120 + 2 * len(str(tmp_path))
 
 
 def test_the_table_marks_what_is_default(may, capsys):
