@@ -8,13 +8,13 @@ from math import inf
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from bot.peg_beyond import VENUES, beyond
 from bot.peg_further import beyond_sigmas, executed, fitted, healthy, in_sigmas, known, level_since, ordinary
+from bot.peg_samples import Samples, Which
 from bot.sessions import load_sessions
 from connectors.errors import RegistryError
-from connectors.events import F8, I2, I4, I8, NAN, NS, Flag, Kind
+from connectors.events import F8, I2, I8, NAN, NS, Flag, Kind
 from connectors.instruments import USD, Instrument, Role, UnitModel, Universe
 from connectors.tape import Tape
 from monitoring.narrate import utc
@@ -28,35 +28,7 @@ COLUMNS: Final = ("ts_recv", "instrument", "kind", "flags", "bid", "ask")
 PRICES: Final = (Kind.QUOTE, Kind.DEPTH, Kind.POOL, Kind.REFERENCE, Kind.FX)
 """Kinds whose bid and ask make a price; a TRADE does so only for a series that has one price."""
 NO_PRINT: Final = Flag.SUPERSEDED | Flag.SAME_PRINT
-Which = npt.NDArray[np.bool_]
 SESSIONS: Final = ("all", *(session.label for session in Session if session is not Session.UNKNOWN))
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Premia at the prints of tokens: three arrays of one length, each token's in order of time."""
-
-    ts: I8
-    """ts_recv, ns UTC."""
-    instrument: I4
-    """Number of the token's instrument."""
-    premium_bps: F8
-    """token price in USD / (shares per unit x share price in USD) - 1, in bps."""
-    error_bps: F8 | None = None
-    """One sigma of the share price that they are against; None where it has no error, a last price."""
-    sell_bps: F8 | None = None
-    """The premium at the bid, which a seller gets before fees."""
-    buy_bps: F8 | None = None
-    """And at the ask, which a buyer pays."""
-    par_bps: F8 | None = None
-    """The premium, were the quote coin worth one dollar: without the stablecoin leg."""
-
-    def of(self, which: Which) -> Samples:
-        """Those of them that are wanted."""
-        more = (
-            None if one is None else one[which] for one in (self.error_bps, self.sell_bps, self.buy_bps, self.par_bps)
-        )
-        return Samples(self.ts[which], self.instrument[which], self.premium_bps[which], *more)
 
 
 @dataclass(frozen=True, slots=True)

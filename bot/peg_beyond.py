@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 
+from bot.peg_samples import Samples
 from connectors.events import F8, I8, NAN
 from connectors.instruments import Universe
-
-if TYPE_CHECKING:
-    from bot.peg import Samples
 
 VENUES: Final = "all venues"
 """What stands for the instrument where there are several."""
@@ -27,8 +25,6 @@ def beyond(
 ) -> Iterator[tuple[str, str | None, Samples]]:
     """(token, what it is held against or None for what its venues are, samples) of every token with several venues and
     of every pair of issuers on one share. The error of a pair is not known here, and None."""
-    from bot.peg import Samples
-
     of: dict[tuple[str, str, str], list[int]] = {}
     for number in tokens:
         its = universe[number]

@@ -13,7 +13,7 @@ import numpy as np
 from bot.assembly import assemble, peg_rules, refused_rows
 from bot.config import Config, Run, Strategies
 from bot.health_watch import HealthWatch
-from bot.peg import Samples
+from bot.peg_samples import Samples
 from bot.sessions import load_sessions
 from connectors.events import I8, NEVER, NS, Flag, Kind
 from connectors.instruments import Role

@@ -15,8 +15,8 @@ from bot.errors import UsageError
 
 if TYPE_CHECKING:
     from bot.config import Config
-    from bot.peg import Samples
     from bot.peg_fair import Looked
+    from bot.peg_samples import Samples
     from connectors.tape import Tape
 
 FAIR = "fair"

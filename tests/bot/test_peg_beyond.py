@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bot.peg import Samples, statistics
+from bot.peg import statistics
 from bot.peg_beyond import VENUES, beyond
 from bot.peg_further import in_sigmas
+from bot.peg_samples import Samples
 from connectors.events import NS
 from connectors.instruments import Instrument, Role, Universe
 

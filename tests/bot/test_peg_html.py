@@ -9,9 +9,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from bot.peg import Samples, statistics
+from bot.peg import statistics
 from bot.peg_further import level_since
 from bot.peg_html import document, duration
+from bot.peg_samples import Samples
 from bot.peg_svg import BINS, Track, by_hour, over_time, spells
 from connectors.events import NS
 from connectors.instruments import Instrument, Role, Universe

@@ -12,8 +12,9 @@ import pytest
 from msgspec.structs import replace
 from playwright.async_api import Page, async_playwright
 
-from bot.peg import Samples, statistics
+from bot.peg import statistics
 from bot.peg_html import document
+from bot.peg_samples import Samples
 from bot.peg_svg import Track
 from bot.server import Server
 from connectors.events import NS
