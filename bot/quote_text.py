@@ -24,6 +24,7 @@ _ERRORS: Final = {
     "fused": "the share's own sources together, when {source} spoke",
     "clock": "what the share may have moved since {source} spoke",
     "witness": "{source}, a witness",
+    "contradiction": "witnesses contradict each other: error x {stretch:.1f}",
 }
 
 
@@ -47,6 +48,9 @@ def tell(answer: Quote, *, explain: bool) -> None:
     print(_KEY if explain else f"{_KEY} --explain shows every term.")
 
 
+_TELLING: Final = 2.0
+"""From this stretch on it is told unasked; a little of it is chance."""
+
 _KEY: Final = """\
 All but prices in bps. sigmas: the premium over one sigma of the fair value. coin at 1: the premium,
 were the coin worth one dollar. buy, sell: what a size would pay and get, above (+) or below (-)
@@ -60,6 +64,8 @@ def _share(share: ShareQuote, session: str) -> None:
         print(f"{name}: its fair value is unknown: {share.unknown}")
         return
     print(f"{name}: one share is worth {_usd(fair.price_usd)} USD ± {_usd(fair.error_usd)} ({fair.error_bps:.1f} bps)")
+    if fair.stretch >= _TELLING:
+        print(f"  beware    witnesses contradict each other: error x {fair.stretch:.1f}")
     print(f"  by        {_by(fair)}")
     print(f"  95 %      {_usd(fair.low_usd)} to {_usd(fair.high_usd)}")
     print(f"  the share {_speaks(share, session)}")
@@ -196,7 +202,7 @@ def _error(share: ShareQuote) -> None:
         return
     print(f"\n{share.underlying}: what its error of {share.fair.error_bps:.2f} bps is made of (squares add up)")
     for line in share.errors:
-        what = _ERRORS.get(line.what, line.what + " of {source}").format(source=line.source)
+        what = _ERRORS.get(line.what, line.what + " of {source}").format(source=line.source, stretch=share.fair.stretch)
         print(f"  {line.sigma_bps:8.2f} bps {_part(line.part):>6}  {what}")
 
 

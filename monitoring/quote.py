@@ -104,6 +104,7 @@ def _fair(columns: Columns, fair: FairValue | None, now: int) -> FairLine | None
         age_s=(now - fair.as_of) / NS if fair.source >= 0 else None,
         own=fair.own,
         witnesses=fair.witnesses,
+        stretch=fair.stretch,
     )
 
 
@@ -115,7 +116,7 @@ def _share(market: Market, group: int, now: int, streams: dict[str, StreamState]
     name = columns.underlyings[group]
     fair = columns.fair(group, now)
     found = terms(columns, group, now)
-    errors = error_terms(columns, group, now, found)
+    errors = error_terms(columns, group, now, found, 1.0 if fair is None else fair.stretch)
     whole = sum(term.variance for term in errors)
     used = {term.instrument: term for term in found}
     speakers = [at for at in columns.universe.where(underlying=name) if columns.universe[at].role is not Role.COIN]
@@ -132,7 +133,7 @@ def _share(market: Market, group: int, now: int, streams: dict[str, StreamState]
         terms=tuple(sorted(lines, key=lambda line: (-line.part, not line.used, line.source))),
         errors=tuple(
             ErrorLine(
-                source=columns.universe[term.instrument].name,
+                source=columns.universe[term.instrument].name if term.instrument >= 0 else "",
                 what=term.what,
                 sigma_bps=sqrt(term.variance) * BPS,
                 part=term.variance / whole,

@@ -43,6 +43,8 @@ class FairLine(msgspec.Struct, frozen=True, kw_only=True):
     """Part of it that this source makes, 0 to 1."""
     witnesses: int
     """Independent witnesses in it besides."""
+    stretch: float = 1.0
+    """How many times the error is what it would be if those who speak did not contradict each other."""
 
 
 class FundingLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +90,7 @@ class ErrorLine(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     what: str
-    """source, spread, doubt, fused, clock or witness: strategies/market/terms.py."""
+    """source, spread, doubt, fused, clock, witness or contradiction (of nobody): strategies/market/terms.py."""
     sigma_bps: float
     part: float
     """Of the variance, 0 to 1."""

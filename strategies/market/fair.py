@@ -107,6 +107,8 @@ class FairValue(NamedTuple):
     """Independent witnesses in it besides that source."""
     own: float = 1.0
     """How much of it, from 0 to 1, that source alone makes up."""
+    stretch: float = 1.0
+    """How many times its error is what it would be if those who speak did not contradict each other."""
 
     @property
     def error_bps(self) -> float:

@@ -201,8 +201,8 @@ class Filter:
 
     def value(self) -> tuple[F8, F8]:
         """Log fair value by everything heard and its variance [U]; NaN and inf where nothing was."""
-        bank = self.together.bank
-        return bank.x.copy(), bank.x_var
+        x, all_of = self.together.bank.x, np.arange(len(self.daily_vol))
+        return x.copy(), self.together.bank.x_var * self._stretch(all_of, np.full(len(x), -1))
 
     def share_only(self) -> tuple[F8, F8]:
         """As `value`, by the share's own evidence."""
@@ -217,12 +217,35 @@ class Filter:
         """
         if self.without is None:
             raise ValueError("this filter keeps no values without a witness")
-        x, var = self.value()
-        bank, witness = self.without.bank, self._pair >= 0
-        return (
-            np.where(witness, bank.x[self._pair] if len(bank.x) else NAN, x[self.underlying]),
-            np.where(witness, bank.x_var[self._pair] if len(bank.x) else inf, var[self.underlying]),
+        bank, every, witness = self.without.bank, self.together.bank, self._pair >= 0
+        x = np.where(witness, bank.x[self._pair] if len(bank.x) else NAN, every.x[self.underlying])
+        var = np.where(witness, bank.x_var[self._pair] if len(bank.x) else inf, every.x_var[self.underlying])
+        return x, var * self._stretch(self.underlying, self._pair)
+
+    def _stretch(self, underlying: I8, without: I8) -> F8:
+        """How many times a variance of an underlying, `without` a group by its row (-1: none), is what it would be if
+        those who were heard did not contradict each other: kernel._settle's rule, on what each says alone, so that
+        nobody has a part in how sure its own judges are."""
+        weight, offset = self._form(None)
+        heard = np.flatnonzero(weight > 0)
+        of, pair, w = self.underlying[heard], self._pair[heard], weight[heard]
+        own, own_var = self.share_only()
+        spoke = own_var < inf
+        away = np.expm1(self.z[heard] + np.log1p(-offset[heard]) - np.where(spoke, own, self.together.bank.x)[of])
+        by_share, by_group = len(own), len(self.alone.bank.state)
+        # The last rows of `alone` are of no group: they count what is left out where nobody is.
+        count, weights, pull, square = (
+            np.bincount(of, term, by_share)[underlying] - np.bincount(pair, term, by_group)[without]
+            for term in (np.ones(len(w)), w, w * away, w * away**2)
         )
+        free = count - ~spoke[underlying]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            precision = 1 / own_var[underlying] + weights
+            mean = pull / precision
+            stretch = np.maximum((square - pull * mean) / free, 1.0)
+            bound = np.where(spoke[underlying], np.maximum((own_var[underlying] + mean**2) * precision, 1.0), inf)
+            stretch = np.minimum(stretch, bound)
+        return np.where((free > 0) & np.isfinite(stretch), stretch, 1.0)
 
     def premium(self) -> tuple[F8, F8]:
         """Expected premium of each witness now and its variance [W], by everything heard; 0 and 0 for the share."""
@@ -245,9 +268,13 @@ class Filter:
         Of a group only the member that spoke last has a weight, of several the least noisy. A witness that was never
         heard, or adds nothing, and the share itself weigh 0.
         """
+        return self._form(self.without)
+
+    def _form(self, judges: _View | None) -> tuple[F8, F8]:
+        """Weights and offsets that sum up to what `judges` say; without them, what each group says alone."""
         weight, offset = np.zeros(len(self.z)), np.zeros(len(self.z))
         alone = self.alone.bank
-        without = self._none if self.without is None else (self.without.bank.state, self.without.bank.cov)
+        without = self._none if judges is None else (judges.bank.state, judges.bank.cov)
         heard = (self._pair, self._share, self.underlying, self.z, self._spoke, self._noise)
         room = (np.full(len(alone.state), -1), np.zeros((7, len(self._share))), np.zeros((2, len(self.z))))
         weigh(*heard, alone.state, alone.cov, *without, *room, weight, offset)

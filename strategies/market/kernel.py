@@ -91,8 +91,9 @@ _F = types.float64[:, ::1]
 _K = types.int64[:, ::1]
 _V = types.float64[::1]
 _W = types.int64[::1]
-_TWO = types.UniTuple(types.float64, 2)  # type: ignore[no-untyped-call]
-_FOUR = types.UniTuple(types.float64, 4)  # type: ignore[no-untyped-call]
+_THREE = types.UniTuple(types.float64, 3)  # type: ignore[no-untyped-call]
+_FIVE = types.UniTuple(types.float64, 5)  # type: ignore[no-untyped-call]
+_SIX = types.UniTuple(types.float64, 6)  # type: ignore[no-untyped-call]
 
 
 @njit(types.int64(types.float64, types.float64, types.int64), cache=KEPT)
@@ -169,13 +170,14 @@ def own_source(u, references, f, k, h):  # type: ignore[no-untyped-def]
     return source
 
 
-@njit(_FOUR(types.uint64, types.int64, _W, _W, _F, _K, _F, _K, _V, _W), cache=KEPT)
+@njit(_SIX(types.uint64, types.int64, _W, _W, _F, _K, _F, _K, _V, _W), cache=KEPT)
 def _hear(u, now, members, references, f, k, g, h, p, q):  # type: ignore[no-untyped-def]
-    """All that is said of the share of one underlying at `now`: (anchor, own, pull, weight).
+    """All that is said of the share of one underlying at `now`: (anchor, own, pull, weight, square, heard).
 
     `own` is the variance of the share's own evidence, inf where its source is silent or not believed, and `anchor` its
     price, else that of the first witness. `weight` is the sum of the witnesses' weights w, `pull` that of
-    w (z - anchor): deviations lose no digits where prices would.
+    w (z - anchor): deviations lose no digits where prices would. `square` is the sum of w (z - anchor)^2, `heard` how
+    many witnesses there are.
     """
     source = own_source(u, references, f, k, h)
     own, anchor = np.inf, np.nan
@@ -187,7 +189,7 @@ def _hear(u, now, members, references, f, k, g, h, p, q):  # type: ignore[no-unt
             own, anchor = max(var, 0.0), f[i, REF_MID]
             if k[i, REF_TS] <= h[u, OWN_TS]:
                 own, anchor = max(g[u, OWN_KEY] + grown, 0.0), g[u, OWN_MID]
-    pull, weight = 0.0, 0.0
+    pull, weight, square, heard = 0.0, 0.0, 0.0, 0.0
     for at in range(np.uint64(h[u, MEMBER_FROM]), np.uint64(h[u, WITNESS_TO])):
         j = np.uint64(members[at])
         w, z, expires = f[j, WEIGHT], f[j, MID_USD] * f[j, LEAN], k[j, EXPIRES]
@@ -196,29 +198,48 @@ def _hear(u, now, members, references, f, k, g, h, p, q):  # type: ignore[no-unt
         if w > 0.0 and fresh and 0.0 < z < np.inf:
             if anchor != anchor:
                 anchor = z
+            away = z - anchor
             weight += w
-            pull += w * (z - anchor)
-    return anchor, own, pull, weight
+            pull += w * away
+            square += w * away * away
+            heard += 1.0
+    return anchor, own, pull, weight, square, heard
 
 
-@njit(_TWO(types.float64, types.float64, types.float64, types.float64), cache=KEPT)
-def _settle(anchor, own, pull, weight):  # type: ignore[no-untyped-def]
-    """(price, variance of its logarithm) that sums as of `_hear` come to; (nan, inf) where nobody spoke.
+@njit(_THREE(types.float64, types.float64, types.float64, types.float64, types.float64, types.float64), cache=KEPT)
+def _settle(anchor, own, pull, weight, square, heard):  # type: ignore[no-untyped-def]
+    """(price, variance of its logarithm, stretch) that sums as of `_hear` come to; (nan, inf, 1) where nobody spoke.
 
-    It is (w0 z0 + sum w z) / (w0 + sum w) with w0 = 1 / own, written so that it is z0 to the bit without a witness, and
-    also where the own evidence has no error.
+    The price is (w0 z0 + sum w z) / (w0 + sum w) with w0 = 1 / own, written so that it is z0 to the bit without a
+    witness, and also where the own evidence has no error.
+
+    The variance is 1 / (w0 + sum w) times the stretch: where those who are heard are further apart than their errors
+    let them be, chi^2 = sum w (z - price)^2 over its degrees of freedom (Birge 1932, Phys. Rev. 40, 207; the Particle
+    Data Group's scale factor is the root of it), and never less than 1. But the share's own word bounds it: were that
+    right and the witnesses not, the price would be off by own + (price - z0)^2, and no more.
     """
     if own < np.inf:
-        return anchor + own * pull / (1.0 + own * weight), own / (1.0 + own * weight)
-    if weight > 0.0:
-        return anchor + pull / weight, 1.0 / weight
-    return np.nan, np.inf
+        rest = 1.0 + own * weight
+        away, var, free = own * pull / rest, own / rest, heard
+    elif weight > 0.0:
+        away, var, free = pull / weight, 1.0 / weight, heard - 1.0
+    else:
+        return np.nan, np.inf, 1.0
+    level = anchor * anchor
+    chi2 = square - pull * away
+    if not (free > 0.0 and chi2 > free * level > 0.0 and var > 0.0):
+        return anchor + away, var, 1.0
+    stretch = chi2 / (free * level)
+    if own < np.inf:
+        stretch = min(stretch, max((own + away * away / level) / var, 1.0))
+    return anchor + away, var * stretch, stretch
 
 
-@njit(_TWO(
-    types.uint64, types.uint64, types.int64, types.float64, types.float64, types.float64, types.float64, _W, _F, _K, _K
+@njit(_THREE(
+    types.uint64, types.uint64, types.int64, types.float64, types.float64, types.float64, types.float64, types.float64,
+    types.float64, _W, _F, _K, _K
 ), cache=KEPT)  # fmt: skip
-def _without(i, u, now, anchor, own, pull, weight, members, f, k, h):  # type: ignore[no-untyped-def]
+def _without(i, u, now, anchor, own, pull, weight, square, heard, members, f, k, h):  # type: ignore[no-untyped-def]
     """`_settle` without one instrument, from the sums of all in O(1).
 
     Where it outweighs the rest a difference would lose its digits, and where it shares a witness with others they go
@@ -227,32 +248,36 @@ def _without(i, u, now, anchor, own, pull, weight, members, f, k, h):  # type: i
     kin, w, z = k[i, KIN], f[i, WEIGHT], f[i, MID_USD] * f[i, LEAN]
     counts = _counts(i, now, f, k)
     if kin < 0 and not counts:
-        return _settle(anchor, own, pull, weight)
+        return _settle(anchor, own, pull, weight, square, heard)
     if kin < 0 and 2.0 * w <= weight:
-        return _settle(anchor, own, pull - w * (z - anchor), weight - w)
-    pull, weight = 0.0, 0.0
+        drawn = w * (z - anchor)
+        return _settle(anchor, own, pull - drawn, weight - w, square - drawn * (z - anchor), heard - 1.0)
+    pull, weight, square, heard = 0.0, 0.0, 0.0, 0.0
     for at in range(np.uint64(h[u, MEMBER_FROM]), np.uint64(h[u, WITNESS_TO])):
         j = np.uint64(members[at])
         if j != i and (kin < 0 or k[j, KIN] != kin) and _counts(j, now, f, k):
-            weight += f[j, WEIGHT]
-            pull += f[j, WEIGHT] * (f[j, MID_USD] * f[j, LEAN] - anchor)
-    return _settle(anchor, own, pull, weight)
+            w, away = f[j, WEIGHT], f[j, MID_USD] * f[j, LEAN] - anchor
+            weight += w
+            pull += w * away
+            square += w * away * away
+            heard += 1.0
+    return _settle(anchor, own, pull, weight, square, heard)
 
 
-@njit(_FOUR(types.int64, types.uint64, types.int64, _W, _W, _F, _K, _F, _K, _V, _W), cache=KEPT)
+@njit(_FIVE(types.int64, types.uint64, types.int64, _W, _W, _F, _K, _F, _K, _V, _W), cache=KEPT)
 def fair(number, u, now, members, references, f, k, g, h, p, q):  # type: ignore[no-untyped-def]
-    """(price, variance, share of the own evidence in it, independent witnesses) of one underlying at `now`.
+    """(price, variance, share of the own evidence in it, independent witnesses, stretch) of one underlying at `now`.
 
     `number` is the instrument that is left out, with all that speak for the same witness; -1 leaves out none.
     """
-    anchor, own, pull, weight = _hear(u, now, members, references, f, k, g, h, p, q)
+    anchor, own, pull, weight, square, heard = _hear(u, now, members, references, f, k, g, h, p, q)
     kin = np.int64(-1)
     if number >= 0:
         i = np.uint64(number)
         kin = k[i, KIN]
-        price, var = _without(i, u, now, anchor, own, pull, weight, members, f, k, h)
+        price, var, stretch = _without(i, u, now, anchor, own, pull, weight, square, heard, members, f, k, h)
     else:
-        price, var = _settle(anchor, own, pull, weight)
+        price, var, stretch = _settle(anchor, own, pull, weight, square, heard)
     begin, count = np.uint64(h[u, MEMBER_FROM]), 0.0
     for at in range(begin, np.uint64(h[u, WITNESS_TO])):
         j = np.uint64(members[at])
@@ -264,7 +289,7 @@ def fair(number, u, now, members, references, f, k, g, h, p, q):  # type: ignore
                 if same and _counts(other, now, f, k):
                     first = False
             count += 1.0 if first else 0.0
-    return price, var, (var / own if own > 0.0 else 1.0) if own < np.inf else 0.0, count
+    return price, var, (var / stretch / own if own > 0.0 else 1.0) if own < np.inf else 0.0, count, stretch
 
 
 @njit(types.void(_i8, types.int64, _V, _W, _W, _F, _K, _F, _K, _V, _W), cache=KEPT)
@@ -273,8 +298,8 @@ def prices_without(numbers, now, out, members, references, f, k, g, h, p, q):  #
     for at in range(len(numbers)):
         i = np.uint64(numbers[at])
         u = np.uint64(k[i, UNDERLYING])
-        anchor, own, pull, weight = _hear(u, now, members, references, f, k, g, h, p, q)
-        price, var = _without(i, u, now, anchor, own, pull, weight, members, f, k, h)
+        anchor, own, pull, weight, square, heard = _hear(u, now, members, references, f, k, g, h, p, q)
+        price, var, _ = _without(i, u, now, anchor, own, pull, weight, square, heard, members, f, k, h)
         out[at] = price if var <= p[MAX_VAR] and 0.0 < price < np.inf else np.nan
 
 
@@ -283,24 +308,32 @@ def premia(u, now, members, references, f, k, g, h, p, q):  # type: ignore[no-un
     """All premia of one underlying at `now`, bps and sigmas of the fair value of its share without the instrument
     itself; where that is unknown, or its error above the limit, so are they.
     """
-    anchor, own, pull, weight = _hear(u, now, members, references, f, k, g, h, p, q)
+    anchor, own, pull, weight, square, heard = _hear(u, now, members, references, f, k, g, h, p, q)
     # In precisions, 1 / variance, what `_without` says costs one division instead of three.
     base = (1.0 / own if own > 0.0 else np.inf) if own < np.inf else 0.0
     least = (1.0 / p[MAX_VAR] if p[MAX_VAR] > 0.0 else np.inf) if p[MAX_VAR] >= 0.0 else np.nan
+    level, free = anchor * anchor, heard if own < np.inf else heard - 1.0
     for at in range(np.uint64(h[u, MEMBER_FROM]), np.uint64(h[u, MEMBER_TO])):
         j = np.uint64(members[at])
         usd, w, expires = f[j, MID_USD], f[j, WEIGHT], k[j, EXPIRES]
-        z, drawn, rest = usd * f[j, LEAN], pull, weight
+        z, drawn, rest, apart, left = usd * f[j, LEAN], pull, weight, square, free
         fresh = now <= expires or (expires > 0 and k[j, ROLE] & EVIDENCE != 0)
         counts = w > 0.0 and fresh and 0.0 < z < np.inf
+        away = z - anchor
         if k[j, KIN] >= 0 or (counts and 2.0 * w > weight):
-            price, var = _without(j, u, now, anchor, own, pull, weight, members, f, k, h)
+            price, var, _ = _without(j, u, now, anchor, own, pull, weight, square, heard, members, f, k, h)
             precision = 1.0 / var if var > 0.0 else np.inf
         else:
             if counts:
-                drawn, rest = pull - w * (z - anchor), weight - w
+                drawn, rest, apart, left = pull - w * away, weight - w, square - w * away * away, free - 1.0
             precision = base + rest
-            price = anchor + drawn / precision if precision > 0.0 else np.nan
+            shift = drawn / precision if precision > 0.0 else np.nan
+            price = anchor + shift
+            chi2 = apart - drawn * shift
+            if left > 0.0 and chi2 > left * level > 0.0 and precision < np.inf:
+                # The larger of the two precisions that `_settle` chooses from, by one division.
+                agreed, bound = precision * left, own * level + shift * shift
+                precision = level / bound if chi2 > agreed * bound > 0.0 else level * agreed / chi2
         if not (precision >= least and 0.0 < price < np.inf):
             price = np.nan
         scale = 1e4 / price
@@ -372,17 +405,17 @@ def _fires(u, now, last, members, references, slots, slot_f, f, k, g, h, p, q): 
     known = h[u, SOURCE] >= 0 and var <= p[MAX_VAR]
     if known:
         known = var - f[np.uint64(h[u, SOURCE]), REF_VAR] <= g[u, SILENT_VAR]
-    fired, heard = False, False
-    anchor, own, pull, weight = np.nan, np.inf, 0.0, 0.0
+    fired, asked = False, False
+    anchor, own, pull, weight, square, heard = np.nan, np.inf, 0.0, 0.0, 0.0, 0.0
     for s in range(np.uint64(h[u, SLOT_FROM]), np.uint64(h[u, SLOT_TO])):
         if slots[s, SLOT_KIND] == SLOT_EDGE:
             hit = known and edge > slot_f[s]
         else:
-            if not heard:
-                anchor, own, pull, weight = _hear(u, now, members, references, f, k, g, h, p, q)
-                heard = True
+            if not asked:
+                anchor, own, pull, weight, square, heard = _hear(u, now, members, references, f, k, g, h, p, q)
+                asked = True
             i = np.uint64(slots[s, SLOT_SCOPE])
-            price, error2 = _without(i, u, now, anchor, own, pull, weight, members, f, k, h)
+            price, error2, _ = _without(i, u, now, anchor, own, pull, weight, square, heard, members, f, k, h)
             premium = f[i, MID_USD] * (1e4 / price) - 1e4
             hit = error2 <= p[MAX_VAR] and 0.0 < price < np.inf
             if slots[s, SLOT_KIND] == SLOT_PREMIUM:

@@ -147,7 +147,7 @@ class Readings:
     def _fair(self, group: int, number: int, now: int) -> FairValue | None:
         if not self.weighed:
             return self.own(group, now)
-        price, variance, own, witnesses = K.fair(number, np.uint64(group), now, *self._market)
+        price, variance, own, witnesses, stretch = K.fair(number, np.uint64(group), now, *self._market)
         if not (variance <= self.p.item(K.MAX_VAR) and 0 < price < inf):
             return None
         source = self._own_source(group) if own > 0 else -1
@@ -158,6 +158,7 @@ class Readings:
             as_of=self.k_rows[source][K.REF_TS] if source >= 0 else 0,
             witnesses=int(witnesses),
             own=own,
+            stretch=sqrt(stretch),
         )
 
     def _own_source(self, group: int) -> int:
@@ -189,7 +190,7 @@ class Readings:
 
         Without any: inf is the variance and -1 the source, and the price is the level that witnesses are summed about.
         """
-        anchor, variance, _, _ = K._hear(np.uint64(group), now, *self._market)
+        anchor, variance, *_ = K._hear(np.uint64(group), now, *self._market)
         if not variance < inf:
             return anchor, inf, -1
         return anchor, variance, self._own_source(group)

@@ -3,7 +3,8 @@ error.
 
 With w0 = 1 / variance of the share's own evidence (0 without) and w those of the witnesses, P = w0 + sum w, a term's
 part is w / P. The parts add up to one, parts x what is said to the fair value, and since each term's variance is 1 / w,
-part^2 x variance adds up to 1 / P, the variance of the fair value. (Summed by the scan: strategies/market/kernel.py.)
+part^2 x variance adds up to 1 / P, the variance of the fair value; where terms contradict each other it is stretched.
+(Summed by the scan: strategies/market/kernel.py.)
 """
 
 from __future__ import annotations
@@ -47,9 +48,11 @@ class ErrorTerm:
     """One part of the variance of a fair value."""
 
     instrument: int
+    """-1 of a contradiction."""
     what: str
     """`source` (how far it may be off when fresh), `spread` (of its quote), `doubt`, `fused` (its own sources together,
-    when they were fresh), `clock` (what the share may have moved since), `witness`."""
+    when they were fresh), `clock` (what the share may have moved since), `witness`, `contradiction` (what all
+    those do not explain of how far they are apart)."""
     variance: float
     """Of the logarithm of the fair value; all together are the whole."""
 
@@ -76,9 +79,11 @@ def terms(columns: Readings, group: int, now: int, without: int = -1) -> tuple[T
     return tuple(found)
 
 
-def error_terms(columns: Readings, group: int, now: int, of: Sequence[Term]) -> tuple[ErrorTerm, ...]:
+def error_terms(
+    columns: Readings, group: int, now: int, of: Sequence[Term], stretch: float = 1.0
+) -> tuple[ErrorTerm, ...]:
     """The variance of a fair value by where it comes from; that of its own evidence in parts, those of nothing left
-    out."""
+    out. `stretch`: that of the fair value."""
     found = []
     for term in of:
         share = term.part**2
@@ -86,6 +91,9 @@ def error_terms(columns: Readings, group: int, now: int, of: Sequence[Term]) -> 
         for what, variance in split.items():
             if variance > 0:
                 found.append(ErrorTerm(instrument=term.instrument, what=what, variance=share * variance))
+    if stretch > 1:
+        whole = sum(one.variance for one in found)
+        found.append(ErrorTerm(instrument=-1, what="contradiction", variance=whole * (stretch**2 - 1)))
     return tuple(found)
 
 

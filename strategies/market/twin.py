@@ -279,9 +279,9 @@ class Twin:
                 found[at] = weight, price
         return found
 
-    def _sums_without(self, number: int, group: int, now: int) -> tuple[float, float, float, float, bool]:
+    def _sums_without(self, number: int, group: int, now: int) -> tuple[tuple[float, ...], bool]:
         """What is said of the share by all but one instrument and what speaks for its witness: (anchor, variance of its
-        own evidence, pull, weight) as the scan's `_hear`, and whether they were added up anew."""
+        own evidence, pull, weight, square, count) as the scan's `_hear`, and whether they were added up anew."""
         c, h, heard, kin = self.c, self.c.h[group], self._heard(group, now), int(self.c.k[number, K.KIN])
         sources = [at for at in c.references[h[K.REF_FROM] : h[K.REF_TO]].tolist() if c.f[at, K.WEIGHT] < 0]
         believed = [at for at in sources if c.k[at, K.REFUSAL] == K.OK and c.f[at, K.REF_KEY] < inf]
@@ -291,28 +291,40 @@ class Twin:
         if own < inf and c.k[source, K.REF_TS] <= h[K.OWN_TS]:
             own = max(float(c.g[group, K.OWN_KEY] + c.g[group, K.VOL2] * self._clock(now)), 0.0)
             anchor = float(c.g[group, K.OWN_MID])
-        weight = pull = 0.0
+        weight = pull = square = 0.0
+        count = float(len(heard))
         for mine, z in heard.values():
             weight += mine
             pull += mine * (z - anchor)
+            square += mine * (z - anchor) * (z - anchor)
         mine, z = heard.get(number, (0.0, nan))
         anew = kin >= 0 or 2.0 * mine > weight
         if mine > 0 and not anew:
-            weight, pull = weight - mine, pull - mine * (z - anchor)
+            weight, pull, count = weight - mine, pull - mine * (z - anchor), count - 1
+            square -= mine * (z - anchor) * (z - anchor)
         elif anew:
-            weight = pull = 0.0
+            weight = pull = square = count = 0.0
             for at, (theirs, z) in heard.items():
                 if at != number and (kin < 0 or c.k[at, K.KIN] != kin):
                     weight += theirs
                     pull += theirs * (z - anchor)
-        return anchor, own, pull, weight, anew
+                    square += theirs * (z - anchor) * (z - anchor)
+                    count += 1
+        return (anchor, own, pull, weight, square, count), anew
 
     def _without(self, number: int, group: int, now: int) -> tuple[float, float]:
         """(price, variance of its logarithm) that these sums come to."""
-        anchor, own, pull, weight, _ = self._sums_without(number, group, now)
-        if own < inf:
-            return anchor + own * pull / (1.0 + own * weight), own / (1.0 + own * weight)
-        return (anchor + pull / weight, 1.0 / weight) if weight > 0 else (nan, inf)
+        (anchor, own, pull, weight, square, count), _ = self._sums_without(number, group, now)
+        if not own < inf and not weight > 0:
+            return nan, inf
+        rest = 1.0 + own * weight
+        away, variance = (own * pull / rest, own / rest) if own < inf else (pull / weight, 1.0 / weight)
+        free, level, chi2 = count if own < inf else count - 1, anchor * anchor, square - pull * away
+        if free > 0 and chi2 > free * level > 0 and variance > 0:
+            stretch = chi2 / (free * level)
+            bound = max((own + away * away / level) / variance, 1.0) if own < inf else inf
+            variance *= min(stretch, bound)
+        return anchor + away, variance
 
     def _known_without(self, number: int, group: int, now: int) -> tuple[float, float]:
         """The same; the price is nan where the fair value is unknown."""
@@ -321,12 +333,17 @@ class Twin:
 
     def _shown_without(self, number: int, group: int, now: int) -> tuple[float, float]:
         """The same with 1 / variance, in the order in which the scan makes premia of it."""
-        anchor, own, pull, weight, anew = self._sums_without(number, group, now)
+        (anchor, own, pull, weight, square, count), anew = self._sums_without(number, group, now)
         if anew:
             price, variance = self._known_without(number, group, now)
             return price, 1 / variance if variance > 0 else inf
         precision = ((1 / own if own > 0 else inf) if own < inf else 0.0) + weight
-        price, limit = anchor + pull / precision if precision > 0 else nan, float(self.c.p[K.MAX_VAR])
+        shift, limit = pull / precision if precision > 0 else nan, float(self.c.p[K.MAX_VAR])
+        price, free, level = anchor + shift, count if own < inf else count - 1, anchor * anchor
+        chi2 = square - pull * shift
+        if free > 0 and chi2 > free * level > 0 and precision < inf:
+            agreed, bound = precision * free, own * level + shift * shift
+            precision = level / bound if chi2 > agreed * bound > 0 else level * agreed / chi2
         least = (1 / limit if limit > 0 else inf) if limit >= 0 else nan
         return price if precision >= least and 0 < price < inf else nan, precision
 

@@ -86,9 +86,9 @@ class Walk:
         """As Filter.observe, at the moment of the walk."""
         if not self._controlled:
             return self.filter.observe(z, var)
-        before = self.filter.value()[0]
+        before = self.filter.together.bank.x.copy()
         told = self.filter.observe(z, var)
-        moved = self.filter.value()[0] - before
+        moved = self.filter.together.bank.x - before
         self._moved += np.where(np.isfinite(moved), moved, 0.0)
         self._heard[self.filter.underlying[np.isfinite(z)]] = self.now
         return told

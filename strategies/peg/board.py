@@ -162,7 +162,7 @@ class Board:
         if watch.better_since and self.shown[at].state is one.state:
             one.cause = self.shown[at].cause  # it is on its way back: what it came from is known already
             return
-        instrument, error = self.universe[at], one.judged.fair.error_bps
+        instrument, error = self.universe[at], one.judged.fair.error_bps / one.judged.fair.stretch
         others = sum(
             1
             for other in numbers

@@ -142,7 +142,8 @@ class VenueWatch:
 
     def hear(self, judged: Judged) -> None:
         """Takes a new print."""
-        premium, error = judged.premium_bps, judged.fair.error_bps
+        # Without its stretch: a token that slides off makes the witnesses of each venue contradict each other itself.
+        premium, error = judged.premium_bps, judged.fair.error_bps / judged.fair.stretch
         self.heard, self.premium_bps = judged.prints, premium
         self._beyond(judged, error)
         newest = self.last[-1][0] if self.last else 0

@@ -11,7 +11,8 @@ from bot.paths import prepare_kernel
 
 prepare_kernel()
 
-from bot.sessions import load_sessions  # noqa: E402 - the kernel's cache must be chosen first
+from bot.quote_text import tell  # noqa: E402 - the kernel's cache must be chosen first
+from bot.sessions import load_sessions  # noqa: E402
 from connectors.events import NEVER, NS, Flag, Kind, Row, Rows, Why  # noqa: E402
 from connectors.instruments import Instrument, Role, UnitModel, Universe  # noqa: E402
 from connectors.ports import Book, Levels  # noqa: E402
@@ -98,6 +99,28 @@ ERROR = sqrt(3.0**2 + (5.0 / 1.5) ** 2)
 """Of the share, bps."""
 
 
+def test_terms_that_contradict_each_other_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The exchange says 99 with 10 bps where the share says 100 with 4.5: the error is wider than either's, by how much
+    is a term of its own and a sentence, and its own premium is judged by the share's error alone.
+    """
+    answer = told(weight=1e6, offset=0.01)
+    (share,) = answer.shares
+    assert share.fair is not None
+    assert share.fair.stretch > 3
+    line = next(line for line in share.errors if line.what == "contradiction")
+    assert ("", pytest.approx(1 - share.fair.stretch**-2)) == (line.source, line.part)
+    assert share.fair.error_bps == pytest.approx(sqrt(sum(line.sigma_bps**2 for line in share.errors)))
+    exchange = at(answer, EXCHANGE)
+    assert exchange.fair is not None
+    assert (1.0, ERROR) == (exchange.fair.stretch, pytest.approx(exchange.fair.error_bps))
+    tell(answer, explain=True)
+    sentence = f"witnesses contradict each other: error x {share.fair.stretch:.1f}"
+    assert 2 == capsys.readouterr().out.count(sentence)
+    tell(told(weight=1e6), explain=True)
+    assert "contradict" not in capsys.readouterr().out
+
+
 def test_premia_with_and_without_the_coin_are_as_by_hand() -> None:
     """
     200.6 USDT at 0.999 for two shares are 100.1997 a share: 19.97 bps above 100, and 30 were the coin worth a dollar.
@@ -136,11 +159,11 @@ def test_the_share_is_told_with_its_band() -> None:
 
 def test_the_venue_that_is_a_witness_judges_the_others_and_not_itself() -> None:
     """
-    The exchange with 6 bps of error says 100 x 0.999: that moves the value for the pool, not for the exchange.
+    The exchange with 6 bps of error says 100 x 0.9995: that moves the value for the pool, not for the exchange.
     """
-    answer = told(weight=1 / 6e-4**2, offset=1e-3)
+    answer = told(weight=1 / 6e-4**2, offset=5e-4)
     own, witness = 1 / ERROR**2, 1 / 6.0**2
-    price = 100 * (own + 0.999 * witness) / (own + witness)
+    price = 100 * (own + 0.9995 * witness) / (own + witness)
     error = 1 / sqrt(own + witness)
     pool, exchange = at(answer, POOL), at(answer, EXCHANGE)
     assert pool.fair is not None and exchange.fair is not None
@@ -154,7 +177,7 @@ def test_the_venue_that_is_a_witness_judges_the_others_and_not_itself() -> None:
         parts, rel=1e-6
     )
     term = next(term for term in share.terms if term.source == "exchange:Sx/USD")
-    assert (100.0, 10.0, 99.9, 6.0) == pytest.approx(
+    assert (100.0, 5.0, 99.95, 6.0) == pytest.approx(
         (term.price_usd, term.offset_bps, term.says_usd, term.sigma_bps), rel=1e-6
     )
 

@@ -331,6 +331,26 @@ def test_one_print_of_a_hundred_times_the_price_moves_nothing() -> None:
         assert abs(after.price / before.price - 1) < 1e-4
 
 
+def test_while_a_token_slides_off_the_fair_value_admits_that_its_witnesses_are_apart() -> None:
+    """
+    On Saturday two tokens agree; then one of them says 97: until somebody knows who is right, the share's error is more
+    than twice as wide, and that one is judged as if it had said nothing.
+    """
+    market = Market(token("a"), token("b"), TAPE, now=SATURDAY)
+    for _ in range(60):
+        market.say(100.0, 100.0, 100.0)
+        market.tick()
+    before, judge = market.columns.fair(0, market.now), market.columns.fair_without(1, market.now)
+    for _ in range(3):
+        market.say(100.0, 97.0)
+        market.tick()
+    fair, other = market.columns.fair(0, market.now), market.columns.fair_without(1, market.now)
+    assert before is not None and judge is not None and fair is not None and other is not None
+    assert fair.stretch > 2 > 1.5 > before.stretch
+    assert fair.error_bps > 3 * before.error_bps
+    assert judge.error_bps == pytest.approx(other.error_bps, rel=0.1)
+
+
 def test_a_fresh_print_of_the_share_counts_at_once() -> None:
     """
     Between two ticks the share moves by 1 %: the fair value follows with it, not at the next tick.

@@ -42,13 +42,14 @@ class Venue:
 
     def __init__(self, its: Rule | None = None, *, seed: int = 1, error_bps: float = 3.0) -> None:
         self.watch = VenueWatch(its or rule())
-        self.count, self.error = 0, error_bps
+        self.count, self.error, self.stretch = 0, error_bps, 1.0
         self.noise = np.random.default_rng(seed)
 
     def say(self, premium_bps: float) -> PegState:
         """One print, and a look a second after it."""
         self.count += 1
-        fair = FairValue(price=100.0, error=self.error / 100, source=0, as_of=0)
+        error = self.error * self.stretch / 100
+        fair = FairValue(price=100.0, error=error, source=0, as_of=0, stretch=self.stretch)
         judged = Print(self.count * POLL_NS, self.count, premium_bps, fair)
         self.watch.hear(judged)
         self.watch.settle(judged, judged.ts + NS)
@@ -75,6 +76,19 @@ def test_a_jump_is_found_at_the_fifth_print(size: float) -> None:
     assert 5 == venue.till_depeg(size)
     assert "jump" == venue.watch.by and (1 if size > 0 else -1) == venue.watch.side
     assert (301 * POLL_NS) == venue.watch.since
+
+
+def test_a_depeg_is_found_as_soon_where_it_makes_the_witnesses_contradict_each_other() -> None:
+    """
+    The jump pulls other venues along, so that the error by which the venue is judged is stretched to 120 bps: the fifth
+    print finds it as before; an error of 120 bps among witnesses that agree takes more of them.
+    """
+    venue, unsure = Venue(), Venue(error_bps=120.0)
+    venue.calm()
+    unsure.calm()
+    venue.stretch = 40.0
+    assert 5 == venue.till_depeg(200.0)
+    assert 5 < unsure.till_depeg(200.0)
 
 
 def test_three_prints_are_no_depeg() -> None:

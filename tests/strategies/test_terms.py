@@ -92,8 +92,10 @@ def test_terms_make_up_the_whole(
         variance = (fair.error / fair.price) ** 2
         assert 1.0 == pytest.approx(sum(term.part for term in found), rel=1e-12)
         assert fair.price == pytest.approx(sum(term.part * term.says for term in found), rel=1e-12)
-        assert variance == pytest.approx(sum(term.part**2 * term.variance for term in found), rel=1e-9, abs=1e-15)
-        parts = error_terms(made, 0, now, found)
+        agreed = variance / fair.stretch**2
+        assert agreed == pytest.approx(sum(term.part**2 * term.variance for term in found), rel=1e-9, abs=1e-15)
+        parts = error_terms(made, 0, now, found, fair.stretch)
+        assert (fair.stretch > 1) == ("contradiction" in [part.what for part in parts])
         assert variance == pytest.approx(sum(part.variance for part in parts), rel=1e-9, abs=1e-15)
         assert fair.own == pytest.approx(sum(term.part for term in found if term.own), rel=1e-9, abs=1e-12)
         assert without not in [term.instrument for term in found]

@@ -70,6 +70,16 @@ PRICE = st.floats(20.0, 500.0)
 VOTE = st.tuples(st.floats(-0.02, 0.02), st.sampled_from([0.0, 1.0, 1e4, 3e5, 1e6, 1e9, 1e12]), st.floats(-0.01, 0.01))
 
 
+def stretch_of(votes: list[tuple[Fraction, Fraction]], own: tuple[Fraction, Fraction] | None, level: float) -> Fraction:
+    """By the definition: chi^2 over its degrees of freedom, at least 1, and no more than the own word allows."""
+    every = votes if own is None else [*votes, own]
+    total = sum((weight for weight, _ in every), Fraction(0))
+    mean = sum((weight * z for weight, z in every), Fraction(0)) / total
+    chi2 = sum((weight * (z - mean) ** 2 for weight, z in every), Fraction(0)) / Fraction(level) ** 2
+    found = max(chi2 / (len(every) - 1), Fraction(1)) if len(every) > 1 else Fraction(1)
+    return found if own is None else min(found, (1 / own[0] + ((mean - own[1]) / Fraction(level)) ** 2) * total)
+
+
 @settings(max_examples=300, deadline=None)
 @given(PRICE, st.sampled_from([0.0, 1e-6, 1e-4, 1e-2]), st.lists(VOTE, min_size=1, max_size=9), st.booleans())
 @example(100.0, 1e-4, [(0.02, 1e12, 0.0), (0.0, 1.0, 0.0)], False)
@@ -77,7 +87,8 @@ def test_leaving_out_by_difference_is_leaving_out_from_the_start(
     price: float, error: float, votes: list[tuple[float, float, float]], shut: bool
 ) -> None:
     """
-    Any instrument left out of any weights gives what exact fractions over the others give, to 1e-12 of price and error.
+    Any instrument left out of any weights gives what exact fractions over the others give: its price to 1e-12, and its
+    error, which is larger where those who are left contradict each other.
     """
     made = market(*(token(f"v{n}") for n in range(len(votes))), SHARE, error=error, max_error=inf)
     say(made, *(price * (1 + away) for away, _, _ in votes), nan if shut else price)
@@ -86,9 +97,9 @@ def test_leaving_out_by_difference_is_leaving_out_from_the_start(
     heard = [(Fraction(w), Fraction(float(m * le))) for w, m, le in made.f[: len(votes), [K.WEIGHT, K.MID_USD, K.LEAN]]]
     own = max(made.variance(0, BEGIN), 0.0)
     for number in range(len(votes)):
-        others = [vote for at, vote in enumerate(heard) if at != number and vote[0]]
-        if not shut and own > 0:
-            others.append((1 / Fraction(own), Fraction(float(made.fair_price[0]))))
+        votes = [vote for at, vote in enumerate(heard) if at != number and vote[0]]
+        word = (1 / Fraction(own), Fraction(float(made.fair_price[0]))) if not shut and own > 0 else None
+        others = votes if word is None else [*votes, word]
         found = made.fair_without(number, BEGIN)
         if not shut and own == 0:
             assert found is not None
@@ -100,7 +111,12 @@ def test_leaving_out_by_difference_is_leaving_out_from_the_start(
             assert found is not None
             exact = float(sum(weight * z for weight, z in others) / total)
             assert exact == pytest.approx(found.price, rel=1e-12)
-            assert sqrt(1 / total) == pytest.approx(found.error / found.price, rel=1e-9)
+            level = next(float(z) for weight, z in heard if weight) if word is None else float(word[1])
+            stretch = stretch_of(votes, word, level)
+            assert sqrt(stretch) == pytest.approx(found.stretch, rel=1e-5)
+            assert sqrt(stretch / total) == pytest.approx(found.error / found.price, rel=1e-5)
+            if not stretch > 1:
+                assert sqrt(1 / total) == pytest.approx(found.error / found.price, rel=1e-6)
 
 
 def test_without_a_weight_everything_is_the_shares_own_word() -> None:
@@ -118,21 +134,22 @@ def test_without_a_weight_everything_is_the_shares_own_word() -> None:
 
 def test_a_venue_is_judged_by_all_others_and_never_by_itself() -> None:
     """
-    The share says 100 with an error of 10 bps, b 102 with one of 10: a is judged against 101 with 7.07, b against 100.
+    The share says 100 with an error of 10 bps, b 100.1 with one of 10: a is judged against 100.05 with 7.07, b against
+    100.
     """
     made = market(token("a"), token("b"), SHARE)
-    say(made, 101.5, 102.0, 100.0)
+    say(made, 101.5, 100.1, 100.0)
     made.weigh(1, 1e6, 0.0)
     a, b, both = made.fair_without(0, BEGIN), made.fair_without(1, BEGIN), made.fair(0, BEGIN)
     assert a is not None
     assert b is not None
-    assert (101.0, 7.0711) == (pytest.approx(a.price), pytest.approx(a.error_bps, rel=1e-4))
+    assert (100.05, 7.0711) == (pytest.approx(a.price), pytest.approx(a.error_bps, rel=1e-4))
     assert (100.0, 10.0) == (pytest.approx(b.price), pytest.approx(b.error_bps))
     assert (1, 0, pytest.approx(0.5), 1.0) == (a.witnesses, b.witnesses, a.own, b.own)
     assert both == a
-    say(made, 101.5, 102.0, 100.0)
-    assert (pytest.approx((101.5 / 101 - 1) * 1e4), pytest.approx(200.0)) == tuple(made.premium_bps[:2])
-    assert pytest.approx((101.5 / 101 - 1) / 7.0711e-4, rel=1e-4) == made.sigmas[0]
+    say(made, 101.5, 100.1, 100.0)
+    assert (pytest.approx((101.5 / 100.05 - 1) * 1e4), pytest.approx(10.0)) == tuple(made.premium_bps[:2])
+    assert pytest.approx((101.5 / 100.05 - 1) / 7.0711e-4, rel=1e-4) == made.sigmas[0]
 
 
 def test_what_a_token_usually_lies_above_its_share_is_taken_off() -> None:
@@ -222,14 +239,14 @@ def test_good_witnesses_know_the_fair_value_of_a_share_that_is_silent() -> None:
     made = market(token("a"), token("b"), token("c"), SHARE, silence=1e-4, max_error=0.01)
     say(made, 101.0, 102.0, 103.0, 100.0)
     assert made.fair(0, later) is None
-    say(made, 101.0, 102.0, 103.0, at=later)
+    say(made, 101.9, 102.0, 102.1, at=later)
     for number in range(3):
         made.weigh(number, 1e6, 0.0)
     fair, others = made.fair(0, later), made.fair_without(0, later)
     assert fair is not None
     assert others is not None
     assert (pytest.approx(102.0), -1, 3, 0.0) == (fair.price, fair.source, fair.witnesses, fair.own)
-    assert (pytest.approx(102.5), 2, pytest.approx(1e4 / sqrt(2e6))) == (
+    assert (pytest.approx(102.05), 2, pytest.approx(1e4 / sqrt(2e6))) == (
         others.price, others.witnesses, others.error_bps
     )  # fmt: skip
     for number in range(3):
@@ -281,22 +298,97 @@ def test_no_witness_makes_a_fair_value_in_an_unknown_session() -> None:
     assert "no session is known" == made.why_not_judged(0, late)
 
 
+# --- contradictions
+
+
+def silent(*prices: float, weight: float = 1e6) -> Columns:
+    """Tokens that speak of a share that does not, all as sure."""
+    made = market(*(token(f"v{n}") for n in range(len(prices))), SHARE)
+    say(made, *prices, nan)
+    for number in range(len(prices)):
+        made.weigh(number, weight, 0.0)
+    return made
+
+
+def test_two_witnesses_that_contradict_each_other_leave_the_error_that_they_are_apart() -> None:
+    """
+    101.5 and 98.5 with 10 bps each: 100, give or take 150 bps (chi^2 450 with one degree of freedom, of a variance of
+    7.07^2), and not 7.07; with 100.05 and 99.95, 7.07.
+    """
+    apart, near = silent(101.5, 98.5).fair(0, BEGIN), silent(100.05, 99.95).fair(0, BEGIN)
+    assert apart is not None
+    assert near is not None
+    assert (pytest.approx(100.0), pytest.approx(150.0, rel=0.02)) == (apart.price, apart.error_bps)
+    assert apart.stretch == pytest.approx(450**0.5, rel=0.02)
+    assert (pytest.approx(100.0), pytest.approx(7.0711, rel=1e-4), 1.0) == (near.price, near.error_bps, near.stretch)
+
+
+def test_one_wrong_venue_stays_found_and_makes_the_others_less_sure() -> None:
+    """
+    a, b and c at 100, 100 and 97: what is left without c agrees, so that c is off by 42 of its sigmas; a and b are
+    within two of theirs, where they would be at 21 if nobody minded that they are judged by b and c.
+    """
+    made = silent(100.0, 100.0, 97.0)
+    say(made, 100.0, 100.0, 97.0)
+    a, b, c = made.sigmas[:3].tolist()
+    assert c < -40
+    assert 0 < a < 2
+    assert 0 < b < 2
+    assert (1.0, pytest.approx(21.2, rel=0.02)) == (
+        made.fair_without(2, BEGIN).stretch, made.fair_without(0, BEGIN).stretch  # type: ignore[union-attr]
+    )  # fmt: skip
+    assert (a, c) == pytest.approx([made.judge(n, BEGIN).sigmas for n in (0, 2)], rel=1e-9)  # type: ignore[union-attr]
+
+
+def test_a_share_that_is_sure_of_itself_is_not_made_unsure_by_tokens() -> None:
+    """
+    It says 100 with 3 bps; two tokens with 25 bps say 97 together: the error is what the price has been moved by, and
+    its own, not 12 times as much.
+    """
+    made = market(token("a"), token("b"), token("c"), SHARE, error=3e-4)
+    say(made, 97.0, 97.0, 97.0, 100.0)
+    for number in range(2):
+        made.weigh(number, 1 / 25e-4**2, 0.0)
+    fair = made.fair_without(2, BEGIN)
+    assert fair is not None
+    moved = 1e4 * (1 - fair.price / 100)
+    assert moved == pytest.approx(300 * 2 * 9 / (625 + 2 * 9), rel=1e-3)
+    assert fair.error_bps == pytest.approx(sqrt(9 + moved**2), rel=2e-3)
+    assert made.judge(2, BEGIN).sigmas < -30  # type: ignore[union-attr]
+
+
+def test_chance_alone_widens_the_error_by_little() -> None:
+    """
+    Four witnesses that are off by what they say they are: on average the error is a seventh larger, and hardly ever
+    twice as large.
+    """
+    rng = np.random.default_rng(4)
+    found = []
+    for _ in range(300):
+        fair = silent(*(100 * (1 + rng.normal(0, 1e-3, 4))).tolist()).fair(0, BEGIN)
+        assert fair is not None
+        found.append(fair.stretch)
+    assert 1.0 == min(found)
+    assert pytest.approx(1.14, abs=0.03) == float(np.mean(found))
+    assert np.mean(np.array(found) > 2) < 0.03
+
+
 # --- judgements
 
 
 def test_a_judgement_says_how_far_a_print_is_off_and_against_what() -> None:
     """
-    a at 101.5 against 101 +/- 7.07 bps: 49.5 bps, 7 sigmas; expected were 40 with an error of 10, so 0.94 sd more.
+    a at 100.55 against 100.05 +/- 7.07 bps: 50 bps, 7.07 sigmas; expected were 40 with an error of 10, so 1 sd more.
     """
     made = market(token("a"), token("b"), SHARE)
     made.expect(0, 0.0040, 0.0010**2)
-    say(made, 101.5, 102.0, 100.0)
+    say(made, 100.55, 100.1, 100.0)
     made.weigh(1, 1e6, 0.0)
     found = made.judge(0, BEGIN)
     assert found is not None
-    assert (0, BEGIN, 1, 101.5) == (found.instrument, found.ts, found.prints, pytest.approx(found.price))
-    assert (pytest.approx(49.505, rel=1e-4), pytest.approx(7.0009, rel=1e-3)) == (found.premium_bps, found.sigmas)
-    expected = (log(101.5 / 101) - 0.004) / 0.0010
+    assert (0, BEGIN, 1, 100.55) == (found.instrument, found.ts, found.prints, pytest.approx(found.price))
+    assert (pytest.approx(49.975, rel=1e-4), pytest.approx(7.0675, rel=1e-3)) == (found.premium_bps, found.sigmas)
+    expected = (log(100.55 / 100.05) - 0.004) / 0.0010
     assert (pytest.approx(expected, rel=1e-6), 40.0) == (found.innovation, pytest.approx(found.expected_bps))
     assert (1, True, made.session) == (found.witnesses, True, found.session)
     assert "" == made.why_not_judged(0, BEGIN)
