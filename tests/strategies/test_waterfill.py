@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.events import F8
 from strategies.pricing import curve
 from strategies.pricing.choice import Trade, Venue, best_trade
 from strategies.pricing.curve import EMPTY, Curve
@@ -114,52 +115,34 @@ def test_a_cycle_that_gains_nothing_has_no_size() -> None:
 # --- an independent check: small slices, sorted
 
 
-def slices(one: Curve, count: int, most: float) -> list[tuple[float, float]]:
-    """(price, shares) of a curve cut into `count` slices a segment; the price of a slice is what it costs a share.
+def slices(one: Curve, count: int, most: float) -> F8:
+    """(price, shares) of a curve cut into `count` slices an arc; the price of a slice is what it costs a share.
 
     An arc's cost is summed up from its marginal price by Simpson's rule, not by the formula under test.
     """
-    found: list[tuple[float, float]] = []
+    found = [np.array([one.start, one.weight]).T[one.start == one.end]]
     for start, end, weight in zip(*one, strict=True):
         if start == end:
-            found.append((start, weight))
             continue
         whole = weight * abs(1 / sqrt(start) - (0.0 if end == inf else 1 / sqrt(end))) if end else inf
         step = min(whole, most) / count
-        sign = -1 if end > start else 1
-
-        def at(x: float, start: float = start, weight: float = weight, sign: int = sign) -> float:
-            return float((1 / sqrt(start) + sign * x / weight) ** -2.0)
-
-        for n in range(count):
-            x = n * step
-            if step > 0 and (sign > 0 or x + step < weight / sqrt(start)):
-                found.append(((at(x) + 4 * at(x + step / 2) + at(x + step)) / 6, step))
-    return found
+        u = (-1 if end > start else 1) * step / weight * np.arange(2 * count + 1) / 2 + 1 / sqrt(start)
+        u = u[: 2 * int(np.sum(u[2::2] > 0)) + 1]
+        price = u**-2.0
+        found.append(np.array([(price[:-2:2] + 4 * price[1::2] + price[2::2]) / 6, np.full(len(u) // 2, step)]).T)
+    return np.concatenate(found)
 
 
-def matched(buys: list[tuple[float, float]], sells: list[tuple[float, float]]) -> tuple[float, float]:
-    """(profit, shares) of matching the cheapest slices with those that bring most, while it pays."""
-    buys, sells = sorted(buys), sorted(sells, reverse=True)
-    profit = total = 0.0
-    b = s = 0
-    left_b = left_s = 0.0
-    while True:
-        if not left_b:
-            if b == len(buys):
-                break
-            (price_b, left_b), b = buys[b], b + 1
-        if not left_s:
-            if s == len(sells):
-                break
-            (price_s, left_s), s = sells[s], s + 1
-        if price_b >= price_s:
-            break
-        step = min(left_b, left_s)
-        profit += step * (price_s - price_b)
-        total += step
-        left_b, left_s = left_b - step, left_s - step
-    return profit, total
+def matched(buys: F8, sells: F8) -> float:
+    """Profit of matching the cheapest slices with those that bring most, while it pays."""
+    buys, sells = buys[np.argsort(buys[:, 0], kind="stable")], sells[np.argsort(-sells[:, 0], kind="stable")]
+    until_b, until_s = np.cumsum(buys[:, 1]), np.cumsum(sells[:, 1])
+    ends = np.sort(np.concatenate((until_b, until_s)))
+    ends = ends[ends <= min(until_b[-1:].sum(), until_s[-1:].sum())]
+    begins = np.concatenate(([0.0], ends))[:-1]
+    at_b, at_s = np.searchsorted(until_b, begins, side="right"), np.searchsorted(until_s, begins, side="right")
+    gain = sells[np.minimum(at_s, len(sells) - 1), 0] - buys[np.minimum(at_b, len(buys) - 1), 0]
+    return float(np.sum(np.maximum(gain, 0.0) * (ends - begins)))
 
 
 def drawn(rng: np.random.Generator) -> list[Venue]:
@@ -209,10 +192,7 @@ def test_two_thousand_random_markets_agree_with_a_search_by_slices() -> None:
         sells = [curve.cut(one.sell, one.most_sell) for one in venues]
         most = 2 * found.shares + 1e-9
         for count in (30, 300, 3000):
-            profit, _ = matched(
-                [one for side in buys for one in slices(side, count, most)],
-                [one for side in sells for one in slices(side, count, most)],
-            )
+            profit = matched(*(np.concatenate([slices(one, count, most) for one in side]) for side in (buys, sells)))
             assert profit <= found.profit_usd + 1e-7 * (1 + found.profit_usd)
             if close := profit >= found.profit_usd * (1 - 2e-3) - 1e-6:
                 break
