@@ -72,6 +72,7 @@ def _frame(symbol: str, start_ns: int, end_ns: int, interval: str, elsewhere: st
     from curl_cffi.requests import Session
     from curl_cffi.requests.exceptions import RequestException
     from yfinance import exceptions
+    from yfinance.data import YfData
 
     class Redirected(Session):  # type: ignore[type-arg]  # generic over its response
         """A session whose requests go to another host; path and query stay."""
@@ -84,6 +85,8 @@ def _frame(symbol: str, start_ns: int, end_ns: int, interval: str, elsewhere: st
 
     # Otherwise a dead network looks like a delisted share: an empty table and a log line.
     yfinance.config.debug.hide_exceptions = False
+    # And a first answer, "there is no such share" too, is kept for the life of the process.
+    YfData.cache_get.cache_clear()
     where = f"yahoo {symbol}"
     try:
         with warnings.catch_warnings():

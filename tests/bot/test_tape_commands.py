@@ -289,6 +289,18 @@ def test_an_empty_answer_of_yahoo_is_no_data(
     assert not (tmp_path / "t").exists()
 
 
+@pytest.mark.usefixtures("yahoo_cache")
+def test_a_share_that_yahoo_did_not_know_is_asked_for_anew(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    After an answer that there is no such share the next question is a new one.
+    """
+    with serving(History(error="No data found, symbol may be delisted")) as history:
+        assert 8 == fetch(capsys, history, "BACK", "yahoo", tmp_path / "t")[0]
+    with serving(History(bars=BARS)) as history:
+        code, _, err = fetch(capsys, history, "BACK", "yahoo", tmp_path / "t")
+    assert 0 == code, err
+
+
 def test_fetch_from_an_exchange_pages_through_candles(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     ccxt reads the local Kraken, seven candles at a time, asking for tokenized pairs; a candle is known at its end.
