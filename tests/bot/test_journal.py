@@ -164,6 +164,7 @@ from bot.journal import Journal
 from bot.journal_file import JournalError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 journal = Journal(Path(sys.argv[1]))
+sys.dont_write_bytecode = True
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 acknowledged = 0
 async def main():

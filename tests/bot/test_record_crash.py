@@ -38,6 +38,8 @@ issuer = "xstocks"
 unit_model = "rebasing"
 """
 CANARY = "CANARY-4f1d-secret"
+SMALL_DISK = 'ulimit -f 48; export PYTHONDONTWRITEBYTECODE=1; exec "$0" "$@"'
+"""Without bytecode: Python would leave half a file of it where all processes look for the whole one."""
 
 
 def config_at(folder: Path, url: str) -> Path:
@@ -165,7 +167,7 @@ async def test_a_full_disk_ends_a_recording_with_one_error(tmp_path: Path) -> No
     out = tmp_path / "out"
     async with (
         streaming(tmp_path) as (_, config),
-        recording("--config", str(config), "--out", str(out), shell='ulimit -f 48; exec "$0" "$@"') as process,
+        recording("--config", str(config), "--out", str(out), shell=SMALL_DISK) as process,
         asyncio.timeout(3 * PATIENCE_S),
     ):
         _, err = await process.communicate()

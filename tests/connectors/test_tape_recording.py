@@ -256,7 +256,7 @@ def test_a_full_disk_is_one_error_and_leaves_a_whole_tape(tmp_path: Path, when: 
         "w.close()\n"
     ).replace("from tests", "from connectors.events import FIELDS; from tests")
     limit = 512 if when == "log" else 128
-    command = f'ulimit -f {limit}; exec "$0" -c "$1" "$2" "$3"'
+    command = f'ulimit -f {limit}; export PYTHONDONTWRITEBYTECODE=1; exec "$0" -c "$1" "$2" "$3"'
     done = subprocess.run(
         ["bash", "-c", command, sys.executable, script, str(tmp_path / "t"), when],
         capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True, env={**os.environ},
