@@ -128,7 +128,15 @@ class Engine:
         for strategy in self.strategies:
             if isinstance(strategy, Resumes):
                 strategy.resume(self._restored.pegs)
+        self._heed(self._restored.pegs)
         return self._restored.abandoned
+
+    def _heed(self, notes: Iterable[Note]) -> None:
+        """A token that has left its peg is no witness until it is back; what is not known changes nothing."""
+        evidence = self.evidence
+        for note in notes:
+            if evidence is not None and note.kind == "peg_state" and note.detail["to"] != "UNKNOWN":
+                evidence.depegged(note.instrument, stands=note.detail["to"] == "DEPEGGED")
 
     # --- time and rows
 
@@ -282,10 +290,7 @@ class Engine:
         """Decide, review, record, submit. True where something was approved."""
         view = View(self.columns, self.ledger, now, seq=self._seq + 1, woken=woken, levels=self.depths.levels)
         decision = strategy.decide(view)
-        if self.evidence is not None:
-            for note in decision.notes:
-                if note.kind == "peg_state" and note.detail["to"] != "UNKNOWN":  # what is not known changes nothing
-                    self.evidence.depegged(note.instrument, stands=note.detail["to"] == "DEPEGGED")
+        self._heed(decision.notes)
         if not (decision.wishes or decision.notes or notes):
             return False
         all_notes = (*notes, *decision.notes)

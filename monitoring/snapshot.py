@@ -38,9 +38,9 @@ RARE: Final = 0.05
 """A part of a score below this is worth a word."""
 
 NO_FAIR: Final = "fair value unknown"
+"""What the reason of a token's line begins with when its share has no fair value."""
 SLIP: Final = "last print refused: outlier"
 """What speaks against a token whose peg may stay what it was: strategies/peg tells."""
-"""What the reason of a token's line begins with when its share has no fair value."""
 
 
 class TokenLine(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,9 +8,8 @@ filter remembers and the scan drops, and, until the next tick, where errors of w
 Only believed prints are heard: of an instrument that is refused, halted, stale, in doubt, in maintenance, whose stream
 is not up, whose multiplier is unknown or whose coin has no fresh price nothing is, and its weight is 0. Nor is a token
 that has left its peg, while the share or somebody who is no token speaks: it would pull the fair value after it, at its
-other venues too. Nothing needs
-to survive a restart: premia forget within a quarter of an hour, what usually lasts is in the parameters, and the
-share's own price is heard again.
+other venues too. Only who has left its peg needs to survive a restart (the journal knows): premia forget within a
+quarter of an hour, what usually lasts is in the parameters, and the share's own price is heard again.
 """
 
 from __future__ import annotations
@@ -96,12 +95,12 @@ class Evidence:
         """A token instrument has left its peg, or is back."""
         if stands:
             self._depegged.add(number)
-            if self._is_judged(number, self.walk.now):
+            if self._is_overruled(number, self.walk.now):
                 self.columns.hush(number)
         else:
             self._depegged.discard(number)
 
-    def _is_judged(self, number: int, now: int) -> bool:
+    def _is_overruled(self, number: int, now: int) -> bool:
         """Whether the share itself speaks, or a witness of it that is no token."""
         columns, group = self.columns, self.columns.group(number)
         others = self._others.get(group, [])
@@ -116,7 +115,7 @@ class Evidence:
                 fresh[coin] = self.columns.fx_is_fresh(number, now)
         dead = {number for number, coin in self._coins.items() if not fresh[coin]}
         dead |= {number for number in self._sources if self.columns.silent(number, now)}
-        dead |= {number for number in self._depegged if self._is_judged(number, now)}
+        dead |= {number for number in self._depegged if self._is_overruled(number, now)}
         return dead | {number for number in self.numbers if not speaks(number)}
 
     def _heard(self, now: int, silent: set[int]) -> tuple[list[int], F8, F8]:

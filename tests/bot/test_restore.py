@@ -13,10 +13,12 @@ from bot.paths import prepare_kernel
 
 prepare_kernel()
 
-from bot.clock import sleep  # noqa: E402 - the kernel's cache must be chosen first
+from bot.assembly import assemble  # noqa: E402 - the kernel's cache must be chosen first
+from bot.clock import sleep  # noqa: E402
 from bot.config import Config, Http, Run  # noqa: E402
 from bot.daemon import Daemon, Doors  # noqa: E402
 from bot.facts import facts_of  # noqa: E402
+from bot.journal import Journal  # noqa: E402
 from bot.notices import Notices  # noqa: E402
 from bot.recorder import Recorder  # noqa: E402
 from bot.restore import restore  # noqa: E402
@@ -29,6 +31,7 @@ from connectors.ports import Feed, Sink  # noqa: E402
 from strategies.base import Note, Step  # noqa: E402
 from strategies.execution.ledger import Ledger  # noqa: E402
 from strategies.execution.risk import Memory  # noqa: E402
+from strategies.market import kernel as K  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts  # noqa: E402
 
 NOW = 1_788_537_600 * NS
@@ -83,6 +86,30 @@ def test_peg_states_come_back_by_name_and_the_last_one_that_was_known() -> None:
         (note.kind, note.instrument, note.detail["to"]) for note in told
     }
     assert 2 == len(told)
+
+
+@pytest.mark.parametrize("known", ["DEPEGGED", "PEGGED"])
+def test_a_token_that_was_off_its_peg_is_no_witness_after_a_restart_either(known: str) -> None:
+    """
+    While the share speaks: what DEPEGGED was restored to weighs nothing from the first tick on, what PEGGED was weighs.
+    """
+    share = Instrument(venue="r", symbol="S", role=Role.SHARE, underlying="S", hours="24/7")
+    parts = assemble(Config(), Universe((token("a"), token("b"), share)), load_sessions(), Journal(None), executor=None)
+    notes = (
+        Note(kind="start", detail={"instruments": "a:T\nb:T\nr:S"}),
+        Note(kind="peg_state", instrument=0, detail={"to": known}),
+    )
+    parts.engine.restore([Step(seq=1, ts=NOW, cause="x", notes=notes)])
+    for second in range(30):
+        ts = NOW + second * NS
+        said = {"ts_venue": ts, "ts_recv": ts, "flags": 0, "bid_size": 9.0, "ask_size": 9.0, "extra": float("nan")}
+        rows = [
+            Row(instrument=at, kind=kind, bid=99.99, ask=100.01, **said)
+            for at, kind in ((0, Kind.QUOTE), (1, Kind.QUOTE), (2, Kind.REFERENCE))
+        ]
+        parts.engine.advance(Rows.of(rows))
+    weights = parts.columns.f[:, K.WEIGHT]
+    assert (known == "PEGGED", True) == (weights[0] > 0, weights[1] > 0)
 
 
 def test_positions_come_back_by_name_and_not_by_number() -> None:
