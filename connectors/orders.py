@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -31,7 +32,18 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     """The price that the decision was made on: best ask for a buy, best bid for a sale."""
 
 
-class Intent(msgspec.Struct, frozen=True, kw_only=True):
+class Purpose(StrEnum):
+    """What an intent is for; the review lets what reduces risk pass where nothing may be opened."""
+
+    OPEN = "open"
+    """Begins a trade: it takes risk for an edge."""
+    HEDGE = "hedge"
+    """Brings the net shares of a trade under way to zero."""
+    UNWIND = "unwind"
+    """Gives back what a trade has filled, since it cannot be completed."""
+
+
+class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a strategy wishes: legs that belong together, and why."""
 
     id: str
@@ -46,6 +58,11 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     deadline_ns: int
     """After this moment an unsent leg must not be sent."""
     underlying: str = ""
+    trade: str = ""
+    """Id of the trade that this is a later round of; empty: it begins one, and its own id is the trade's."""
+    purpose: Purpose = Purpose.OPEN
+    in_order: bool = False
+    """The first leg leaves alone, and the others follow what it fills; else all leave at once."""
 
 
 class Reason(StrEnum):
@@ -139,24 +156,70 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ConversionState(StrEnum):
-    """Where a mint or redeem stands."""
+    """Where a mint or redemption stands. The last three but UNKNOWN are ends."""
 
     REQUESTED = "requested"
+    """Sent, and no answer yet."""
     ACCEPTED = "accepted"
+    """The issuer has taken it on; what is given has not moved yet."""
+    JOURNALED = "journaled"
+    """What is given has left us, and what is due has not come: in flight."""
     DELIVERED = "delivered"
-    COMPLETED = "completed"
-    REJECTED = "rejected"
-    FAILED = "failed"
+    """What is due has come, all or in part; the issuer has not closed it yet."""
     UNKNOWN = "unknown"
+    """Nobody can tell; it is never taken to have failed, and never asked for again under another id."""
+    SETTLED = "settled"
+    """Closed by the issuer: what came is all that comes."""
+    REJECTED = "rejected"
+    """Refused before anything moved, or all that moved came back."""
+    FAILED = "failed"
+    """Given, and neither delivered nor returned: a claim against the issuer."""
 
 
-class Conversion(msgspec.Struct, frozen=True, kw_only=True):
-    """A mint or redeem with an issuer: shares and tokens change places over hours or days."""
+CONVERTED: Final = frozenset({ConversionState.SETTLED, ConversionState.REJECTED, ConversionState.FAILED})
+"""Ends of a conversion. A failed one may still be settled by an operator, or by the issuer's second word."""
+
+
+class Conversion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A mint (shares become tokens) or redemption (tokens become shares) that we ask an issuer for."""
 
     id: str
-    token: str
+    """Our request id, deterministic as an intent's; the issuer is asked with it and never twice under two ids."""
+    issuer: str
     mint: bool
-    units: Decimal
+    source: int
+    """Instrument that is given: shares at the broker for a mint, tokens for a redemption; a coin where the issuer takes
+    cash."""
+    target: int
+    """Instrument that is due."""
+    quantity: Decimal
+    """Units of `source` that are given."""
+    expected: Decimal
+    """Units of `target` that are due by the quote, after the issuer's fee."""
+    least: Decimal
+    """Fewer are a difference to claim."""
+    sla_ns: int
+    """ns UTC. Without an end by then an operator is told; capital stays locked, and no second one is asked for."""
+    underlying: str
+    reason: str
+    trade: str = ""
+    """Id of the trade that it belongs to; empty: it refills inventory."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An issuer's word about one conversion. Amounts are totals so far, never deltas, so that it may be told twice."""
+
+    id: str
+    """Of the conversion."""
     state: ConversionState
-    requested_ns: int
-    issuer_request_id: str = ""
+    ts: int
+    """ns UTC."""
+    given: Decimal = Decimal(0)
+    """Units of `source` that have left us so far, less those that came back."""
+    got: Decimal = Decimal(0)
+    """Units of `target` that have come so far."""
+    fee_usd: Decimal = Decimal(0)
+    """Fees paid in cash so far; a fee that is kept from what is delivered is not among them."""
+    issuer_id: str = ""
+    """The issuer's own id of the request, where it has told one."""
+    detail: str = ""

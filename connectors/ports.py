@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from decimal import Decimal
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
 
 from connectors.events import NAN, Kind, Why
 from connectors.instruments import Instrument
-from connectors.orders import Approved, Report
+from connectors.orders import Approved, Conversion, Progress, Report
 from connectors.vitals import Vitals
 
 Level = tuple[float, float]
@@ -203,3 +204,67 @@ class Executor(Protocol):
 
     def answer(self, due: int, books: Books) -> tuple[Report, ...]:
         """What has happened to the legs that are due at `due`, judged by the books of that moment."""
+
+
+@runtime_checkable
+class Asked(Protocol):
+    """An executor that can be asked about its orders by client id. Moments as in `Executor.submit`; what it finds comes
+    as reports like any other: an order that the venue does not have and never had is REFUSED and final, one that it
+    cannot tell about UNKNOWN and not final.
+    """
+
+    def query(self, client_id: str, now: int) -> tuple[int, ...]:
+        """Asks the venue what became of an order."""
+
+    def cancel(self, client_id: str, now: int) -> tuple[int, ...]:
+        """Asks the venue to cancel what is left of an order; it stays live until a final report says otherwise."""
+
+
+class Soft(NamedTuple):
+    """What a mint or redemption would bring now, without an obligation."""
+
+    expected: Decimal
+    """Units of the target for the quantity asked, after the issuer's fee in kind."""
+    fee_usd: Decimal
+    """Fee in cash, USD."""
+    until_ns: int
+    """ns UTC; asked for later, it may be another."""
+    delay_s: float
+    """Usual time from the request to delivery, seconds."""
+
+
+class Bounds(NamedTuple):
+    """What an issuer takes on now."""
+
+    closed: str
+    """Why nothing is taken on now (hours, freeze, jurisdiction, ...); empty is open."""
+    least: Decimal
+    """Fewest units of the source in one request."""
+    most: Decimal
+    """Most units of the source in one request, and of what is outstanding still free."""
+    opens_ns: int
+    """When it is open again, ns UTC; 0 is not known or open now."""
+
+
+class Primary(Protocol):
+    """The door of an issuer. Like an executor it returns at once, and what it learns comes at the moments that it
+    names; a live one returns none and its news comes through the inbox."""
+
+    @property
+    def issuer(self) -> str:
+        """Which issuer it is."""
+
+    def quote(self, *, mint: bool, source: int, target: int, quantity: Decimal, now: int) -> Soft | None:
+        """What a request would bring; None where it is not known."""
+
+    def bounds(self, *, mint: bool, source: int, target: int, now: int) -> Bounds:
+        """What may be asked for now."""
+
+    def request(self, order: Conversion, now: int) -> tuple[int, ...]:
+        """Sends a request that was reviewed and recorded; again with the same id it is the same request."""
+
+    def status(self, id: str, now: int) -> tuple[int, ...]:
+        """Asks how one stands."""
+
+    def progress(self, due: int) -> tuple[Progress, ...]:
+        """What is known at `due`."""
