@@ -39,12 +39,12 @@ def outside(band: float, sd: float, phi: float, mean: float = 0.0) -> Outside:
     The share is the normal law's; the entry probability is the bivariate normal's, by Gauss-Legendre over the inside.
     """
     low, high, rest = (-band - mean) / sd, (band - mean) / sd, sqrt(1 - phi * phi)
-    fraction, entry = _above(high) + _above(-low), 0.0
+    fraction, entry = above(high) + above(-low), 0.0
     edges = sorted({low, *(e for e in (low + 6 * rest, high - 6 * rest) if low < e < high), high})
     for start, end in pairwise(edges):
         for node, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):
             x = (start + end) / 2 + (end - start) / 2 * node
-            leave = _above((high - phi * x) / rest) + _above((phi * x - low) / rest)
+            leave = above((high - phi * x) / rest) + above((phi * x - low) / rest)
             entry += weight * (end - start) / 2 * exp(-x * x / 2) / sqrt(2 * pi) * leave
     return Outside(
         fraction=fraction,
@@ -54,7 +54,7 @@ def outside(band: float, sd: float, phi: float, mean: float = 0.0) -> Outside:
     )
 
 
-def _above(z: float) -> float:
+def above(z: float) -> float:
     """P(N(0, 1) > z)."""
     return 0.5 * erfc(z / sqrt(2))
 
@@ -73,11 +73,11 @@ def passage_time(x: float, target: float, *, theta: float, kappa: float, sigma: 
     for piece in range(pieces):
         start, width = low + (high - low) * piece / pieces, (high - low) / pieces
         for node, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):
-            total += weight * width / 2 * _mills(start + width * (node + 1) / 2)
+            total += weight * width / 2 * mills(start + width * (node + 1) / 2)
     return total / kappa
 
 
-def _mills(z: float) -> float:
+def mills(z: float) -> float:
     """sqrt(2 pi) exp(z^2 / 2) Phi(z); far below 0 by its series, where Phi alone is lost."""
     if z < -20:
         return -1 / z * (1 - 1 / z**2 + 3 / z**4)
