@@ -131,6 +131,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         return f"{who}:{self.token}" if self.role is Role.TOKEN else who
 
     @property
+    def asset(self) -> str:
+        """What its venue keeps a balance of: the token, whatever it is quoted in; a perp or share by its symbol."""
+        return self.token or self.coin or self.symbol
+
+    @property
     def name(self) -> str:
         """`venue:symbol`, unique in a universe."""
         return f"{self.venue}:{self.symbol}"

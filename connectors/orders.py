@@ -151,8 +151,42 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     detail: str = ""
     reason: str = ""
     """One word for why it was refused, where there is one: gas, simulation, deadline, ..."""
+    retry_ns: int = 0
+    """ns UTC. Until then the venue wants to hear nothing, and what it hears prolongs that; 0 where it did not say."""
     final: bool = True
     """Nothing more will come for this leg."""
+
+
+class OpenOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that still stands at a venue, by the venue's own word."""
+
+    client_id: str
+    """As it was sent; of an order that is not ours, whatever its sender wrote."""
+    instrument: int
+    side: Side
+    left: Decimal
+    """Units that have not traded."""
+
+
+class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a venue says of our account, read at one go. A part that is None was not read and says nothing: it is not
+    flat. What is lacking in a part that was read is zero.
+    """
+
+    venue: str
+    as_of: int
+    """ns UTC, taken before the read began: all that the venue had done by then is in it, and of what came later,
+    anything may be."""
+    unread: str = ""
+    """Why a part could not be read; empty where all was."""
+    balances: dict[str, Decimal] | None = None
+    """Units or coins by `Instrument.asset`; negative is short or owed. Whoever holds it, free or in open orders."""
+    orders: tuple[OpenOrder, ...] | None = None
+    """All that stands, of others who use the account too."""
+    fills: tuple[Fill, ...] | None = None
+    """All from the moment asked for on, of others too, oldest first."""
+    rights: tuple[str, ...] | None = None
+    """What the key may do: read, trade, withdraw."""
 
 
 class ConversionState(StrEnum):
@@ -198,6 +232,8 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Units of `target` that are due by the quote, after the issuer's fee."""
     least: Decimal
     """Fewer are a difference to claim."""
+    kept_usd: Decimal = Decimal(0)
+    """What the issuer keeps of a full delivery as its fee, in USD by the prices of the decision."""
     sla_ns: int
     """ns UTC. Without an end by then an operator is told; capital stays locked, and no second one is asked for."""
     underlying: str

@@ -12,7 +12,7 @@ import numpy as np
 
 from connectors.events import NAN, Kind, Why
 from connectors.instruments import Instrument
-from connectors.orders import Approved, Conversion, Progress, Report
+from connectors.orders import Approved, Conversion, Progress, Report, Statement
 from connectors.vitals import Vitals
 
 Level = tuple[float, float]
@@ -209,15 +209,29 @@ class Executor(Protocol):
 @runtime_checkable
 class Asked(Protocol):
     """An executor that can be asked about its orders by client id. Moments as in `Executor.submit`; what it finds comes
-    as reports like any other: an order that the venue does not have and never had is REFUSED and final, one that it
-    cannot tell about UNKNOWN and not final.
+    as reports like any other, with all fills so far: an order that the venue does not have and never had is REFUSED and
+    final, one that it cannot tell about UNKNOWN and not final.
     """
 
-    def query(self, client_id: str, now: int) -> tuple[int, ...]:
-        """Asks the venue what became of an order."""
+    def query(self, client_id: str, instrument: int, now: int) -> tuple[int, ...]:
+        """Asks the instrument's venue what became of an order."""
 
-    def cancel(self, client_id: str, now: int) -> tuple[int, ...]:
+    def cancel(self, client_id: str, instrument: int, now: int) -> tuple[int, ...]:
         """Asks the venue to cancel what is left of an order; it stays live until a final report says otherwise."""
+
+
+class Account(Protocol):
+    """What a venue says that we have there, for whoever compares it with our books. Moments as in `Executor.submit`."""
+
+    @property
+    def venue(self) -> str:
+        """Which venue it is."""
+
+    def read(self, since: int, now: int) -> tuple[int, ...]:
+        """Asks for balances, open orders, and fills from `since` on (ns UTC)."""
+
+    def statements(self, due: int) -> tuple[Statement, ...]:
+        """What was read by `due`; one for each time it was asked, also where nothing could be read."""
 
 
 class Soft(NamedTuple):
@@ -231,6 +245,8 @@ class Soft(NamedTuple):
     """ns UTC; asked for later, it may be another."""
     delay_s: float
     """Usual time from the request to delivery, seconds."""
+    kept: Decimal = Decimal(0)
+    """Units of the target that the issuer keeps as its fee in kind."""
 
 
 class Bounds(NamedTuple):
@@ -246,19 +262,23 @@ class Bounds(NamedTuple):
     """When it is open again, ns UTC; 0 is not known or open now."""
 
 
-class Primary(Protocol):
-    """The door of an issuer. Like an executor it returns at once, and what it learns comes at the moments that it
-    names; a live one returns none and its news comes through the inbox."""
+class Desk(Protocol):
+    """What may be asked of an issuer without asking it for anything: a strategy sees this and no more."""
 
     @property
     def issuer(self) -> str:
         """Which issuer it is."""
 
     def quote(self, *, mint: bool, source: int, target: int, quantity: Decimal, now: int) -> Soft | None:
-        """What a request would bring; None where it is not known."""
+        """What a request would bring; None where it is not known, or the two are not converted into each other."""
 
     def bounds(self, *, mint: bool, source: int, target: int, now: int) -> Bounds:
         """What may be asked for now."""
+
+
+class Primary(Desk, Protocol):
+    """The door of an issuer. Like an executor it returns at once, and what it learns comes at the moments that it
+    names; a live one returns none and its news comes through the inbox."""
 
     def request(self, order: Conversion, now: int) -> tuple[int, ...]:
         """Sends a request that was reviewed and recorded; again with the same id it is the same request."""
