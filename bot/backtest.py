@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from bot.assembly import Assembly, assemble, refused_rows
@@ -14,11 +15,11 @@ from bot.config import Config
 from bot.exposure import Exposure
 from bot.journal import Journal
 from bot.journal_file import Durability
+from bot.marks import coin_usd, unit_usd
 from bot.sessions import load_sessions
 from bot.told import Told, fills_of
 from bot.wiring import paper
 from connectors.events import NEVER, Rows
-from connectors.exact import exact
 from connectors.instruments import Role, Universe
 from connectors.orders import Fill
 from connectors.ports import Levels
@@ -155,18 +156,7 @@ def run_over(
 def bridge_of(parts: Assembly) -> Bridge:
     """The P&L bridge of a run at its last marks."""
     columns = parts.columns
-
-    def mark(number: int) -> Decimal | None:
-        usd = columns.mark_usd(number)
-        return exact(usd) if usd == usd else None
-
-    def fx(coin: str) -> Decimal | None:
-        if coin == "USD":
-            return Decimal(1)
-        usd = float(columns.fx[columns.coins.index(coin)])
-        return exact(usd) if usd == usd else None
-
-    return parts.ledger.bridge(mark, fx)
+    return parts.ledger.bridge(partial(unit_usd, columns), partial(coin_usd, columns))
 
 
 def _result(

@@ -296,8 +296,8 @@ class Daemon:
                 rows = self.inbox.take()
                 if rows is not None:
                     self.engine.advance(rows)
-                    self._tell()
                 self.engine.finish()
+                self._tell()
 
     async def _keep(self, recorder: Recorder) -> None:
         """Records; a disk that refuses ends the tape and not the run, which goes on watching and says so."""

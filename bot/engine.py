@@ -19,6 +19,7 @@ from bot.books import ColumnBooks
 from bot.depths import Depths
 from bot.health_watch import HealthWatch
 from bot.judges import Judges, Rules, everything_believed
+from bot.marks import marks
 from bot.notices import Notices
 from bot.permits import Permits
 from bot.restore import Restored, restore
@@ -165,8 +166,10 @@ class Engine:
         self.now = int(ts[-1])
 
     def finish(self) -> None:
-        """The end of a tape: what is still due is dropped and counted."""
+        """The end of a run: what is still due is dropped and counted, and what the books are worth is recorded."""
         self.counts.dropped_dues = sum(1 for due in self._dues if due[2] == _ANSWER)
+        if self.ledger.fills:
+            self._record("end", self.now, notes=marks(self.columns, self.ledger))
 
     def _start(self, first: int) -> None:
         """The first row gives the time; the session and the clock begin there."""
@@ -181,6 +184,7 @@ class Engine:
             "session": self.columns.session.label,
             "seed": self.seed,
             "instruments": "\n".join(instrument.name for instrument in self.universe),
+            "universe": msgspec.json.encode(self.universe.instruments).decode(),
             "abandoned": ",".join(self._restored.abandoned),
         }
         notes = [Note(kind="start", detail=detail), *self.judges.start(), *self._new_day(first)]
@@ -270,7 +274,7 @@ class Engine:
         if self.limits is None or not new_day(View(self.columns, self.ledger, now), self.memory):
             return []
         detail: dict[str, float | str] = {"day": self.memory.day, "net_usd": self.memory.day_start_net}
-        return [Note(kind="day", detail=detail)]
+        return [Note(kind="day", detail=detail), *marks(self.columns, self.ledger)]
 
     def _new_session(self, due: int) -> None:
         """A session begins at due + 1."""
@@ -303,14 +307,8 @@ class Engine:
             self._record(cause, now, notes=all_notes, wishes=decision.wishes, refused=off)
             return False
         approved, refused = review(decision.wishes, view, self.limits, self.memory, self.max_open)
-        self._record(
-            cause,
-            now,
-            notes=all_notes,
-            wishes=decision.wishes,
-            refused=refused,
-            approved=tuple([order.intent.id for order in approved]),
-        )
+        passed = tuple([order.intent.id for order in approved])
+        self._record(cause, now, notes=all_notes, wishes=decision.wishes, refused=refused, approved=passed)
         for order in approved:
             self._submit(order, now)
         return bool(approved)

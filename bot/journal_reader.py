@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -35,15 +35,19 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         return not self.fault
 
 
-def read(path: Path, *, kind: str | None = None, after: int = 0) -> Iterator[Record]:
-    """Records with a seq above `after`, in order, of one kind or of all; also while a daemon writes.
+def read(
+    path: Path, *, kind: str | None = None, after: int = 0, start_ns: int | None = None, end_ns: int | None = None
+) -> Iterator[Record]:
+    """Records with a seq above `after` and a time in [start_ns, end_ns), in order, of one kind or of all; also while a
+    daemon writes.
 
     It trusts the file: `verify` is what checks the chain. Raises JournalError.
     """
+    asked = {"seq > ?": after, "kind = ?": kind, "ts >= ?": start_ns, "ts < ?": end_ns}
+    limits = {where: value for where, value in asked.items() if value is not None}
     connection = open_to_read(path)
     try:
-        where, values = ("seq > ?", [after]) if kind is None else ("kind = ? AND seq > ?", [kind, after])
-        for row in connection.execute(f"{COLUMNS} WHERE {where} ORDER BY seq", values):
+        for row in connection.execute(f"{COLUMNS} WHERE {' AND '.join(limits)} ORDER BY seq", [*limits.values()]):
             yield _record(row)
     except sqlite3.Error as error:
         raise JournalError(f"the journal cannot be read: {error}", where=str(path)) from error
@@ -63,8 +67,8 @@ def runs(path: Path) -> tuple[tuple[int, dict[str, str]], ...]:
         connection.close()
 
 
-def verify(path: Path) -> Verdict:
-    """Checks every link from the first record on: gaps, changed bytes, changed order.
+def verify(path: Path, progress: Callable[[int], None] = lambda seq: None) -> Verdict:
+    """Checks every link from the first record on: gaps, changed bytes, changed order; `progress` hears each seq.
 
     What a chain alone cannot show is that its end was cut off cleanly; compare `hash` with one that was written down.
     Raises JournalError where the file cannot be opened as a journal at all.
@@ -73,6 +77,7 @@ def verify(path: Path) -> Verdict:
     seq, digest, fault, after = 0, GENESIS, "", 0
     try:
         for row in connection.execute(f"{COLUMNS} ORDER BY seq"):
+            progress(row[0])
             fault = fault or _fault(seq, digest, row)
             if fault:
                 after += 1

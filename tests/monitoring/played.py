@@ -91,5 +91,6 @@ def play(
     told: Rows = world.rows if rows is None else world.rows[:rows]
     for block in told.blocks(1000):
         run.assembly.engine.advance(block)
+    run.assembly.engine.finish()
     run.hash = run.assembly.engine.scribe.hash()
     return run
