@@ -47,14 +47,20 @@ def book(
     usd: float = 1.0,
     shares: float = 1.0,
     carry: float = 0.0,
+    lot: float = 0.0,
 ) -> Curve:
     """Levels (price, size) of a book, best first: asks where one buys, bids where one sells.
 
     `fee` is a part of the price; `carry` is USD per share that are paid (below 0: received) for holding what is bought,
-    or earned less for what is sold: it is added to the price on both sides. Levels without a size are left out; one
-    whose price is not above zero all in ends the curve. Raises ValueError where a price is better than the one before.
+    or earned less for what is sold: it is added to the price on both sides. With a `lot` each level counts with the
+    whole lots that it holds. Levels without a size are left out; one whose price is not above zero all in ends the
+    curve. Raises ValueError where a price is better than the one before.
     """
     price, size = np.array([level for level in levels if level[1] > 0], dtype=float).reshape(-1, 2).T
+    if lot > 0:
+        # The quotient of two decimal numbers may lie a rounding below the whole number that it is.
+        size = np.floor(size / lot * (1 + 1e-12)) * lot
+        price, size = price[size > 0], size[size > 0]
     one = usd / shares * price * (1 + fee if buy else 1 - fee) + carry
     if np.any(np.diff(one) < 0 if buy else np.diff(one) > 0):
         raise ValueError("the levels of a book do not get worse with size")

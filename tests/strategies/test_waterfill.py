@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise, product
 from math import inf, isnan, sqrt
 from pathlib import Path
@@ -18,6 +19,7 @@ from strategies.pricing import curve
 from strategies.pricing.choice import Trade, Venue, best_trade
 from strategies.pricing.curve import EMPTY, Curve
 from strategies.pricing.cycle import Hop, cycle
+from strategies.pricing.segments import of_book, of_mint, of_redemption
 from strategies.pricing.waterfill import fill, together
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -32,39 +34,29 @@ def venue(told: dict[str, Any]) -> Venue:
     def number(key: str, absent: float = 0.0) -> float:
         return float(told.get(key, absent))
 
-    unit = {"usd": number("fx", 1.0), "shares": number("mult", 1.0)}
-    if kind in ("book", "perp"):
-        buy, sell = (
-            curve.book(
-                [(float(price), float(size)) for price, size in told[name]],
-                buy=name == "asks",
-                fee=number("taker_fee"),
-                carry=number("carry_per_share"),
-                **unit,
-            )
-            for name in ("asks", "bids")
+    if kind == "mint":
+        return of_mint(
+            number("unit_price"), most=number("max_qty"), least=number("min_qty"), fixed_usd=number("fixed_cost")
         )
-    elif kind == "v2":
+    if kind == "redeem":
+        return of_redemption(
+            number("unit_price"), most=number("max_qty"), least=number("min_qty"), fixed_usd=number("fixed_cost")
+        )
+    unit = {"usd": number("fx", 1.0), "shares": number("mult", 1.0)}
+    most = {"most_buy": number("max_buy", inf), "most_sell": number("max_sell", inf)}
+    if kind in ("book", "perp"):
+        asks, bids = ([(float(price), float(size)) for price, size in told[name]] for name in ("asks", "bids"))
+        made = of_book(asks, bids, fee=number("taker_fee"), carry=number("carry_per_share"), **unit)
+        return replace(made, fixed_usd=number("fixed_cost"), **most)
+    if kind == "v2":
         held = (number("reserve_base"), number("reserve_quote"))
         buy, sell = (curve.constant_product(*held, buy=side, fee=number("fee"), **unit) for side in (True, False))
-    elif kind == "v3":
+    else:
         spans = [(float(low), float(high), float(size)) for low, high, size in told["ranges"]]
         buy, sell = (
             curve.ranges(number("price"), spans, buy=side, fee=number("fee"), **unit) for side in (True, False)
         )
-    else:
-        priced = curve.at_price(number("unit_price"), number("max_qty"))
-        buy, sell = (priced, EMPTY) if kind == "mint" else (EMPTY, priced)
-    least = number("min_qty")
-    return Venue(
-        buy=buy,
-        sell=sell,
-        fixed_usd=number("fixed_cost"),
-        least_buy=least if kind == "mint" else 0.0,
-        least_sell=least if kind == "redeem" else 0.0,
-        most_buy=number("max_buy", inf),
-        most_sell=number("max_sell", inf),
-    )
+    return Venue(buy=buy, sell=sell, fixed_usd=number("fixed_cost"), **most)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
