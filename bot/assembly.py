@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from math import isfinite, nan
 from pathlib import Path
 
-from bot.config import Config, InstrumentTable, VenueTable
+from bot.config import Config, InstrumentTable
+from bot.config_costs import VenueTable
+from bot.costs import reference_usd, taken_costs
 from bot.engine import Engine, Scribe
 from bot.errors import UsageError
 from bot.health_watch import HealthWatch
@@ -165,19 +167,15 @@ def tables(config: Config, instrument: Instrument) -> tuple[VenueTable, Instrume
 
 def _facts(config: Config, instrument: Instrument) -> Facts:
     """Slow facts of one instrument. What the config does not name, or whose venue has no fee, is only watched."""
-    venue, table = tables(config, instrument)
-    cost: float | None = None
-    if venue.taker_fee_bps is not None:
-        cost = venue.taker_fee_bps / 1e4
-        if venue.fixed_cost_usd:
-            cross = config.strategies.cross_venue
-            size = cross.size_usd if cross is not None else None
-            cost = cost + float(venue.fixed_cost_usd / size) if size else None
+    table = tables(config, instrument)[1]
+    costs = taken_costs(config, instrument)
+    share = costs.share(reference_usd(config))
     error = config.fair.source_error_bps if table.error_bps is None else table.error_bps
     half_spread = table.assumed_half_spread_bps if table.assumed_size_units is not None else None
     age = config.gates.max_fx_age_s if instrument.role is Role.COIN else config.gates.max_quote_age_s
     return Facts(
-        cost=cost,
+        cost=None if share is None else float(share),
+        costs=costs,
         traded=instrument.name in config.instruments and (table.trade or instrument.role is Role.TOKEN),
         max_age_ns=ns(age if table.max_age_s is None else table.max_age_s),
         source_error=error / 1e4,

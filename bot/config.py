@@ -10,21 +10,22 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from bot.config_costs import CostsTable, IssuerTable, VenueTable
+from bot.config_types import (
+    Bps,
+    Limit,
+    NotNegative,
+    NotNegativeFloat,
+    Positive,
+    PositiveFloat,
+    Seconds,
+    SessionName,
+    Share,
+    Table,
+)
 from connectors.events import NS
-
-Positive = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
-NotNegativeFloat = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Bps = Annotated[float, Field(ge=0, le=100_000, allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Limit = Annotated[float, Field(gt=0)]
-"""A limit that `inf` switches off."""
-SessionName = Literal["pre", "regular", "post", "overnight", "weekend", "holiday"]
-
 
 PartName = Literal[
     "premium", "spell", "spread", "depth", "drift", "reversion", "lead", "beta", "supply", "multiplier", "wash"
@@ -32,12 +33,6 @@ PartName = Literal[
 
 NO_FEED: Final = ("simulated", "tape", "none")
 """What `feed` may say of a venue that nothing outside speaks for."""
-
-
-class Table(BaseModel):
-    """A table of the file: unknown keys are refused, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Run(Table):
@@ -62,37 +57,6 @@ class Http(Table):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 9464
     """0 takes any free port and prints it."""
-
-
-class VenueTable(Table):
-    """[venues.NAME]: what trading at a venue costs and how it answers on paper."""
-
-    kind: Literal["cex", "dex", "broker", "issuer", "oracle"]
-    feed: str = "none"
-    """A name of bot/wiring.py FEEDS, or one of NO_FEED."""
-    exchange: str = ""
-    """For feed = "ccxt": the exchange's id there."""
-    taker_fee_bps: Bps | None = None
-    """Missing means: watched, never traded."""
-    fixed_cost_usd: NotNegative = Decimal(0)
-    """Per order, e.g. gas."""
-    latency_ms: Annotated[float, Field(ge=0, le=600_000, allow_inf_nan=False)] | None = None
-    """Decision to fill on paper."""
-    reject_share: Share = 0.0
-    """Share of paper orders that the venue refuses."""
-    fill_share: Share = 1.0
-    """Share of the size that was seen which a paper order may take."""
-    url: str = ""
-    """Another address of the venue, e.g. a local stand-in; empty is the venue's own."""
-    key_file: str = ""
-    """Path of a file with the venue's key; never the key itself."""
-    depth_every_s: Limit = 1.0
-    """At most one row with the book's levels per instrument in so many seconds; `inf` never."""
-    depth_levels: Annotated[int, Field(ge=1, le=50)] = 10
-    compare_s: Limit = 60.0
-    """How often the stream's book is compared with the venue's own snapshot; `inf` never."""
-    options: dict[str, str | bool | float] = {}
-    """What only this kind of feed understands."""
 
 
 class InstrumentTable(Table):
@@ -126,6 +90,8 @@ class InstrumentTable(Table):
     """For a series with one price: fill at price -/+ this. None: watched, never filled."""
     assumed_size_units: Positive | None = None
     """For a series with one price: units that may be taken per print."""
+    borrow_bps_per_year: Bps | None = None
+    """What being short of it costs. None is unknown, and then nobody counts on being short."""
 
 
 class PoolTable(Table):
@@ -388,6 +354,8 @@ class Config(Table):
     venues: dict[str, VenueTable] = {}
     instruments: dict[str, InstrumentTable] = {}
     pools: dict[str, PoolTable] = {}
+    costs: CostsTable | None = None
+    issuers: dict[str, IssuerTable] = {}
     gates: Gates = Gates()
     fair: Fair = Fair()
     health: Health = Health()

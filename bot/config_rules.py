@@ -7,9 +7,10 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final, get_args
 
-from bot.config import NO_FEED, Config, PartName, PoolTable, SessionName
+from bot.config import NO_FEED, Config, PartName, PoolTable
 from bot.config_hints import plain
 from bot.config_shape import Fault
+from bot.config_types import SessionName
 from bot.config_wallet import wallets
 from bot.terminal import nearest
 from bot.toml_lines import Path
@@ -185,9 +186,25 @@ def _venues(data: Data, told: Told) -> Iterator[Fault]:
             yield from _options((*path, "options"), feed, table["options"], symbols)
         if feed == "ccxt" and not table.get("exchange"):
             yield Fault((*path, "exchange"), 'missing for feed "ccxt"', 'write exchange = "kraken" (its id in ccxt)')
-        if "taker_fee_bps" in table and "latency_ms" not in table:
+        yield from _tiers(path, table)
+        if ("taker_fee_bps" in table or "fee_tiers" in table) and "latency_ms" not in table:
             said = "missing: a venue with a fee is traded on paper, and then its delay counts"
             yield Fault((*path, "latency_ms"), said, "write latency_ms = NUMBER, in milliseconds")
+
+
+def _tiers(path: Path, table: Data) -> Iterator[Fault]:
+    """The tiers of an account are known by the volume from which each holds, and one of them always holds."""
+    tiers = table.get("fee_tiers", {})
+    known: list[Decimal] = []
+    for key in tiers:
+        try:
+            known.append(Decimal(key))
+        except ArithmeticError:
+            yield Fault((*path, "fee_tiers", key), "this is no volume", 'write it as "50000" = [TAKER, MAKER], in bps')
+    if tiers and "taker_fee_bps" in table:
+        yield Fault((*path, "taker_fee_bps"), "fee_tiers is written too", "write one of the two")
+    elif known and not any(volume <= 0 for volume in known):
+        yield Fault((*path, "fee_tiers"), "no tier holds for a small volume", 'write "0" = [TAKER, MAKER] too, in bps')
 
 
 def _options(path: Path, feed: str, options: Data, symbols: Collection[str]) -> Iterator[Fault]:
@@ -321,6 +338,10 @@ def concerns(config: Config) -> Iterator[Fault]:
             said = f"{venue.taker_fee_bps:g} bps is {venue.taker_fee_bps / 100:g} %"
             hint = f"where {venue.taker_fee_bps:g} % is meant, write taker_fee_bps = {venue.taker_fee_bps * 100:g}"
             yield Fault(("venues", name, "taker_fee_bps"), said, hint)
+    rule = config.strategies.cross_venue
+    if rule is not None and rule.enabled and config.costs is None:
+        said = "missing: slippage, changing coins and rebalancing are not counted in the edge of a trade"
+        yield Fault(("costs",), said, "write a table [costs], as in config.example.toml")
     if not config.instruments:
         yield Fault(("instruments",), "no instrument is named", "nothing will be watched")
     watched = config.strategies.liquidity is not None and config.strategies.liquidity.enabled
@@ -346,7 +367,7 @@ def _unjudged(config: Config) -> Iterator[Fault]:
             said = f"no instrument prices the coin {table.quote}, so its value in USD stays unknown"
             yield Fault((*path, "quote"), said, f'add one with role = "coin" and coin = "{table.quote}"')
         venue = config.venues.get(name.partition(":")[0])
-        tradable += (table.role == "token" or table.trade) and venue is not None and venue.taker_fee_bps is not None
+        tradable += (table.role == "token" or table.trade) and venue is not None and venue.taker_bps is not None
         if table.role != "token":
             continue
         found = listed(table.model_dump())

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, Union, get_args, 
 
 from pydantic import ValidationError
 
-from bot.config import Config, Table
+from bot.config import Config
 from bot.config_hints import plain, secret, unit_of, unknown_key
+from bot.config_types import Table
 from bot.terminal import nearest
 from bot.toml_lines import Path
 

@@ -55,8 +55,10 @@ class Permits:
         facts = self.columns.facts[number]
         if self._limits is None:
             return "nothing is traded in this run"
-        if not facts.traded or facts.cost is None:
-            return "no fee is known"
+        if not facts.traded:
+            return "it is not traded"
+        if facts.cost is None:
+            return "no fee is known" if facts.costs is None else facts.costs.why
         if self.columns.session not in self._limits.sessions:
             return f"not in the {self.columns.session.label} session"
         if self._notices.barred(number):

@@ -41,7 +41,7 @@ async def look(
     async def one(name: str) -> list[Line]:
         found = await _probe(config, universe, name, folder, limit_s)
         done(name)
-        return lines_of(name, found, taker_fee_bps=config.venues[name].taker_fee_bps)
+        return lines_of(name, found, taker_fee_bps=config.venues[name].taker_bps)
 
     answers = await asyncio.gather(*(one(name) for name in names))
     return [line for lines in answers for line in lines]

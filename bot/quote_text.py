@@ -130,7 +130,11 @@ def _venues(venues: Sequence[VenueQuote]) -> None:
     print_table(sides, [_rungs(venue) for venue in priced], numbers=sides[1:], whole=sides[1:])
     for why in dict.fromkeys(rung.why for venue in priced for rung in venue.executable if rung.why):
         of = [venue.instrument for venue in priced if any(rung.why == why for rung in venue.executable)]
-        mark = "(before fees)" if why == "no fee is known" else UNKNOWN
+        mark = (
+            "(before costs)"
+            if any(_before(rung) for venue in priced for rung in venue.executable if rung.why == why)
+            else UNKNOWN
+        )
         some = f" ({', '.join(of)})" if len(of) < len(priced) else ""
         print(f"  {mark}: {why}{some}")
 
@@ -142,11 +146,16 @@ def _at(venue: VenueQuote, venues: Sequence[VenueQuote]) -> str:
 
 
 def _rungs(venue: VenueQuote) -> list[str]:
-    """A venue's line of the ladder; before fees where none is known."""
+    """A venue's line of the ladder; before costs where they are not known."""
     cells = [venue.instrument]
     for rung in venue.executable:
         cells += [_side(rung, buy=True), _side(rung, buy=False)]
     return cells
+
+
+def _before(rung: Executable) -> bool:
+    """Whether only its costs are unknown."""
+    return rung.buy_bps is None and None not in (rung.buy_before_costs_bps, rung.sell_before_costs_bps)
 
 
 def _side(rung: Executable, *, buy: bool) -> str:

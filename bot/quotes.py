@@ -6,18 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from bot.assembly import Assembly, fitted, tables
+from bot.assembly import Assembly, fitted
 from bot.config import Config
+from bot.costs import leg_costs
 from bot.errors import UsageError
 from bot.terminal import nearest
 from connectors.instruments import Instrument, Role, Universe
 from monitoring.decisions import Tally
 from monitoring.facts import FeedState
-from monitoring.ladder import Cost
 from monitoring.quote import Market, quote
 from monitoring.quote_lines import Origin, Quote
 from strategies.market.fair import DEFAULT_DAILY_VOL_BPS
 from strategies.market.params import Params
+from strategies.pricing.costs import TAKEN
 
 LONGEST: int = 200
 """Characters of a name; longer ones are nobody's."""
@@ -89,7 +90,7 @@ class Quotes:
         self._market = Market(
             columns=columns,
             tally=tally,
-            costs=[_cost(config, instrument) for instrument in columns.universe],
+            costs=[leg_costs(config, instrument).only(TAKEN) for instrument in columns.universe],
             vol_from=lambda name: _vol_from(config, told, name),
             alarms=parts.peg_watch is not None,
             levels=lambda number: engine.depths.levels(number, columns.now),
@@ -107,14 +108,6 @@ class Quotes:
             raise UsageError("the size is a number of USD above zero")
         found = meant(self._universe, name)
         return quote(self._market, found.venues, found.groups, name, self._origin(), size_usd)
-
-
-def _cost(config: Config, instrument: Instrument) -> Cost | None:
-    """What taking costs there; None where the config names no fee."""
-    venue, _ = tables(config, instrument)
-    if venue.taker_fee_bps is None:
-        return None
-    return Cost(venue.taker_fee_bps / 1e4, float(venue.fixed_cost_usd))
 
 
 def _vol_from(config: Config, told: Params, name: str) -> str:

@@ -133,7 +133,7 @@ def live_feed(
         depth_every_s=venue.depth_every_s,
         depth_levels=venue.depth_levels,
         compare_s=venue.compare_s,
-        taker_fee_bps=venue.taker_fee_bps,
+        taker_fee_bps=venue.taker_bps,
         options=venue.options,
         pins=_pins(folder, config.run.pins_file, universe),
         key=reader(folder / Path(venue.key_file).expanduser(), venue=name) if venue.key_file else dict,
@@ -252,19 +252,22 @@ def subsidised_pool(seed: int, ending: str) -> tuple[Config, SubsidisedWorld]:
 def paper(config: Config, universe: Universe, seed: int) -> PaperExecutor:
     """An executor on paper for every instrument whose venue has a fee and a latency."""
     from bot.assembly import tables
+    from bot.costs import leg_costs
     from connectors.paper import PaperExecutor, PaperTerms
+    from strategies.pricing.costs import Component
 
     terms: dict[int, PaperTerms] = {}
     for number, instrument in enumerate(universe):
         venue, table = tables(config, instrument)
-        if venue.taker_fee_bps is None or venue.latency_ms is None:
+        if venue.taker_bps is None or venue.latency_ms is None:
             continue
+        costs = leg_costs(config, instrument)
         spread = table.assumed_half_spread_bps if instrument.one_price else None
         terms[number] = PaperTerms(
             latency_ns=round(venue.latency_ms * 1e6),
-            fee=exact(venue.taker_fee_bps) / BPS,
+            fee=costs.only({Component.TAKER_FEE}).share(None) or Decimal(0),
             lot=table.lot,
-            fixed_usd=venue.fixed_cost_usd,
+            fixed_usd=costs.fixed_usd,
             reject_share=venue.reject_share,
             fill_share=venue.fill_share,
             assumed_half_spread=None if spread is None else exact(spread) / BPS,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from connectors.exact import exact
 from connectors.ports import Levels
 from monitoring.quote_lines import Executable
 from monitoring.snapshot import number
@@ -17,23 +17,14 @@ from strategies.market.fair import BPS
 
 if TYPE_CHECKING:
     from strategies.market.columns import Columns
+    from strategies.pricing.costs import Costs
 
 LADDER_USD: Final = (1000.0, 10_000.0, 50_000.0)
 """Sizes that every answer has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What taking costs on a venue."""
-
-    fee: float
-    """A share of the price."""
-    fixed_usd: float = 0.0
-    """For each leg, whatever its size."""
-
-
 def ladder(
-    columns: Columns, at: int, fair: float, cost: Cost | None, levels: Levels | None, sizes: Sequence[float]
+    columns: Columns, at: int, fair: float, costs: Costs, levels: Levels | None, sizes: Sequence[float]
 ) -> tuple[Executable, ...]:
     """Each size, walked through the levels in force, or taken at the best price where that holds it."""
     from strategies.market import kernel as K
@@ -49,13 +40,14 @@ def ladder(
         buy, sell = (
             for_value(rows, size / usd).price * worth for rows in ((levels.asks, levels.bids) if levels else ((), ()))
         )
-        more = inf if cost is None else cost.fee + cost.fixed_usd / size
-        why = short if not (isfinite(buy) and isfinite(sell)) else "no fee is known" if cost is None else ""
+        share = costs.share(exact(size))
+        more = inf if share is None else float(share)
+        why = short if not (isfinite(buy) and isfinite(sell)) else costs.why
         found.append(
             Executable(
                 size_usd=size,
-                buy_bps=_bps(buy * (1 + more)) if cost is not None else None,
-                sell_bps=_bps(sell * (1 - more)) if cost is not None else None,
+                buy_bps=_bps(buy * (1 + more)) if share is not None else None,
+                sell_bps=_bps(sell * (1 - more)) if share is not None else None,
                 buy_before_costs_bps=_bps(buy),
                 sell_before_costs_bps=_bps(sell),
                 why=why,

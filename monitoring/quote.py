@@ -15,7 +15,7 @@ from connectors.instruments import USD, Role
 from monitoring.decisions import Tally
 from monitoring.depth import LevelsOf, no_levels
 from monitoring.facts import FeedState, StreamState
-from monitoring.ladder import LADDER_USD, Cost, ladder
+from monitoring.ladder import LADDER_USD, ladder
 from monitoring.narrate import REASONS
 from monitoring.quote_lines import (
     CoinLine,
@@ -31,6 +31,7 @@ from monitoring.quote_lines import (
 from monitoring.snapshot import DOUBTS, number
 from monitoring.words import because
 from strategies.market.fair import BPS, FairValue
+from strategies.pricing.costs import Component, Costs
 
 if TYPE_CHECKING:
     from strategies.market.columns import Columns
@@ -58,8 +59,8 @@ class Market:
 
     columns: Columns
     tally: Tally
-    costs: Sequence[Cost | None]
-    """By instrument; None where no fee is known."""
+    costs: Sequence[Costs]
+    """By instrument: of what is taken at once."""
     vol_from: Callable[[str], str] = _unsaid
     """Where the volatility of an underlying is from."""
     levels: LevelsOf = no_levels
@@ -241,7 +242,8 @@ def _venue(market: Market, at: int, now: int, streams: dict[str, StreamState], s
         at_par = (mid / units / judged.fair.price - 1) * BPS
     forecast = columns.forecasts[at]
     multiplier = number(market.multiplier(at))
-    cost = market.costs[at]
+    costs = market.costs[at]
+    fee = costs.only({Component.TAKER_FEE}).share(None)
     known_worth = units is not None and not unknown.startswith(("in doubt", DOUBTS["maintenance"]))
     return VenueQuote(
         token=instrument.token,
@@ -262,14 +264,14 @@ def _venue(market: Market, at: int, now: int, streams: dict[str, StreamState], s
         innovation=None if judged is None else number(judged.innovation),
         forecast_bps=forecast.premium * BPS,
         forecast_sd_bps=number(sqrt(forecast.variance) * BPS) if forecast.variance >= 0 else None,
-        executable=() if judged is None else ladder(columns, at, judged.fair.price, cost, market.levels(at), sizes),
+        executable=() if judged is None else ladder(columns, at, judged.fair.price, costs, market.levels(at), sizes),
         quote=instrument.quote,
         coin=None if instrument.quote == USD else _coin(columns, at, now),
         multiplier=multiplier,
         shares_per_unit=units,
         basis=market.basis(at),
-        fee_bps=None if cost is None else cost.fee * BPS,
-        fixed_cost_usd=0.0 if cost is None else cost.fixed_usd,
+        fee_bps=None if fee is None else float(fee) * BPS,
+        fixed_cost_usd=float(costs.fixed_usd),
         age_s=_age_s(columns, at, now),
         peg_state=_peg_state(market, at, unknown),
         peg_cause="" if unknown else market.tally.peg_cause.get(at, ""),

@@ -137,7 +137,8 @@ def _leg_problem(leg: Leg, view: View, limits: Limits, fair: float | None) -> Pr
         return Reason.COIN_BAND, f"{instrument.quote} at {usd_per_unit:.4f} USD"
     facts = columns.facts[at]
     if facts.cost is None:
-        return Reason.COST_UNKNOWN, f"{instrument.name}: no fee is configured"
+        why = "no fee is configured" if facts.costs is None else facts.costs.why
+        return Reason.COST_UNKNOWN, f"{instrument.name}: {why}"
     if instrument.one_price and facts.assumed_half_spread is None:
         return Reason.ONE_PRICE, f"{instrument.name}: one price, no book, and no spread and size assumed"
     if fair is not None and limits.collar_bps < inf:

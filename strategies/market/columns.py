@@ -20,6 +20,7 @@ from strategies.market.fair import VarianceClock, variance_clock
 from strategies.market.funding import Funding
 from strategies.market.readings import DOUBTED_VAR, Forecast, Readings
 from strategies.market.session import Session, SessionTable
+from strategies.pricing.costs import Costs
 
 FOREVER_NS = 2**62
 """An age limit that is never reached, and can still be added to a time."""
@@ -39,7 +40,9 @@ class Facts:
     """Slow facts of one instrument. Costs are shares of the price; None means unknown, and nothing is traded there."""
 
     cost: float | None = None
-    """Taker fee plus fixed costs at the reference size, per leg."""
+    """All that a leg costs at the reference size: the float form of `costs`, for the scan."""
+    costs: Costs | None = None
+    """The same by component; None where only the sum is known."""
     traded: bool = False
     max_age_ns: int = FOREVER_NS
     source_error: float = 0.0

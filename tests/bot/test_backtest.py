@@ -37,10 +37,12 @@ POOLS = """
 [venues.{first}]
 kind = "dex"
 taker_fee_bps = 25
+fixed_cost_usd = 0
 latency_ms = 1000
 [venues.{second}]
 kind = "dex"
 taker_fee_bps = 25
+fixed_cost_usd = 0
 latency_ms = 1000
 [venues.yahoo]
 kind = "oracle"

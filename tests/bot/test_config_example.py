@@ -12,8 +12,9 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import pytest
 
-from bot.config import Config, Table
+from bot.config import Config
 from bot.config_file import load, read
+from bot.config_types import Table
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "config.example.toml"
 
@@ -39,7 +40,7 @@ def written() -> dict[tuple[str, ...], set[str]]:
     for row in EXAMPLE.read_text(encoding="utf-8").splitlines():
         if header := re.match(r"(?:# )?\[([^\]]+)\]", row):
             parts = header[1].split(".")
-            named = {"venues": 1, "instruments": 1, "pools": 1, "wallet": 2}.get(parts[0], len(parts))
+            named = {"venues": 1, "instruments": 1, "pools": 1, "wallet": 2, "issuers": 1}.get(parts[0], len(parts))
             table = (*parts[:named], "*") if len(parts) > named else tuple(parts)
             found.setdefault(table, set())
         elif key := re.match(r"(?:# )?(\w+) *= \S", row):

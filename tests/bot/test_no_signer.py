@@ -20,6 +20,7 @@ url = "http://127.0.0.1:9"
 kind = "dex"
 feed = "none"
 taker_fee_bps = 30
+fixed_cost_usd = 0
 latency_ms = 1
 [instruments."chain:0x1111111111111111111111111111111111111111"]
 role = "share"

@@ -46,6 +46,7 @@ fill_share = 0.5
 [venues.c]
 kind = "dex"
 taker_fee_bps = 3.0
+fixed_cost_usd = 0
 latency_ms = 1000.0
 [venues.r]
 kind = "oracle"

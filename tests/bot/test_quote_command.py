@@ -180,7 +180,7 @@ def test_a_person_reads_tables_of_a_hundred_columns(tape: Path, capsys: pytest.C
         "100.0%",
     ):
         assert word in said
-    assert "(before fees): no fee is known (desk:TSLAb)" in said
+    assert "(before costs): taker fee is not known: write [venues.desk] taker_fee_bps (desk:TSLAb)" in said
     assert "nan" not in said and "None" not in said
     short = said
     assert 0 == main([word for word in words if word != "--explain"])

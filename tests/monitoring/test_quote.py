@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from math import exp, sqrt
 
 import msgspec
@@ -18,10 +19,10 @@ from connectors.instruments import Instrument, Role, UnitModel, Universe  # noqa
 from connectors.ports import Book, Levels  # noqa: E402
 from monitoring.decisions import Tally  # noqa: E402
 from monitoring.facts import FeedState, StreamState  # noqa: E402
-from monitoring.ladder import Cost  # noqa: E402
 from monitoring.quote import Market, quote  # noqa: E402
 from monitoring.quote_lines import Origin, Quote, VenueQuote  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts  # noqa: E402
+from strategies.pricing.costs import Component, Cost, Costs, Missing  # noqa: E402
 from tests.monitoring.played import play  # noqa: E402
 
 NOON = 1_788_537_600 * NS
@@ -38,13 +39,18 @@ UNIVERSE = Universe(
     )
 )
 BOOK = Book(bids=((200.4, 2.0), (200.0, 100.0)), asks=((200.8, 2.0), (201.0, 8.0)))
-COSTS = (Cost(0.001, 0.5), Cost(0.0002), None, None, None)
+NO_FEE = Costs(missing=(Missing(Component.TAKER_FEE, "write it"),))
+COSTS = (
+    Costs((Cost(Component.TAKER_FEE, "", bps=Decimal(10)), Cost(Component.GAS, "", usd=Decimal("0.5")))),
+    Costs((Cost(Component.TAKER_FEE, "", bps=Decimal(2)),)),
+    *[NO_FEE] * 3,
+)
 
 
 def told(
     *, weight: float = 0.0, offset: float = 0.0, later_s: int = 0, doubt: int = -1, size: float | None = None,
     feeds: tuple[FeedState, ...] = (), coin: float = 0.999, crossed: bool = False,
-    costs: tuple[Cost | None, ...] = COSTS,
+    costs: tuple[Costs, ...] = COSTS,
 ) -> Quote:  # fmt: skip
     """
     The share at 99.95 / 100.05 with an error of 3 bps, the pool at 200.4 / 200.8 USDT with a book, the exchange at
@@ -221,8 +227,8 @@ def test_without_a_fee_the_size_is_told_before_costs_only() -> None:
     """
     Nobody says what the pool takes: what would be paid is unknown, what is quoted is not.
     """
-    (rung, *_) = at(told(costs=(None,) * 5), POOL).executable
-    assert (None, None, "no fee is known") == (rung.buy_bps, rung.sell_bps, rung.why)
+    (rung, *_) = at(told(costs=(NO_FEE,) * 5), POOL).executable
+    assert (None, None, "taker fee is not known: write it") == (rung.buy_bps, rung.sell_bps, rung.why)
     assert rung.buy_before_costs_bps is not None and rung.buy_before_costs_bps > 0
 
 
@@ -260,7 +266,7 @@ def test_a_refused_source_leaves_no_fair_value_and_says_why() -> None:
     """
     run = play(rows=0)
     columns = run.assembly.columns
-    market = Market(columns=columns, tally=run.desk.tally, costs=[None] * len(columns.universe))
+    market = Market(columns=columns, tally=run.desk.tally, costs=[NO_FEE] * len(columns.universe))
     answer = quote(market, columns.universe.where(role=Role.TOKEN), (0, 1), "x", Origin(how="test"))
     assert [None, None] == [share.fair for share in answer.shares]
     assert all(share.unknown for share in answer.shares)
@@ -276,7 +282,7 @@ def test_the_demo_is_told_as_its_page_tells_it(rows: int) -> None:
     """
     run = play(seed=1, rows=rows)
     columns, picture = run.assembly.columns, run.desk.picture()
-    market = Market(columns=columns, tally=run.desk.tally, costs=[None] * len(columns.universe))
+    market = Market(columns=columns, tally=run.desk.tally, costs=[NO_FEE] * len(columns.universe))
     groups = tuple(range(len(columns.underlyings)))
     answer = quote(market, columns.universe.where(role=Role.TOKEN), groups, "all", Origin(how="test"))
     shown = {line.instrument: line for line in picture.tokens}

@@ -1,0 +1,96 @@
+"""What the config says that a leg costs, as the one model that everybody asks (strategies/pricing/costs.py)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from bot.config import Config, InstrumentTable
+from bot.config_costs import VenueTable
+from connectors.exact import exact
+from connectors.instruments import USD, Instrument
+from strategies.pricing.costs import TAKEN, Component, Cost, Costs, Missing
+
+YEAR_DAYS: Final = Decimal(365)
+_NO_VENUE: Final = VenueTable(kind="oracle")
+_PLAIN: Final = InstrumentTable()
+
+
+def leg_costs(config: Config, instrument: Instrument) -> Costs:
+    """Everything that a leg at an instrument may cost: TAKEN at once, CAPITAL and BORROW while it is held.
+
+    What the ledger is charged for certain (fee, gas) is missing wherever it is not written. What is our own estimate
+    (slippage, rebalancing, changing coins, capital) counts as soon as there is a table [costs].
+    """
+    venue = config.venues.get(instrument.venue, _NO_VENUE)
+    table = config.instruments.get(instrument.name, _PLAIN)
+    at, found = f"[venues.{instrument.venue}]", _Found()
+    tier = " by its tier" if venue.fee_tiers else ""
+    taker, maker = venue.fees_bps
+    found.bps(Component.TAKER_FEE, taker, f"{at} taker_fee_bps{tier}")
+    if maker is not None:
+        found.bps(Component.MAKER_FEE, maker, f"{at} maker_fee_bps{tier}")
+    if venue.kind == "dex" or venue.fixed_cost_usd is not None:
+        found.usd(Component.GAS, venue.fixed_cost_usd, f"{at} fixed_cost_usd")
+    if venue.data_fee_usd is not None:
+        found.usd(Component.DATA_FEE, venue.data_fee_usd, f"{at} data_fee_usd")
+    costs = config.costs
+    if costs is not None:
+        for component, own, common in (
+            (Component.SLIPPAGE, venue.slippage_bps, costs.slippage_bps),
+            (Component.REBALANCING, venue.rebalancing_bps, costs.rebalancing_bps),
+        ):
+            key = f"{component.value}_bps"
+            found.bps(component, common if own is None else own, f"[costs] {key}" if own is None else f"{at} {key}")
+        if instrument.quote != USD:
+            found.bps(Component.FX, costs.fx_bps.get(instrument.quote), f"[costs] fx_bps.{instrument.quote}")
+        found.per_year(Component.CAPITAL, costs.capital_bps_per_year, "[costs] capital_bps_per_year")
+    found.per_year(
+        Component.BORROW, table.borrow_bps_per_year, f'[instruments."{instrument.name}"] borrow_bps_per_year'
+    )
+    return found.costs()
+
+
+def taken_costs(config: Config, instrument: Instrument) -> Costs:
+    """What a leg costs that is taken at once: what signal, review and paper count.
+
+    Where something is paid for each order, its size must be known for the signal to say what share that is.
+    """
+    costs = leg_costs(config, instrument).only(TAKEN)
+    if costs.fixed_usd and reference_usd(config) is None:
+        hint = "it is paid for each order, so write [strategies.cross_venue] size_usd"
+        return Costs(costs.known, (*costs.missing, Missing(Component.GAS, hint)))
+    return costs
+
+
+def reference_usd(config: Config) -> Decimal | None:
+    """Size of an order that the signal counts with; None where the config names none in USD."""
+    cross = config.strategies.cross_venue
+    return cross.size_usd if cross is not None else None
+
+
+class _Found:
+    """Components as they are gathered: a value that is None is missing, and its key is what to write."""
+
+    def __init__(self) -> None:
+        self._known: list[Cost] = []
+        self._missing: list[Missing] = []
+
+    def bps(self, component: Component, value: float | None, key: str) -> None:
+        self._add(component, key, None if value is None else Cost(component, key, bps=exact(value)))
+
+    def usd(self, component: Component, value: Decimal | None, key: str) -> None:
+        self._add(component, key, None if value is None else Cost(component, key, usd=value))
+
+    def per_year(self, component: Component, value: float | None, key: str) -> None:
+        one = None if value is None else Cost(component, key, bps_per_day=exact(value) / YEAR_DAYS)
+        self._add(component, key, one)
+
+    def _add(self, component: Component, key: str, cost: Cost | None) -> None:
+        if cost is None:
+            self._missing.append(Missing(component, f"write {key}"))
+        else:
+            self._known.append(cost)
+
+    def costs(self) -> Costs:
+        return Costs(tuple(self._known), tuple(self._missing))
