@@ -31,6 +31,13 @@ def port(text: str) -> int:
     return _whole(text, 65_535)
 
 
+def whole(text: str) -> int:
+    """A whole number from 1 on. Raises ArgumentTypeError."""
+    if not text.strip("0"):
+        raise ArgumentTypeError(f"{text!r} is not a whole number above zero")
+    return _whole(text, LARGEST_SEED)
+
+
 def _whole(text: str, most: int) -> int:
     """Digits from 0 to `most`."""
     if not (text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= most):

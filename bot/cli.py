@@ -20,6 +20,7 @@ COMMANDS: Final[dict[str, str]] = {
     "run": "the daemon: listen, price, alarm, trade on paper",
     "record": "write every accepted row of the feeds to a tape",
     "backtest": "run the strategies over a tape and print the P&L bridge",
+    "journal": "what was decided: orders, trades, positions, P&L; verify the hash chain, export",
     "quote": "one token now: fair value, by whose word, premium at every venue",
     "peg": "premium statistics of every token on a tape",
     "liquidity": "pools with incentives on a tape: who pays for their depth, and what is left after",

@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.arguments import port, positive, seed
@@ -37,6 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-fault", action="append", default=[], metavar="NAME", help="leave out: outlier, depeg, frozen, ..."
     )
+    parser.add_argument("--state", metavar="DIR", help="keep the journal in this new folder, for `pegline journal`")
     parser.add_argument("--json", action="store_true", help="no table; what happened, as JSON on stdout")
 
 
@@ -87,6 +89,15 @@ def demo_config(seed: int, port: int | None) -> Config:
     return config.model_copy(update={"run": config.run.model_copy(update={"seed": seed}), "http": http})
 
 
+def _state(folder: str | None) -> Path | None:
+    """Where the journal goes. Raises UsageError where there is one: a story begins a journal of its own."""
+    from bot.told_state import JOURNAL
+
+    if folder and (Path(folder) / JOURNAL).exists():
+        raise UsageError(f"--state {folder} holds a journal already", hint="name another folder, or remove that one")
+    return Path(folder) if folder else None
+
+
 async def play(
     args: argparse.Namespace, pace: dict[str, float], elapsed: Callable[[], float], timing: dict[str, float]
 ) -> tuple[dict[str, Any], str]:
@@ -118,7 +129,7 @@ async def play(
         clock=feed.now,
         monotonic=monotonic_s,
         sleep=sleep,
-        state=None,
+        state=_state(args.state),
         world_ends=True,
     )
     colour = coloured(sys.stderr, getattr(args, "color", "auto"))
