@@ -123,6 +123,8 @@ class Columns(Readings):
         self.refused: I8 = np.zeros((max(1, count), len(K.REFUSALS)), np.int64)
         self.p: F8 = np.zeros(K.P_SCALARS)
         self.q: I8 = np.zeros(K.Q_SCALARS, np.int64)
+        self.work: F8 = np.zeros(K.WORK_ROWS * K.LANES)
+        """What the scan works premia out in; means nothing between two calls."""
         self.doubts: I8 = np.zeros(max(1, count), np.int64)
         """What our own judgement has against each instrument: a bit (1 << Why) for each reason."""
         self.said: dict[int, tuple[int, int]] = {}
@@ -154,7 +156,7 @@ class Columns(Readings):
         self._market = (self.members, self.references, self.f, self.k, self.g, self.h, self.p, self.q)
         self._tail = (
             self.f, self.k, self.g, self.h, self.fx, self.members, self.references,
-            self.slots, self.levels, self.refused, self.p, self.q,
+            self.slots, self.levels, self.refused, self.p, self.q, self.work,
         )  # fmt: skip
 
     def _place(self, number: int) -> None:
@@ -402,7 +404,7 @@ class Columns(Readings):
             self._choose(group)
         self.h[group, K.TOUCHED] = touched
         self.g[group, K.EDGE] = nan
-        K.premia(np.uint64(group), self.now, *self._market)
+        K.premia(np.uint64(group), self.now, *self._market, self.work)
 
     def permit(self, number: int, *, buy_from: int, sell_from: int, why: str = "") -> None:
         """From when an instrument may be bought and sold (ns UTC); NEVER means it may not, for the reason `why`."""

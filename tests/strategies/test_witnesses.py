@@ -466,3 +466,31 @@ def test_before_the_first_print_there_is_nothing_to_judge() -> None:
     made = market(token("a"), SHARE)
     say(made, nan, 100.0)
     assert "it has not printed yet" == made.why_not_judged(0, BEGIN)
+
+
+def test_no_row_leaves_anything_behind_in_a_sum() -> None:
+    """
+    After two million rows in one block every premium is to the bit that of somebody who heard only the last row of each
+    instrument: rounding errors of rows that are past are in no sum.
+    """
+    who, count = [*(token(f"v{n}") for n in range(8)), SHARE], 2_000_000
+    rng = np.random.default_rng(1)
+    number = rng.integers(0, len(who), count).astype(np.int32)
+    mid = 100 * np.exp(rng.normal(0, 8e-4, count))
+    kinds = np.where(number < 8, int(Kind.QUOTE), int(Kind.REFERENCE)).astype(np.int16)
+    ts, sizes = BEGIN + 1000 * np.arange(count, dtype=np.int64), np.ones(count)
+    last = np.sort([np.flatnonzero(number == one)[-1] for one in range(len(who))])
+    premia = []
+    for kept in (np.arange(count), last):
+        made = market(*who, error=3e-4)
+        for one in range(8):
+            made.weigh(one, 1e6 * (1 + one), 0.0)
+        rows = Rows(
+            ts_venue=ts[kept], ts_recv=ts[kept], instrument=number[kept], kind=kinds[kept],
+            flags=np.zeros(len(kept), np.int16), bid=mid[kept] * (1 - 2e-4), ask=mid[kept] * (1 + 2e-4),
+            bid_size=sizes[kept], ask_size=sizes[kept], extra=np.full(len(kept), nan),
+        )  # fmt: skip
+        assert made.scan(rows, 0, NEVER) == (len(kept), K.END)
+        premia.append(made.f[:8, [K.PREMIUM, K.SELL_PREMIUM, K.BUY_PREMIUM, K.SIGMAS]].copy())
+    assert np.isfinite(premia[1]).all() and (premia[1] != 0).all()
+    assert premia[1].tobytes() == premia[0].tobytes()
