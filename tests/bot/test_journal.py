@@ -314,3 +314,110 @@ def test_reading_where_there_is_no_journal_makes_none(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="no journal"):
         verify(tmp_path / "j.db")
     assert [] == list(tmp_path.iterdir())
+
+
+def test_each_flipped_byte_of_the_last_record_is_found(tmp_path: Path) -> None:
+    """
+    Wherever a byte of it turns over in the file, the two records before it stay valid, and the journal says that it
+    is damaged or reads as it was written; it never opens with other contents.
+    """
+    path = tmp_path / "j.db"
+    with Journal(path) as journal:
+        for n in range(3):
+            journal.append("step", 1_000 + n, b"marked payload %d" % n)
+    written, whole = [(r.seq, r.ts, r.kind, r.payload, r.hash) for r in read(path)], path.read_bytes()
+    end = whole.index(written[2][4]) + 32
+    found = 0
+    for at in range(whole.index(b"marked payload 2") - 20, end):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        try:
+            verdict = verify(path)
+        except JournalError:
+            found += 1
+            continue
+        if verdict.ok:
+            assert written == [(r.seq, r.ts, r.kind, r.payload, r.hash) for r in read(path)], at
+            continue
+        found += 1
+        assert 2 >= verdict.records, at
+        with pytest.raises(JournalError):
+            Journal(path)
+    assert found >= len(b"marked payload 2") + 32
+
+
+def test_a_log_that_is_torn_anywhere_leaves_a_valid_beginning(tmp_path: Path) -> None:
+    """
+    Cut off wherever a power cut may end it, what was not folded into the file yet gives a journal that begins as it was
+    written, and goes on.
+    """
+    path, copy = tmp_path / "j.db", tmp_path / "copy.db"
+    with Journal(path) as journal:
+        for n in range(4):
+            journal.append("step", n, b"payload %d" % n)
+            journal.flush()
+        hashes = [r.hash.hex() for r in read(path)]
+        database, log = path.read_bytes(), Path(f"{path}-wal").read_bytes()
+    left = set()
+    for length in range(0, len(log) + 1, 211):
+        copy.write_bytes(database)
+        Path(f"{copy}-wal").write_bytes(log[:length])
+        Path(f"{copy}-shm").unlink(missing_ok=True)
+        with Journal(copy) as journal:
+            left.add(journal.seq)
+            assert journal.seq == 0 or hashes[journal.seq - 1] == journal.hash()
+            journal.append("step", 9, b"goes on")
+        assert verify(copy).ok
+    assert {0, 1, 2, 3} <= left
+
+
+def test_a_database_that_is_held_too_long_is_a_clear_failure(tmp_path: Path) -> None:
+    """
+    After five seconds the writer gives up, names the lock, and what was there before stands.
+    """
+    path = tmp_path / "j.db"
+    fill(path, 3)
+    journal = Journal(path)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    journal.append("step", 4, b"x")
+    with pytest.raises(JournalError, match="locked"):
+        journal.flush(timeout_s=30)
+    other.execute("ROLLBACK")
+    other.close()
+    with pytest.raises(JournalError, match="locked"):
+        journal.close()
+    assert (3, True) == (verify(path).records, verify(path).ok)
+
+
+FIRST_VERSION = """
+CREATE TABLE records (seq INTEGER PRIMARY KEY, ts INTEGER NOT NULL, kind TEXT NOT NULL,
+ payload BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
+CREATE INDEX records_by_kind ON records (kind, seq);
+CREATE TABLE runs (run INTEGER PRIMARY KEY, first_seq INTEGER NOT NULL, facts TEXT NOT NULL) STRICT;
+INSERT INTO runs VALUES (1, 1, '{"version": "0.1.0"}');
+PRAGMA application_id=1348822892;
+PRAGMA user_version=1;
+"""
+"""What the first version of the file was. It never changes: journals of it are out there."""
+
+
+def test_a_journal_of_the_first_version_is_read_and_gone_on_with(tmp_path: Path) -> None:
+    """
+    Opened by today's pegline it has today's version, its records and facts as they were, and the chain goes on.
+    """
+    path = tmp_path / "j.db"
+    old = sqlite3.connect(path)
+    old.executescript(FIRST_VERSION)
+    digest = link(GENESIS, head("step"), 7, b"old")
+    old.execute("INSERT INTO records VALUES (1, 7, 'step', ?, ?)", (b"old", digest))
+    old.commit()
+    old.close()
+    assert [(1, 7, b"old")] == [(r.seq, r.ts, r.payload) for r in read(path)]
+    with Journal(path) as journal:
+        assert digest.hex() == journal.hash()
+        journal.append("step", 8, b"new")
+    assert (2, True) == (verify(path).records, verify(path).ok)
+    assert {"version": "0.1.0"} == runs(path)[0][1]
+    now = sqlite3.connect(path)
+    assert (len(MIGRATIONS),) == now.execute("PRAGMA user_version").fetchone()
+    now.close()
