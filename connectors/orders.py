@@ -189,6 +189,28 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the key may do: read, trade, withdraw."""
 
 
+class Carry(StrEnum):
+    """What is paid for holding something."""
+
+    FUNDING = "funding"
+    BORROW = "borrow"
+
+
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    """What holding an instrument over a moment has cost."""
+
+    id: str
+    """Of instrument, kind and moment: it counts once."""
+    instrument: int
+    kind: Carry
+    amount: Decimal
+    """Quote currency; below zero it was earned."""
+    fx: Decimal
+    """USD per quote currency at that moment."""
+    ts: int
+    """ns UTC."""
+
+
 class ConversionState(StrEnum):
     """Where a mint or redemption stands. The last three but UNKNOWN are ends."""
 
@@ -234,6 +256,8 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Fewer are a difference to claim."""
     kept_usd: Decimal = Decimal(0)
     """What the issuer keeps of a full delivery as its fee, in USD by the prices of the decision."""
+    fx: Decimal | None = None
+    """USD per coin at the decision, where a coin is given or due."""
     sla_ns: int
     """ns UTC. Without an end by then an operator is told; capital stays locked, and no second one is asked for."""
     underlying: str

@@ -4,14 +4,18 @@ Everything is Decimal, and nothing is rounded while it is kept: prices, sizes an
 than the 28 digits that Python keeps by itself. The bridge tells each part to a trillionth of a dollar and is an
 identity of those parts, so that it sums to the last digit, for whoever adds it up:
 
-    net = gross edge + slippage - fees - gas + FX + inventory mark
+    net = gross edge + slippage - fees - gas - issuer fees - funding - borrow + FX + inventory mark
 
 where, over all fills with sign s = +1 for a sale and -1 for a purchase,
     gross edge      sum of s x quantity x price seen x FX at the fill
     slippage        sum of s x quantity x (price paid - price seen) x FX at the fill
     fees            sum of fee x FX at the fill
     FX              the cash we hold in other coins, at today's FX less at the FX of its fills
-    inventory mark  what we still hold, at the last mids
+    inventory mark  what we still hold and what is in flight to an issuer, at the last mids
+
+A mint or redemption moves units: what was given leaves its position and is in flight until the other side has come, and
+counts as what was given until then. What an issuer keeps in kind is an issuer fee by the prices of the decision; the
+gross edge is told as if it had not been kept. What lacks at the end is a claim, and counts nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +26,9 @@ from decimal import Context, Decimal, getcontext, localcontext, setcontext
 import msgspec
 from msgspec import structs
 
-from connectors.instruments import Universe
-from connectors.orders import Fill, Leg, Report, Side
+from connectors.instruments import USD, Role, Universe
+from connectors.orders import Carry, Charge, Conversion, Fill, Leg, Progress, Report, Side
+from strategies.execution.conversions import Claim, Conversions, Moved
 
 ZERO = Decimal(0)
 REMEMBERED = 100_000
@@ -51,7 +56,7 @@ class Bridge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger:
-    """Positions in units by instrument and cash by coin; changed only by `take`."""
+    """Positions in units by instrument and cash by coin; changed only by what it is told has happened."""
 
     def __init__(self, universe: Universe) -> None:
         """An empty ledger."""
@@ -62,6 +67,10 @@ class Ledger:
         self.cash: dict[str, Decimal] = {}
         self.cash_usd_at_fill: dict[str, Decimal] = {}
         self.gross_edge = self.slippage = self.fees = self.gas = ZERO
+        self.issuer_fees = self.funding = self.borrow = ZERO
+        self.conversions = Conversions()
+        self.away: dict[int, float] = {}
+        """Units in flight by the instrument that was given, for judgements."""
         self.flow_usd = ZERO
         """All cash that came and went, each at the FX of its fill."""
         self.fills = 0
@@ -128,6 +137,73 @@ class Ledger:
         self.fills -= 2
         return True
 
+    def convert(self, order: Conversion, now: int) -> bool:
+        """A mint or redemption is asked for at `now` (ns UTC); False where it was before. Nothing moves yet."""
+        return self.conversions.ask(order, now)
+
+    def progress(self, word: Progress) -> Moved | None:
+        """Takes an issuer's word, and moves what it says has left or come since; None where it is not about ours."""
+        with localcontext(EXACT):
+            moved = self.conversions.hear(word)
+            if moved is None:
+                return None
+            order = self.conversions.all[word.id].order
+            if any(moved):
+                self._move(order.source, -moved.given, order)
+                self._move(order.target, moved.got, order)
+                self._flow(USD, -moved.fee_usd, Decimal(1))
+                self.issuer_fees += moved.fee_usd + moved.kept_usd
+                self.gross_edge += moved.kept_usd
+            self.away = {number: float(units) for number, units in self.in_flight().items()}
+        return moved
+
+    def in_flight(self) -> dict[int, Decimal]:
+        """Units in flight by the instrument that was given."""
+        flying: dict[int, Decimal] = {}
+        with localcontext(EXACT):
+            for one in self.conversions.open():
+                if one.away:
+                    flying[one.order.source] = flying.get(one.order.source, ZERO) + one.away
+        return flying
+
+    def claims(self) -> tuple[Claim, ...]:
+        """What issuers owe us."""
+        with localcontext(EXACT):
+            return self.conversions.claims()
+
+    def charge(self, cost: Charge) -> bool:
+        """Takes what holding something has cost; it counts once: False if known."""
+        if not self._first(f"charge {cost.id}"):
+            return False
+        with localcontext(EXACT):
+            self._flow(self.universe[cost.instrument].quote, -cost.amount, cost.fx)
+            if cost.kind is Carry.FUNDING:
+                self.funding += cost.amount * cost.fx
+            else:
+                self.borrow += cost.amount * cost.fx
+        return True
+
+    def _move(self, number: int, units: Decimal, order: Conversion) -> None:
+        """Units come (or leave, below zero) by a conversion; a coin is cash, and is bought or spent with them.
+
+        Raises ValueError for a coin whose price was not told.
+        """
+        instrument = self.universe[number]
+        if instrument.role is not Role.COIN:
+            position = self.position(number) + units
+            self.positions[number], self.held[number] = position, float(position)
+        elif units:
+            if order.fx is None:
+                raise ValueError(f"{order.id}: a coin moves, and what it was worth is not told")
+            self._flow(instrument.coin, units, order.fx)
+            self.gross_edge += units * order.fx
+
+    def _flow(self, coin: str, amount: Decimal, fx: Decimal) -> None:
+        """Cash that comes (or leaves, below zero) at an FX."""
+        self.cash[coin] = self.cash.get(coin, ZERO) + amount
+        self.cash_usd_at_fill[coin] = self.cash_usd_at_fill.get(coin, ZERO) + amount * fx
+        self.flow_usd += amount * fx
+
     def _first(self, id: str) -> bool:
         """Whether this is heard for the first time; the last 100,000 ids are remembered."""
         if id in self._known:
@@ -140,9 +216,7 @@ class Ledger:
     def _pay_gas(self, usd: Decimal) -> None:
         """Cash that leaves for an order that filled nothing."""
         self.gas += usd
-        self.cash["USD"] = self.cash.get("USD", ZERO) - usd
-        self.cash_usd_at_fill["USD"] = self.cash_usd_at_fill.get("USD", ZERO) - usd
-        self.flow_usd -= usd
+        self._flow(USD, -usd, Decimal(1))
 
     def _book(self, fill: Fill, seen: Decimal) -> None:
         """Adds one fill to positions, cash and the parts of the bridge."""
@@ -172,11 +246,12 @@ class Ledger:
         unmarked: list[str] = []
         with localcontext(EXACT):
             inventory = revaluation = ZERO
-            for instrument, units in self.positions.items():
+            for number, units in (*self.positions.items(), *self.in_flight().items()):
                 if units:
-                    mark = mark_usd(instrument)
+                    instrument = self.universe[number]
+                    mark = fx(instrument.coin) if instrument.role is Role.COIN else mark_usd(number)
                     if mark is None or not mark.is_finite():
-                        unmarked.append(self.universe[instrument].name)
+                        unmarked.append(instrument.name)
                     else:
                         inventory += units * mark
             for coin, amount in self.cash.items():
@@ -185,19 +260,30 @@ class Ledger:
                     unmarked.append(coin)
                 else:
                     revaluation += amount * rate - self.cash_usd_at_fill[coin]
-            kept = (self.gross_edge, self.slippage, -self.fees, -self.gas, revaluation, inventory)
-            gross_edge, slippage, fees, gas, fx_usd, inventory_usd = (part.quantize(TOLD) or ZERO for part in kept)
-            net = gross_edge + slippage + fees + gas + fx_usd + inventory_usd
+            kept = (
+                self.gross_edge,
+                self.slippage,
+                -self.fees,
+                -self.gas,
+                -self.issuer_fees,
+                -self.funding,
+                -self.borrow,
+                revaluation,
+                inventory,
+            )
+            parts = tuple(part.quantize(TOLD) or ZERO for part in kept)
+            gross_edge, slippage, fees, gas, issuer_fees, funding, borrow, fx_usd, inventory_usd = parts
+            net = sum(parts, ZERO)
         return Bridge(
             gross_edge=gross_edge,
             slippage=slippage,
             fees=fees,
             gas=gas,
-            issuer_fees=ZERO,
-            funding=ZERO,
-            borrow=ZERO,
+            issuer_fees=issuer_fees,
+            funding=funding,
+            borrow=borrow,
             fx=fx_usd,
             inventory_mark=inventory_usd,
             net=net,
-            unmarked=tuple(sorted(unmarked)),
+            unmarked=tuple(sorted(set(unmarked))),
         )
