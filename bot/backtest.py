@@ -12,6 +12,7 @@ from pathlib import Path
 from bot.assembly import Assembly, assemble, refused_rows
 from bot.clock import monotonic_s
 from bot.config import Config
+from bot.costs import to_pay
 from bot.exposure import Exposure
 from bot.journal import Journal
 from bot.journal_file import Durability
@@ -27,6 +28,7 @@ from connectors.tape import Tape
 from strategies.base import Step
 from strategies.execution.ledger import Bridge
 from strategies.market import kernel as K
+from strategies.pricing.costs import Component
 
 COLUMNS = ("ts_recv", "instrument", "kind", "flags", "bid", "ask", "bid_size", "ask_size")
 """The columns that the scan reads."""
@@ -42,6 +44,8 @@ class Result:
     steps: int
     dropped_dues: int
     bridge: Bridge
+    due: Mapping[Component, Decimal]
+    """USD that the trades have made due and that no venue charges; not in the bridge."""
     records: list[Step]
     """Every decision record, in order."""
     journal_hash: str
@@ -72,6 +76,11 @@ class Result:
     def net_usd(self) -> Decimal:
         """Net profit, USD."""
         return self.bridge.net
+
+    @property
+    def after_usd(self) -> Decimal:
+        """Net profit less what is still to pay, USD."""
+        return self.bridge.net - sum(self.due.values(), Decimal(0))
 
     @property
     def fills(self) -> list[Fill]:
@@ -117,8 +126,10 @@ def run_over(
     journal_path: Path | None = None,
     progress: Callable[[int], None] = lambda rows: None,
     levels: Mapping[int, Levels] | None = None,
+    world: Config | None = None,
 ) -> Result:
-    """The same over blocks of rows from anywhere, in order of ts_recv."""
+    """The same over blocks of rows from anywhere, in order of ts_recv. `world` says what is charged, where that is not
+    what `config` believes."""
     seed = config.run.seed if seed is None else seed
     records: list[Step] = []
 
@@ -132,7 +143,7 @@ def run_over(
             universe,
             load_sessions(),
             journal,
-            executor=paper(config, universe, seed),
+            executor=paper(world or config, universe, seed),
             seed=seed,
             on_step=(hear,),
             levels=levels,
@@ -150,7 +161,8 @@ def run_over(
         gc.unfreeze()
         seconds = monotonic_s() - start
         journal_hash = journal.hash()
-    return _result(parts, records, exposure, seconds, journal_hash, first)
+    due = to_pay(world or config, universe, fills_of(records))
+    return _result(parts, records, exposure, seconds, journal_hash, first, due)
 
 
 def bridge_of(parts: Assembly) -> Bridge:
@@ -160,7 +172,13 @@ def bridge_of(parts: Assembly) -> Bridge:
 
 
 def _result(
-    parts: Assembly, records: list[Step], exposure: Exposure, seconds: float, journal_hash: str, first: int
+    parts: Assembly,
+    records: list[Step],
+    exposure: Exposure,
+    seconds: float,
+    journal_hash: str,
+    first: int,
+    due: Mapping[Component, Decimal],
 ) -> Result:
     engine = parts.engine
     names = parts.columns.universe
@@ -172,6 +190,7 @@ def _result(
         steps=engine.counts.steps,
         dropped_dues=engine.counts.dropped_dues,
         bridge=bridge_of(parts),
+        due=due,
         records=records,
         journal_hash=journal_hash,
         refused_rows=refused_rows(parts.columns),

@@ -35,6 +35,8 @@ def as_json(result: Result, matched: Match, *, source: str, total_s: float, trad
         "net_usd": str(bridge.net),
         "bridge_usd": {name: str(usd) for name, usd in parts.items()},
         "bridge_residual_usd": str(bridge.net - sum(parts.values())),
+        "due_usd": {component.value: str(usd) for component, usd in result.due.items()},
+        "net_after_due_usd": str(result.after_usd),
         "unmarked": list(bridge.unmarked),
         "trades": told.approved,
         "half_trades": told.halves,
@@ -131,6 +133,8 @@ def words(answer: Mapping[str, Any]) -> str:
         "P&L bridge, USD",
         *(f"  {name.replace('_', ' '):<16}{float(value):>14,.2f}" for name, value in bridge.items() if float(value)),
         f"  {'net':<16}{float(answer['net_usd']):>14,.2f}",
+        *(f"  {f'due: {name}':<16}{-float(value):>14,.2f}" for name, value in answer["due_usd"].items()),
+        *([f"  {'net after':<16}{float(answer['net_after_due_usd']):>14,.2f}"] if answer["due_usd"] else []),
         "",
         f"trades           {answer['trades']:,} of {answer['wishes']:,} wishes{halves}, "
         f"{len(answer['fills']):,} fills{ratio}",

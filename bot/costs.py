@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Final
 
 from bot.config import Config, InstrumentTable
 from bot.config_costs import VenueTable
 from connectors.exact import exact
-from connectors.instruments import USD, Instrument
-from strategies.pricing.costs import TAKEN, Component, Cost, Costs, Missing
+from connectors.instruments import USD, Instrument, Universe
+from connectors.orders import Fill
+from strategies.pricing.costs import TAKEN, ZERO, Component, Cost, Costs, Missing
 
 YEAR_DAYS: Final = Decimal(365)
 _NO_VENUE: Final = VenueTable(kind="oracle")
@@ -67,6 +69,18 @@ def reference_usd(config: Config) -> Decimal | None:
     """Size of an order that the signal counts with; None where the config names none in USD."""
     cross = config.strategies.cross_venue
     return cross.size_usd if cross is not None else None
+
+
+def to_pay(config: Config, universe: Universe, fills: Iterable[Fill]) -> dict[Component, Decimal]:
+    """USD that fills have made due and no venue charges: changing coins, bringing back what was moved."""
+    due = dict.fromkeys((Component.FX, Component.REBALANCING), ZERO)
+    models: dict[int, Costs] = {}
+    for fill in fills:
+        at = fill.instrument
+        costs = models.get(at) or models.setdefault(at, leg_costs(config, universe[at]).only(due))
+        for component, usd in costs.parts(fill.quantity * fill.price * fill.fx).items():
+            due[component] += usd
+    return {component: usd for component, usd in due.items() if usd}
 
 
 class _Found:
