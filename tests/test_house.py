@@ -14,7 +14,7 @@ import pytest
 from bot.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAPERS = ("README.md", "CONTRIBUTING.md", "GLOSSARY.md", "CHANGELOG.md")
+PAPERS = ("README.md", "CONTRIBUTING.md", "GLOSSARY.md", "CHANGELOG.md", "docs/operating.md")
 
 
 def text(name: str) -> str:
