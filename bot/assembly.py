@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite, nan
+from math import inf, isfinite, nan
 from pathlib import Path
 
 from bot.config import Config, InstrumentTable
 from bot.config_costs import VenueTable
+from bot.config_risk import CapsTable
 from bot.costs import reference_usd, taken_costs
 from bot.engine import Engine, Scribe
 from bot.errors import UsageError
@@ -24,8 +25,9 @@ from connectors.instruments import Instrument, Role, Universe
 from connectors.ports import Executor, Levels
 from strategies.base import EdgeAbove, Every, PremiumBeyond, SignificanceBeyond, Step, Strategy
 from strategies.cross_venue import CrossVenue, Terms
+from strategies.execution.funds import Funds, FundsRule
 from strategies.execution.ledger import Ledger
-from strategies.execution.risk import Limits
+from strategies.execution.limits import Caps, Limits
 from strategies.liquidity import Liquidity
 from strategies.market import kernel as K
 from strategies.market.basis import Basis
@@ -125,6 +127,7 @@ def assemble(
         evidence=Evidence(columns, _params(config, universe)) if witnesses and every < FOREVER_NS else None,
         evidence_ns=every,
     )
+    engine.memory.funds = _funds(config, sessions)
     if health:
         rules = peg_rules(config)
         engine.health = HealthWatch(columns, lambda number: rules, engine.depths.levels)
@@ -253,21 +256,40 @@ def _beliefs(config: Config, judge: bool) -> Beliefs:
 
 
 def _limits(config: Config) -> Limits | None:
-    """The limits of the review; without them nothing is approved."""
+    """The limits of the review; without them nothing is approved. One that is not written allows nothing."""
     risk = config.risk
     if risk is None:
         return None
+    caps = risk.caps.model_dump() if risk.caps is not None else dict.fromkeys(CapsTable.model_fields, 0.0)
     return Limits(
         max_order_usd=risk.max_order_usd,
         max_position_usd=risk.max_position_usd,
         max_gross_usd=risk.max_gross_usd,
+        caps=Caps(**caps),
         collar_bps=risk.collar_bps,
         max_orders_per_minute=risk.max_orders_per_minute,
+        hedge_orders_per_minute=risk.hedge_orders_per_minute or 0,
+        max_wishes_per_minute=risk.max_wishes_per_minute or 0.0,
+        max_turnover_usd_per_day=risk.max_turnover_usd_per_day or 0.0,
+        trade_gap_ns=ns(inf if risk.trade_gap_s is None else risk.trade_gap_s),
         max_daily_loss_usd=risk.max_daily_loss_usd,
+        max_drawdown_usd=risk.max_drawdown_usd or 0.0,
+        max_naked_usd=risk.max_naked_usd or 0.0,
+        max_naked_ns=ns(risk.max_naked_s or 0.0),
         sessions=frozenset(Session[name.upper()] for name in risk.sessions),
         coin_band_bps=risk.coin_band_bps,
         need_fair=risk.need_fair,
     )
+
+
+def _funds(config: Config, sessions: SessionTable) -> Funds:
+    """What may be spent at each venue whose rule says so."""
+    rules = {
+        name: FundsRule(usd=venue.funds_usd, settle_days=venue.settle_days)
+        for name, venue in config.venues.items()
+        if venue.funds_usd is not None
+    }
+    return Funds(rules=rules, sessions=sessions)
 
 
 def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], PegWatch | None]:

@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from bot.config_costs import CostsTable, IssuerTable, VenueTable
+from bot.config_risk import Risk
 from bot.config_types import (
     Bps,
     Limit,
@@ -275,25 +276,6 @@ class Strategies(Table):
     cross_venue: CrossVenue | None = None
     peg_watch: PegWatch | None = None
     liquidity: Liquidity | None = None
-
-
-class Risk(Table):
-    """[risk]: limits of the review; every one must be written."""
-
-    max_order_usd: Positive
-    max_position_usd: Positive
-    """Per instrument, absolute."""
-    max_gross_usd: Positive
-    collar_bps: Limit
-    """A leg may not be further than this from the fair value. `inf` switches it off."""
-    max_orders_per_minute: Annotated[int, Field(ge=1)]
-    max_daily_loss_usd: Positive
-    sessions: tuple[SessionName, ...]
-    """Sessions in which new trades may be opened."""
-    coin_band_bps: Limit
-    """A quote coin further than this from one dollar stops trading in it."""
-    need_fair: bool = True
-    """Refuse when the fair value is unknown."""
 
 
 class WalletChain(Table):

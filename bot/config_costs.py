@@ -32,6 +32,11 @@ class VenueTable(Table):
     slippage_bps: Bps | None = None
     """None takes [costs].slippage_bps; so does the next one."""
     rebalancing_bps: Bps | None = None
+    funds_usd: NotNegative | None = None
+    """What lies there before the first fill: purchases spend no more than it and the settled proceeds of sales. None:
+    the venue limits nothing."""
+    settle_days: Annotated[int, Field(ge=0, le=10)] = 0
+    """Trading days after its own on which a sale settles (T+1 is 1); it counts only with `funds_usd`."""
     latency_ms: Annotated[float, Field(ge=0, le=600_000, allow_inf_nan=False)] | None = None
     """Decision to fill on paper."""
     reject_share: Share = 0.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any, Final, get_args
 
 from bot.config import NO_FEED, Config, PartName, PoolTable
 from bot.config_hints import plain
+from bot.config_limits import limits
 from bot.config_shape import Fault
 from bot.config_types import SessionName
 from bot.config_wallet import wallets
@@ -37,7 +37,7 @@ def breaches(data: Data, told: Told) -> list[Fault]:
         _health,
         _peg_watch,
         _pools,
-        _risk,
+        limits,
         wallets,
     )
     found = [fault for rule in rules for fault in rule(data, told)]
@@ -308,24 +308,6 @@ def _pools(data: Data, told: Told) -> Iterator[Fault]:
         if "incentive_usd_per_day" not in table:
             said = "missing: only an incentive that is written here has an end here"
             yield Fault((*path, "incentive_usd_per_day"), said, "write incentive_usd_per_day = NUMBER in US dollars")
-
-
-def _risk(data: Data, told: Told) -> Iterator[Fault]:
-    """Limits grow from order to position to the whole, and sessions are named once each."""
-    table = data.get("risk")
-    if not isinstance(table, dict):
-        return
-    for small, large in pairwise(("max_order_usd", "max_position_usd", "max_gross_usd")):
-        if small in table and large in table and Decimal(table[small]) > Decimal(table[large]):
-            said = f"{plain(table[small])} is more than {large} = {plain(table[large])}"
-            yield Fault(("risk", small), said, f"write at most {large}")
-    sessions = table.get("sessions")
-    if isinstance(sessions, list):
-        if not sessions:
-            yield Fault(("risk", "sessions"), "no session is named", 'write at least one, e.g. ["regular"]')
-        for at, session in enumerate(sessions):
-            if session in sessions[:at]:
-                yield Fault(("risk", "sessions", at), f"{plain(session)} stands twice", "remove one of them")
 
 
 def concerns(config: Config) -> Iterator[Fault]:

@@ -30,7 +30,10 @@ from connectors.orders import Approved, Intent, Reason, Refused, Report
 from connectors.ports import Executor, Levels
 from strategies.base import Note, Resumes, Step, Strategy, View
 from strategies.execution.ledger import Ledger
-from strategies.execution.risk import Limits, Memory, new_day, review
+from strategies.execution.limits import Limits
+from strategies.execution.memory import Memory
+from strategies.execution.risk import review
+from strategies.execution.stops import told, watch
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
 from strategies.market.evidence import Evidence
@@ -270,11 +273,11 @@ class Engine:
             self._record("timer", now, notes=notes)
 
     def _new_day(self, now: int) -> list[Note]:
-        """The day whose result the review looks at begins, where it can be said."""
-        if self.limits is None or not new_day(View(self.columns, self.ledger, now), self.memory):
+        """The gate looks at profit and exposure: a day begins, a peak is higher, or something is held back."""
+        if self.limits is None:
             return []
-        detail: dict[str, float | str] = {"day": self.memory.day, "net_usd": self.memory.day_start_net}
-        return [Note(kind="day", detail=detail), *marks(self.columns, self.ledger)]
+        notes = watch(View(self.columns, self.ledger, now), self.limits, self.memory)
+        return [*notes, *marks(self.columns, self.ledger)] if any(note.kind == "day" for note in notes) else notes
 
     def _new_session(self, due: int) -> None:
         """A session begins at due + 1."""
@@ -308,6 +311,7 @@ class Engine:
             return False
         approved, refused = review(decision.wishes, view, self.limits, self.memory, self.max_open)
         passed = tuple([order.intent.id for order in approved])
+        all_notes += tuple(told(self.memory))
         self._record(cause, now, notes=all_notes, wishes=decision.wishes, refused=refused, approved=passed)
         for order in approved:
             self._submit(order, now)
@@ -346,6 +350,7 @@ class Engine:
         for fill in self.ledger.take(report, seen=intent.legs[report.leg].seen):
             self.columns.take(fill.instrument, float(fill.quantity), bid=fill.side == "sell")
             self.permits.room(fill.instrument, self.now)
+            self.memory.funds.hear(fill, self.universe[fill.instrument].venue)
 
     def _closed(self, intent: Intent, now: int, notes: list[Note]) -> None:
         """Every leg has its final answer."""

@@ -16,7 +16,7 @@ from connectors.exact import exact
 from connectors.instruments import USD, UnitModel
 from strategies.base import Note, Step
 from strategies.execution.ledger import EXACT, ZERO, Bridge, Ledger
-from strategies.execution.risk import DAY_NS, Memory
+from strategies.execution.memory import DAY_NS, Memory
 from strategies.market.basis import Basis
 
 PARTS: Final = tuple(name for name in Bridge.__struct_fields__ if name not in ("net", "unmarked"))

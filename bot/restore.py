@@ -13,7 +13,8 @@ from connectors.instruments import Universe
 from connectors.orders import Fill, Intent
 from strategies.base import Note, Step
 from strategies.execution.ledger import Ledger
-from strategies.execution.risk import Memory
+from strategies.execution.memory import Memory
+from strategies.execution.stops import held
 from strategies.market.basis import Basis
 from strategies.market.pools import INCENTIVE, POOL_DAY
 
@@ -65,6 +66,10 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
                 names = str(note.detail.get("instruments", "")).split("\n")
             elif note.kind == "day":
                 memory.day, memory.day_start_net = int(note.detail["day"]), float(note.detail["net_usd"])
+            elif note.kind == "peak":
+                memory.peak_usd = memory.told_peak_usd = float(note.detail["net_usd"])
+            elif note.kind == "hold":
+                memory.heed(held(memory.latch, note))
             elif note.kind in (INCENTIVE, POOL_DAY) and names[note.instrument] in numbers:
                 pools.append((numbers[names[note.instrument]], note))
             elif note.kind in ("peg_state", "peg_usual") and names[note.instrument] in numbers:
@@ -87,6 +92,7 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
         for intent in step.wishes:
             if intent.id in approved:
                 wishes[intent.id] = intent
+                memory.approve(intent, step.ts)
                 open_legs[intent.id] = set(range(len(intent.legs)))
         for report in step.reports:
             intent = wishes[report.intent_id]
@@ -95,11 +101,14 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
                 fills=tuple(_renumbered(fill, names, numbers) for fill in report.fills),
                 undone=tuple(_renumbered(fill, names, numbers) for fill in report.undone),
             )
-            ledger.take(news, seen=intent.legs[report.leg].seen)
+            for fill in ledger.take(news, seen=intent.legs[report.leg].seen):
+                memory.funds.hear(fill, universe[fill.instrument].venue)
             if report.final:
                 open_legs[report.intent_id].discard(report.leg)
             if not open_legs[report.intent_id]:
                 del open_legs[report.intent_id], wishes[report.intent_id]
+    # What was under way is abandoned, and gives its place back.
+    memory.open_intents.clear()
     return Restored(seq, tuple(open_legs), multipliers, basis, announced, pools=tuple(pools), pegs=tuple(pegs.values()))
 
 

@@ -87,6 +87,18 @@ class Reason(StrEnum):
     DAILY_LOSS = "daily_loss"
     OPEN_PAIRS = "open_pairs"
     DEADLINE = "deadline"
+    REDUCE_ONLY = "reduce_only"
+    TOKEN_CAP = "token_cap"
+    VENUE_CAP = "venue_cap"
+    ISSUER_CAP = "issuer_cap"
+    CHAIN_CAP = "chain_cap"
+    STABLECOIN_CAP = "stablecoin_cap"
+    NAKED = "naked"
+    DRAWDOWN = "drawdown"
+    SELF_TRADE = "self_trade"
+    UNSETTLED = "unsettled"
+    TURNOVER = "turnover"
+    COOLDOWN = "cooldown"
 
 
 class Approved(msgspec.Struct, frozen=True):

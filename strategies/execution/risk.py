@@ -1,229 +1,170 @@
 """The review: the only place where a wish becomes an approved order, and the last function before an executor.
 
 Every check has a limit that the operator wrote down; a number that is missing refuses. The first check that fails is
-the reason.
+the reason. What is held back stands first, so that a halt outranks the session.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from decimal import Decimal
-from math import inf, isfinite
+from math import inf, isfinite, nan
+from types import MappingProxyType
+from typing import Final
 
-from msgspec import structs
-
-from connectors.events import NS
-from connectors.exact import exact
-from connectors.instruments import USD
-from connectors.orders import Approved, Intent, Leg, Reason, Refused, Side
+from connectors.orders import Approved, Intent, Leg, Purpose, Reason, Refused, Side
 from strategies.base import View
-from strategies.market import kernel as K
-from strategies.market.session import Session
+from strategies.execution.caps import book_problem
+from strategies.execution.latch import Mode, scopes_of
+from strategies.execution.legs import Problem, leg_problem, within_collar
+from strategies.execution.limits import Limits
+from strategies.execution.memory import Memory, turnover
+from strategies.execution.reduces import reduces, units_of
+from strategies.execution.stops import loss_problem, naked_usd, wished
 
-DAY_NS = 86_400 * NS
-
-Problem = tuple[Reason, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What the operator allows."""
-
-    max_order_usd: Decimal
-    max_position_usd: Decimal
-    """Per instrument, absolute, after the fill."""
-    max_gross_usd: Decimal
-    """Sum of absolute positions, after the fill."""
-    collar_bps: float
-    """Farthest a leg's price may be from the fair value; inf is off."""
-    max_orders_per_minute: int
-    max_daily_loss_usd: Decimal
-    """Fall of net profit since the start of the UTC day."""
-    sessions: frozenset[Session]
-    coin_band_bps: float
-    """Farthest a quote coin may be from one dollar; inf is off."""
-    need_fair: bool
-
-
-@dataclass(slots=True)
-class Memory:
-    """What the review must remember between calls."""
-
-    sent: deque[int] = field(default_factory=deque)
-    """Times of the orders of the last minute, ns."""
-    open_intents: dict[str, str] = field(default_factory=dict)
-    """Id of an intent under way -> its strategy."""
-    day: int = -1
-    day_start_net: float = 0.0
-    """USD."""
-    killed: str = ""
-    """Why everything is refused; empty is running."""
+NO_TRADES: Final[Mapping[str, Decimal]] = MappingProxyType({})
 
 
 def review(
-    wishes: tuple[Intent, ...], view: View, limits: Limits, memory: Memory, max_open: dict[str, int]
+    wishes: tuple[Intent, ...],
+    view: View,
+    limits: Limits,
+    memory: Memory,
+    max_open: Mapping[str, int],
+    open_shares: Mapping[str, Decimal] = NO_TRADES,
 ) -> tuple[tuple[Approved, ...], tuple[Refused, ...]]:
     """Judges wishes in order; an approved one counts against the limits of the next.
 
-    `max_open` is the number of intents that each strategy may have under way. What is approved carries limits within
-    the collar. Changes `memory` (order times, open intents), nothing else. An executor must be given only what this
-    returns as approved.
+    `max_open` is the number of trades that each strategy may have under way, `open_shares` the net shares of each open
+    trade by its own fills, its orders under way counted as filled. What is approved carries limits within the collar.
+    Changes `memory`, nothing else. An executor must be given only what this returns as approved.
+
+    A later round of a trade (HEDGE, UNWIND) that provably brings something nearer to zero is eased: it passes where
+    opening is refused by session, room, size, pace or result. It needs a price and a collar like anything else.
     """
     approved: list[Approved] = []
     refused: list[Refused] = []
-    while memory.sent and memory.sent[0] <= view.now - 60 * NS:
-        memory.sent.popleft()
+    earlier: list[Leg] = []
+    memory.forget(view.now)
     for intent in wishes:
-        problem = _problem(intent, approved, view, limits, memory, max_open)
+        opens = intent.purpose is Purpose.OPEN
+        if opens:
+            wished(intent, limits, memory, view.now)
+        closes = bool(memory.latch.holds or not opens) and reduces(intent, earlier, view, open_shares)
+        eased = closes and not opens
+        fair = _fair(intent, view)
+        problem = (
+            _held_back(intent, view, memory, closes=closes)
+            or _moment_problem(intent, view, limits, memory, max_open, fair, eased=eased)
+            or _legs_problem(intent, view, limits, fair, eased=eased)
+            or _self_trade(intent, earlier, view)
+            or _unsettled(intent, earlier, view, memory)
+            or book_problem(intent, earlier, view, limits)
+            or (None if eased else loss_problem(view, limits, memory))
+        )
         if problem is None:
-            memory.sent.extend([view.now] * len(intent.legs))
-            memory.open_intents[intent.id] = intent.strategy
-            approved.append(Approved(_within_collar(intent, view, limits)))
+            memory.approve(intent, view.now)
+            earlier += intent.legs
+            approved.append(Approved(within_collar(intent, view, limits, fair, eased=eased)))
         else:
             refused.append(Refused(intent=intent, reason=problem[0], detail=problem[1]))
     return tuple(approved), tuple(refused)
 
 
-def _problem(
-    intent: Intent, earlier: list[Approved], view: View, limits: Limits, memory: Memory, max_open: dict[str, int]
+def _held_back(intent: Intent, view: View, memory: Memory, *, closes: bool) -> Problem | None:
+    """Whether a scope of it is halted, or may only reduce and this does not."""
+    hold = memory.latch.strictest(scopes_of(intent, view.columns.universe), view.now)
+    if hold is None or hold.mode is Mode.RUN:
+        return None
+    if hold.mode is Mode.HALT:
+        return Reason.KILLED, str(hold)
+    return None if closes else (Reason.REDUCE_ONLY, f"{hold}; this brings nothing nearer to zero")
+
+
+def _moment_problem(
+    intent: Intent,
+    view: View,
+    limits: Limits,
+    memory: Memory,
+    max_open: Mapping[str, int],
+    fair: float,
+    *,
+    eased: bool,
 ) -> Problem | None:
-    """The first thing that speaks against an intent."""
-    columns, now = view.columns, view.now
-    if memory.killed:
-        return Reason.KILLED, memory.killed
-    if columns.session not in limits.sessions:
-        return Reason.SESSION, f"session {columns.session.label} is not among those allowed"
+    """What speaks against an intent as a whole at this moment, apart from its legs and the books."""
+    now = view.now
     if now > intent.deadline_ns:
-        return Reason.DEADLINE, "the deadline has passed"
-    under_way = list(memory.open_intents.values()).count(intent.strategy)
-    if under_way >= max_open.get(intent.strategy, 0):
-        return Reason.OPEN_PAIRS, f"{under_way} intents under way"
-    if intent.notional_usd > limits.max_order_usd:
-        return Reason.NOTIONAL, f"{intent.notional_usd:.2f} USD above {limits.max_order_usd} USD"
-    if len(memory.sent) + len(intent.legs) > limits.max_orders_per_minute:
-        return Reason.ORDER_RATE, f"{len(memory.sent)} orders in the last minute"
-    fair = None
-    if intent.underlying and (limits.need_fair or limits.collar_bps < inf):
-        fair = columns.own(columns.underlyings.index(intent.underlying), now)
-    if limits.need_fair and fair is None:
+        return Reason.DEADLINE, f"the deadline has passed {(now - intent.deadline_ns) / 1e9:g} s ago"
+    most = limits.max_orders_per_minute + (limits.hedge_orders_per_minute if eased else 0)
+    if len(memory.sent) + len(intent.legs) > most:
+        return Reason.ORDER_RATE, f"{len(memory.sent)} orders in the last minute, allowed {most}"
+    if eased:
+        return None
+    if view.columns.session not in limits.sessions:
+        return Reason.SESSION, f"session {view.columns.session.label} is not among those allowed"
+    under_way, allowed = list(memory.open_intents.values()).count(intent.strategy), max_open.get(intent.strategy, 0)
+    if under_way >= allowed:
+        return Reason.OPEN_PAIRS, f"{under_way} trades under way, allowed {allowed}"
+    if not intent.notional_usd <= limits.max_order_usd:
+        return Reason.NOTIONAL, f"{intent.notional_usd:.2f} USD, allowed {limits.max_order_usd}"
+    if limits.need_fair and not isfinite(fair):
         return Reason.FAIR_UNKNOWN, "no believed source for the share, or its error is too wide"
-    for leg in intent.legs:
-        problem = _leg_problem(leg, view, limits, None if fair is None else fair.price)
-        if problem is not None:
-            return problem
-    return _book_problem(intent, earlier, view, limits, memory)
+    return _pace_problem(intent, view, limits, memory)
 
 
-def _leg_problem(leg: Leg, view: View, limits: Limits, fair: float | None) -> Problem | None:
-    """What speaks against one leg: its quote, units, coin, cost, size and distance from the fair value."""
-    columns, now, at = view.columns, view.now, leg.instrument
-    f, k, instrument = columns.f_rows[at], columns.k_rows[at], columns.universe[at]
-    if not leg.quantity > 0:
-        return Reason.NO_SIZE, f"{instrument.name}: quantity {leg.quantity}"
-    if k[K.REFUSAL] != K.OK or now > k[K.EXPIRES]:
-        return Reason.STALE, f"{instrument.name}: last quote is refused, halted or too old"
-    if now < k[K.BUY_FROM if leg.side is Side.BUY else K.SELL_FROM]:
-        why = f"no {leg.side.value} orders now: stream down, new multiplier or no room"
-        return Reason.MAINTENANCE, f"{instrument.name}: {why}"
-    if not isfinite(f[K.SHARES_PER_UNIT]):
-        return Reason.MULTIPLIER_UNKNOWN, f"{instrument.name}: shares per unit unknown"
-    usd_per_unit = f[K.USD_PER_UNIT]
-    if not isfinite(usd_per_unit):
-        return Reason.FX_UNKNOWN, f"{instrument.name}: no price for {instrument.quote}"
-    if not columns.fx_is_fresh(at, now):
-        return Reason.FX_UNKNOWN, f"{instrument.name}: the price of {instrument.quote} is too old or refused"
-    if instrument.quote != USD and abs(usd_per_unit - 1) * 1e4 > limits.coin_band_bps:
-        return Reason.COIN_BAND, f"{instrument.quote} at {usd_per_unit:.4f} USD"
-    facts = columns.facts[at]
-    if facts.cost is None:
-        why = "no fee is configured" if facts.costs is None else facts.costs.why
-        return Reason.COST_UNKNOWN, f"{instrument.name}: {why}"
-    if instrument.one_price and facts.assumed_half_spread is None:
-        return Reason.ONE_PRICE, f"{instrument.name}: one price, no book, and no spread and size assumed"
-    if fair is not None and limits.collar_bps < inf:
-        away = abs(float(leg.seen) * f[K.USD_PER_SHARE] / fair - 1) * 1e4
-        if not away <= limits.collar_bps:
-            return Reason.COLLAR, f"{instrument.name}: {away:.0f} bps from the fair value"
+def _pace_problem(intent: Intent, view: View, limits: Limits, memory: Memory) -> Problem | None:
+    """What speaks against another trade in the same share now."""
+    name, now = intent.underlying, view.now
+    waited = now - memory.opened.get(name, now - limits.trade_gap_ns)
+    if limits.trade_gap_ns and waited < limits.trade_gap_ns:
+        return Reason.COOLDOWN, f"{name}: {waited / 1e9:g} s since the last trade, {limits.trade_gap_ns / 1e9:g} needed"
+    turned = float(memory.turned(name, now) + turnover(intent))
+    if turned > limits.max_turnover_usd_per_day:
+        return Reason.TURNOVER, f"{name}: {turned:.2f} USD today, allowed {limits.max_turnover_usd_per_day:g}"
+    naked = naked_usd(name, view) if limits.max_naked_usd < inf else 0.0
+    if naked > limits.max_naked_usd:
+        return Reason.NAKED, f"{name}: {naked:.2f} USD without a hedge, allowed {limits.max_naked_usd:g}"
     return None
 
 
-def _book_problem(
-    intent: Intent, earlier: list[Approved], view: View, limits: Limits, memory: Memory
-) -> Problem | None:
-    """What speaks against the positions that all orders under way could leave behind, and against the day so far.
+def _legs_problem(intent: Intent, view: View, limits: Limits, fair: float, *, eased: bool) -> Problem | None:
+    """The first thing that speaks against one of its legs."""
+    problems = (leg_problem(leg, view, limits, fair, eased=eased) for leg in intent.legs)
+    return next((problem for problem in problems if problem is not None), None)
 
-    An order under way counts as done where that makes the position larger, and as not done where it makes it smaller.
-    """
-    columns, held = view.columns, view.ledger.held
-    # Units that may still be bought and sold; floats, since they only decide whether to refuse.
-    bought: dict[int, float] = {}
-    sold: dict[int, float] = {}
-    for (instrument, side), quantity in view.ledger.under_way().items():
-        (bought if side is Side.BUY else sold)[instrument] = float(quantity)
-    for wish in [*[order.intent for order in earlier], intent]:
-        for leg in wish.legs:
-            moved = bought if leg.side is Side.BUY else sold
-            moved[leg.instrument] = moved.get(leg.instrument, 0.0) + float(leg.quantity)
-    net, gross = float(view.ledger.flow_usd), 0.0
-    for instrument, units in held.items():
-        if units:
-            value = units * columns.mark_usd(instrument)
-            net += value
-            if instrument not in bought and instrument not in sold:
-                gross += abs(value)
-    touched = [leg.instrument for leg in intent.legs]
-    max_position_usd = float(limits.max_position_usd)
-    for instrument in bought.keys() | sold.keys():
-        units = held.get(instrument, 0.0)
-        most = max(abs(units + bought.get(instrument, 0.0)), abs(units - sold.get(instrument, 0.0)))
-        value = most * columns.mark_usd(instrument)
-        gross += value
-        if instrument in touched and not value <= max_position_usd:
-            return Reason.POSITION, f"{columns.universe[instrument].name}: up to {value:.2f} USD after the trade"
-    if not gross <= float(limits.max_gross_usd):
-        unknown = "" if isfinite(gross) else ": a position has no price now"
-        return Reason.POSITION, f"up to {gross:.2f} USD in all after the trade{unknown}"
-    if not isfinite(net) or (memory.day < 0 and held):
-        return Reason.DAILY_LOSS, "today's result is not known: a position has no price, or the day no beginning yet"
-    loss = memory.day_start_net - net
-    if not loss <= float(limits.max_daily_loss_usd):
-        return Reason.DAILY_LOSS, f"{loss:.2f} USD lost today"
+
+def _self_trade(intent: Intent, earlier: list[Leg], view: View) -> Problem | None:
+    """Whether a leg could meet another order of ours: one of the other side is under way at its instrument."""
+    for at, leg in enumerate(intent.legs):
+        other = Side.SELL if leg.side is Side.BUY else Side.BUY
+        units = view.ledger.reserved(leg.instrument, other)
+        if units := units + units_of((*earlier, *intent.legs[:at]), leg.instrument, other):
+            name = view.columns.universe[leg.instrument].name
+            return Reason.SELF_TRADE, f"{name}: {units} units of ours on the other side are under way"
     return None
 
 
-def new_day(view: View, memory: Memory) -> bool:
-    """Remembers the net profit at the start of a UTC day; the daily loss counts from there. True where one began.
-
-    While a position that is held has no price the result is not known, and the day does not begin.
-    """
-    day, net = view.now // DAY_NS, net_usd(view)
-    if day == memory.day or not isfinite(net):
-        return False
-    memory.day, memory.day_start_net = day, net
-    return True
-
-
-def net_usd(view: View) -> float:
-    """Net profit now, in USD, to judge a limit by: cash at the FX of its fills, positions at mid; nan where unknown."""
-    net = float(view.ledger.flow_usd)
-    for instrument, units in view.ledger.held.items():
-        if units:
-            net += units * view.columns.mark_usd(instrument)
-    return net
+def _unsettled(intent: Intent, earlier: list[Leg], view: View, memory: Memory) -> Problem | None:
+    """Whether purchases at a venue whose rule limits it would spend more than has settled there."""
+    columns, universe = view.columns, view.columns.universe
+    for venue in dict.fromkeys(universe[leg.instrument].venue for leg in intent.legs if leg.side is Side.BUY):
+        has = memory.funds.spendable(venue, view.now)
+        if has is None:
+            continue
+        under_way = [(at, units) for (at, side), units in view.ledger.under_way().items() if side is Side.BUY]
+        bought = [(leg.instrument, leg.quantity) for leg in (*earlier, *intent.legs) if leg.side is Side.BUY]
+        cost = sum(
+            float(units) * columns.mark_usd(at) * (1 + (columns.facts[at].cost or 0.0))
+            for at, units in (*under_way, *bought)
+            if universe[at].venue == venue
+        )
+        if not cost <= float(has):
+            return Reason.UNSETTLED, f"{venue}: {cost:.2f} USD to pay, {has:.2f} settled"
+    return None
 
 
-def _within_collar(intent: Intent, view: View, limits: Limits) -> Intent:
-    """The intent with no leg's limit beyond the collar, so that what is sent cannot trade where it may not."""
-    if limits.collar_bps == inf or not intent.underlying:
-        return intent
-    fair = view.columns.own(view.columns.underlyings.index(intent.underlying), view.now)
-    if fair is None:
-        return intent
-    legs = []
-    for leg in intent.legs:
-        away = 1 + limits.collar_bps / 1e4 * (1 if leg.side is Side.BUY else -1)
-        bound = exact(fair.price * away / view.columns.usd_per_share.item(leg.instrument))
-        limit = min(leg.limit, bound) if leg.side is Side.BUY else max(leg.limit, bound)
-        legs.append(structs.replace(leg, limit=limit))
-    return structs.replace(intent, legs=tuple(legs))
+def _fair(intent: Intent, view: View) -> float:
+    """What the share is worth by its own evidence, USD; nan where that is unknown."""
+    columns = view.columns
+    fair = columns.own(columns.underlyings.index(intent.underlying), view.now) if intent.underlying else None
+    return nan if fair is None else fair.price

@@ -137,6 +137,8 @@ class Columns(Witnesses):
         """Whether anybody was ever a witness; else a fair value is what the best source says, which is told sooner."""
         self.why_barred: list[str] = [""] * count
         """Why each instrument may not be bought or sold, on the side on which it may not, in words."""
+        self.hard_bars: list[str] = ["no row yet"] * count
+        """Why each may not be traded even to close what is open; empty where it may."""
         self.taken_bid: list[float] = [0.0] * count
         self.taken_ask: list[float] = [0.0] * count
         self.taken_prints: list[int] = [-1] * count
@@ -365,10 +367,11 @@ class Columns(Witnesses):
         self.g[group, K.EDGE] = nan
         K.premia(np.uint64(group), self.now, *self._market, self.work)
 
-    def permit(self, number: int, *, buy_from: int, sell_from: int, why: str = "") -> None:
-        """From when an instrument may be bought and sold (ns UTC); NEVER means it may not, for the reason `why`."""
+    def permit(self, number: int, *, buy_from: int, sell_from: int, why: str = "", hard: str = "") -> None:
+        """From when an instrument may be bought and sold (ns UTC); NEVER means it may not, for the reason `why`. What
+        `hard` says bars even what closes a trade."""
         self.k[number, K.BUY_FROM], self.k[number, K.SELL_FROM] = buy_from, sell_from
-        self.why_barred[number] = why
+        self.why_barred[number], self.hard_bars[number] = why, hard
 
     def take(self, number: int, units: float, *, bid: bool) -> None:
         """We consumed units at the best bid or ask; they stay consumed until the venue prints again."""

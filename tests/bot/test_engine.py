@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from math import inf
 
 import pytest
 
@@ -19,7 +20,7 @@ from connectors.orders import Intent, Leg, Outcome, Reason, Side  # noqa: E402
 from connectors.paper import PaperExecutor, PaperTerms  # noqa: E402
 from strategies.base import Decision, Every, Step, View, Wake  # noqa: E402
 from strategies.execution.ledger import Ledger  # noqa: E402
-from strategies.execution.risk import Limits  # noqa: E402
+from strategies.execution.limits import Caps, Limits  # noqa: E402
 from strategies.market import kernel as K  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts  # noqa: E402
 from strategies.market.session import Session  # noqa: E402
@@ -69,6 +70,14 @@ class Eager:
 
 
 LIMITS = Limits(
+    caps=Caps(token_usd=inf, venue_usd=inf, issuer_usd=inf, chain_usd=inf, stablecoin_usd=inf),
+    hedge_orders_per_minute=0,
+    max_wishes_per_minute=inf,
+    max_turnover_usd_per_day=inf,
+    trade_gap_ns=0,
+    max_drawdown_usd=inf,
+    max_naked_usd=inf,
+    max_naked_ns=2**62,
     max_order_usd=Decimal(1000), max_position_usd=Decimal(5000), max_gross_usd=Decimal(9000), collar_bps=300.0,
     max_orders_per_minute=100, max_daily_loss_usd=Decimal(500), sessions=frozenset({Session.REGULAR}),
     coin_band_bps=100.0, need_fair=True,

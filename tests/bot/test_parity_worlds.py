@@ -122,6 +122,18 @@ max_orders_per_minute = 60
 max_daily_loss_usd = 100
 sessions = ["regular", "post"]
 coin_band_bps = 100
+hedge_orders_per_minute = 0
+max_wishes_per_minute = inf
+max_turnover_usd_per_day = inf
+trade_gap_s = 0
+max_drawdown_usd = inf
+max_naked_usd = inf
+max_naked_s = inf
+caps.token_usd = inf
+caps.venue_usd = inf
+caps.issuer_usd = inf
+caps.chain_usd = inf
+caps.stablecoin_usd = inf
 """
 
 

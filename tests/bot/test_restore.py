@@ -30,7 +30,7 @@ from connectors.orders import Fill, Intent, Leg, Outcome, Report, Side  # noqa: 
 from connectors.ports import Feed, Sink  # noqa: E402
 from strategies.base import Note, Step  # noqa: E402
 from strategies.execution.ledger import Ledger  # noqa: E402
-from strategies.execution.risk import Memory  # noqa: E402
+from strategies.execution.memory import Memory  # noqa: E402
 from strategies.market import kernel as K  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts  # noqa: E402
 

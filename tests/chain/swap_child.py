@@ -29,7 +29,7 @@ from connectors.evm.wallet import Wallet
 from connectors.orders import Approved, Intent, Leg, Report, Side
 from strategies.base import Note, Step
 from strategies.execution.ledger import Ledger
-from strategies.execution.risk import Memory
+from strategies.execution.memory import Memory
 from tests.chain.trader import CAPS, KEY, PRICE, UNIVERSE, client, policy_of, terms_of
 
 NS = 10**9

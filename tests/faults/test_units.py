@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace as again
 from decimal import Decimal
+from math import inf
 
 import pytest
 from msgspec.structs import replace
@@ -31,7 +32,7 @@ from monitoring.snapshot import Snapshot, TokenLine, snapshot  # noqa: E402
 from strategies.base import Step  # noqa: E402
 from strategies.cross_venue import CrossVenue, Terms  # noqa: E402
 from strategies.execution.ledger import Ledger  # noqa: E402
-from strategies.execution.risk import Limits  # noqa: E402
+from strategies.execution.limits import Caps, Limits  # noqa: E402
 from strategies.market import kernel as K  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts, Slot  # noqa: E402
 from strategies.market.session import Session  # noqa: E402
@@ -47,6 +48,14 @@ CHAIN, A, B, R = range(4)
 HOUR = 3600
 BPS = dict.fromkeys(Session, 100.0)
 LIMITS = Limits(
+    caps=Caps(token_usd=inf, venue_usd=inf, issuer_usd=inf, chain_usd=inf, stablecoin_usd=inf),
+    hedge_orders_per_minute=0,
+    max_wishes_per_minute=inf,
+    max_turnover_usd_per_day=inf,
+    trade_gap_ns=0,
+    max_drawdown_usd=inf,
+    max_naked_usd=inf,
+    max_naked_ns=2**62,
     max_order_usd=Decimal(10**6), max_position_usd=Decimal(10**6), max_gross_usd=Decimal(10**7), collar_bps=1e9,
     max_orders_per_minute=1000, max_daily_loss_usd=Decimal(10**6), sessions=frozenset(Session), coin_band_bps=100.0,
     need_fair=False,

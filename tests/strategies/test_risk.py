@@ -17,8 +17,11 @@ from connectors.events import NEVER, NS, Flag, Kind, Row, Rows  # noqa: E402
 from connectors.instruments import Instrument, Role, UnitModel, Universe  # noqa: E402
 from connectors.orders import Fill, Intent, Leg, Reason, Side  # noqa: E402
 from strategies.base import View  # noqa: E402
+from strategies.execution.latch import Hold, Latch, Mode  # noqa: E402
 from strategies.execution.ledger import Ledger  # noqa: E402
-from strategies.execution.risk import DAY_NS, Limits, Memory, new_day, review  # noqa: E402
+from strategies.execution.limits import Caps, Limits  # noqa: E402
+from strategies.execution.memory import DAY_NS, Memory, new_day  # noqa: E402
+from strategies.execution.risk import review  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts  # noqa: E402
 from strategies.market.session import Session  # noqa: E402
 
@@ -27,6 +30,14 @@ NOW = 1_788_537_600 * NS
 A, B, S, USDT, P = range(5)
 
 LIMITS = Limits(
+    caps=Caps(token_usd=inf, venue_usd=inf, issuer_usd=inf, chain_usd=inf, stablecoin_usd=inf),
+    hedge_orders_per_minute=0,
+    max_wishes_per_minute=inf,
+    max_turnover_usd_per_day=inf,
+    trade_gap_ns=0,
+    max_drawdown_usd=inf,
+    max_naked_usd=inf,
+    max_naked_ns=2**62,
     max_order_usd=Decimal(1000),
     max_position_usd=Decimal(5000),
     max_gross_usd=Decimal(9000),
@@ -128,7 +139,8 @@ def test_a_killed_review_refuses_everything() -> None:
     """
     A kill reason stands above every other check.
     """
-    assert Reason.KILLED is reason(Case().view(), intent(), memory=Memory(killed="operator"))
+    kill = Hold(scope="all", mode=Mode.HALT, cause="operator", why="test", at=NOW)
+    assert Reason.KILLED is reason(Case().view(), intent(), memory=Memory(latch=Latch((kill,))))
 
 
 def test_a_session_that_is_not_allowed_refuses() -> None:

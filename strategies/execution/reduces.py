@@ -1,0 +1,74 @@
+"""The proof that an intent can only bring something nearer to zero, however much of it fills."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal, localcontext
+from math import isfinite
+
+from connectors.exact import exact
+from connectors.orders import Intent, Leg, Side
+from strategies.base import View
+from strategies.execution.ledger import EXACT
+from strategies.market import kernel as K
+
+ZERO = Decimal(0)
+
+
+def reduces(intent: Intent, earlier: Iterable[Leg], view: View, open_shares: Mapping[str, Decimal]) -> bool:
+    """Whether every part of it that fills brings nearer to zero, and never beyond it: the position in each leg's
+    instrument, or the net shares of its underlying, or the net shares of its trade.
+
+    Orders of the same side that are under way, and the `earlier` legs of this moment, count as filled. `open_shares`:
+    net shares of each open trade by its own fills, its orders under way counted as filled.
+    """
+    before = list(earlier)
+    with localcontext(EXACT):
+        return _positions(intent, before, view) or _net(intent, before, view, open_shares)
+
+
+def units_of(legs: Iterable[Leg], instrument: int, side: Side) -> Decimal:
+    """Units that these legs would buy, or sell, of an instrument."""
+    return sum((leg.quantity for leg in legs if (leg.instrument, leg.side) == (instrument, side)), ZERO)
+
+
+def _positions(intent: Intent, earlier: list[Leg], view: View) -> bool:
+    """Each leg takes away from what is held of its instrument."""
+    for at, leg in enumerate(intent.legs):
+        same = [
+            one for one in (*earlier, *intent.legs[:at]) if (one.instrument, one.side) == (leg.instrument, leg.side)
+        ]
+        moved = view.ledger.reserved(leg.instrument, leg.side) + leg.quantity + sum((o.quantity for o in same), ZERO)
+        held = view.ledger.position(leg.instrument)
+        if not moved <= (-held if leg.side is Side.BUY else held):
+            return False
+    return bool(intent.legs)
+
+
+def _net(intent: Intent, earlier: list[Leg], view: View, open_shares: Mapping[str, Decimal]) -> bool:
+    """All legs go the same way, against the net shares of their underlying or of their trade."""
+    sides = {leg.side for leg in intent.legs}
+    universe, ledger = view.columns.universe, view.ledger
+    names = {universe[leg.instrument].underlying for leg in intent.legs}
+    if len(sides) != 1 or len(names) != 1:
+        return False
+    (side,), (name,) = sides, names
+    wished = sum((leg.quantity * _worth(view, leg.instrument) for leg in intent.legs), ZERO)
+    if not wished.is_finite():
+        return False
+    if intent.trade in open_shares and wished <= (-1 if side is Side.BUY else 1) * open_shares[intent.trade]:
+        return True
+    kin = [at for at, one in enumerate(universe) if one.underlying == name]
+    net = sum((ledger.position(at) * _worth(view, at) for at in kin if ledger.position(at)), ZERO)
+    moved = sum((ledger.reserved(at, side) * _worth(view, at) for at in kin if ledger.reserved(at, side)), ZERO)
+    moved += sum(
+        (o.quantity * _worth(view, o.instrument) for o in earlier if o.instrument in kin and o.side is side), ZERO
+    )
+    left = (-net if side is Side.BUY else net) - moved
+    return left.is_finite() and wished <= left
+
+
+def _worth(view: View, instrument: int) -> Decimal:
+    """Shares per unit; NaN where unknown."""
+    worth = view.columns.f_rows[instrument][K.SHARES_PER_UNIT]
+    return exact(worth) if isfinite(worth) else Decimal("nan")

@@ -1,0 +1,164 @@
+"""What makes the gate hold a scope back by itself: a drawdown, a share without a hedge, a strategy that runs away."""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+from math import inf, isfinite, isnan
+
+from connectors.exact import exact
+from connectors.orders import Intent, Reason
+from strategies.base import Note, View
+from strategies.execution.latch import ALL, DRAWDOWN, NAKED, RUNAWAY, Hold, Latch, Mode
+from strategies.execution.legs import Problem
+from strategies.execution.limits import Limits
+from strategies.execution.memory import Memory, net_usd, new_day
+from strategies.market import kernel as K
+
+TOLD_SHARE = 0.01
+"""A higher peak is told when it is higher by this share of the drawdown allowed; so much may be lost by a restart."""
+
+
+def watch(view: View, limits: Limits, memory: Memory) -> list[Note]:
+    """Looks at profit and exposure at a moment: a new day, a new peak, and the holds that follow.
+
+    A hold needs a fill, and a believed price of everything that is held.
+    """
+    notes: list[Note] = []
+    if new_day(view, memory):
+        notes.append(Note(kind="day", detail={"day": memory.day, "net_usd": memory.day_start_net}))
+    notes += _drawdown(view, limits, memory)
+    for name in view.columns.underlyings:
+        _naked(name, view, limits, memory)
+    return [*notes, *told(memory)]
+
+
+def told(memory: Memory) -> list[Note]:
+    """The holds that the gate has set and that no record holds yet."""
+    notes = [hold_note(hold) for hold in memory.tripped]
+    memory.tripped.clear()
+    return notes
+
+
+def hold_note(hold: Hold, *, lifted: bool = False, why: str = "", by: str = "") -> Note:
+    """A hold that was set, or (`lifted`) taken back by somebody for a reason, as a record holds it."""
+    detail: dict[str, float | str] = {
+        "scope": hold.scope, "mode": hold.mode.name, "cause": hold.cause, "why": hold.why, "by": hold.by,
+        "at": str(hold.at), "until": str(hold.until),
+    }  # fmt: skip
+    if lifted:
+        detail |= {"lifted": "yes", "lifted_why": why, "lifted_by": by}
+    scope, _, name = hold.scope.partition(":")
+    return Note(kind="hold", underlying=name if scope == "underlying" else "", detail=detail)
+
+
+def held(latch: Latch, note: Note) -> Latch:
+    """The latch after what a record tells of a hold."""
+    detail = note.detail
+    mode = Mode[str(detail["mode"])]
+    if "lifted" in detail:
+        return latch.lifted(str(detail["scope"]), (mode,))
+    return latch.set(
+        Hold(
+            scope=str(detail["scope"]), mode=mode, cause=str(detail["cause"]), why=str(detail["why"]),
+            by=str(detail["by"]), at=int(detail["at"]), until=int(detail["until"]),
+        )
+    )  # fmt: skip
+
+
+def _drawdown(view: View, limits: Limits, memory: Memory) -> list[Note]:
+    """Keeps the peak, and holds everything back once the result is too far below it."""
+    if limits.max_drawdown_usd == inf or not view.ledger.fills or not marked(view):
+        return []
+    net = net_usd(view)
+    if isnan(memory.peak_usd) or net > memory.peak_usd:
+        memory.peak_usd = net
+    fall = memory.peak_usd - net
+    if fall > limits.max_drawdown_usd and not _held(memory, ALL, DRAWDOWN, view.now):
+        why = f"{fall:.2f} USD below the peak of {memory.peak_usd:.2f}, allowed {limits.max_drawdown_usd:g}"
+        memory.trip(Hold(scope=ALL, mode=Mode.REDUCE, cause=DRAWDOWN, why=why, at=view.now))
+    if abs(memory.peak_usd - memory.told_peak_usd) < TOLD_SHARE * limits.max_drawdown_usd:
+        return []
+    memory.told_peak_usd = memory.peak_usd
+    return [Note(kind="peak", detail={"net_usd": memory.peak_usd})]
+
+
+def _naked(name: str, view: View, limits: Limits, memory: Memory) -> None:
+    """Holds a share back of which net shares have stood without a hedge for too long."""
+    usd = naked_usd(name, view)
+    if usd <= limits.max_naked_usd:
+        memory.naked_since.pop(name, None)
+        return
+    since = memory.naked_since.setdefault(name, view.now)
+    scope = f"underlying:{name}"
+    if view.now - since > limits.max_naked_ns and not _held(memory, scope, NAKED, view.now):
+        long = f"{(view.now - since) / 1e9:.0f} s, allowed {limits.max_naked_ns / 1e9:g} s"
+        why = f"{usd:.2f} USD without a hedge (above {limits.max_naked_usd:g}) for {long}"
+        memory.trip(Hold(scope=scope, mode=Mode.REDUCE, cause=NAKED, why=why, at=view.now))
+
+
+def naked_usd(name: str, view: View) -> float:
+    """USD of the net shares of an underlying, absolute; inf where they, or their price, are not known."""
+    columns, shares, price = view.columns, Decimal(0), inf
+    for number, units in view.ledger.positions.items():
+        if not units or columns.universe[number].underlying != name:
+            continue
+        worth = columns.f_rows[number][K.SHARES_PER_UNIT]
+        if not isfinite(worth):
+            return inf
+        shares += units * exact(worth)
+        if isfinite(mark := columns.mark_usd(number)):
+            price = mark / worth
+    if not shares:
+        return 0.0
+    fair = columns.g.item(columns.underlyings.index(name), K.FAIR)
+    return abs(float(shares)) * (fair if isfinite(fair) else price)
+
+
+def marked(view: View) -> bool:
+    """Whether everything that is held has a price that is believed now."""
+    columns, now = view.columns, view.now
+    return all(
+        isfinite(columns.mark_usd(at))
+        and columns.k_rows[at][K.REFUSAL] == K.OK
+        and now <= columns.k_rows[at][K.EXPIRES]
+        and columns.fx_is_fresh(at, now)
+        for at, units in view.ledger.held.items()
+        if units
+    )
+
+
+def loss_problem(view: View, limits: Limits, memory: Memory) -> Problem | None:
+    """What speaks against opening anything, by the result of the day and of all days. Without a fill there is none."""
+    if not view.ledger.fills:
+        return None
+    net = net_usd(view)
+    if not isfinite(net) or memory.day < 0:
+        return Reason.DAILY_LOSS, "today's result is not known: a position has no price, or the day no beginning yet"
+    loss = memory.day_start_net - net
+    if not loss <= float(limits.max_daily_loss_usd):
+        return Reason.DAILY_LOSS, f"{loss:.2f} USD lost today, allowed {limits.max_daily_loss_usd}"
+    fall = memory.peak_usd - net
+    if limits.max_drawdown_usd < inf and not fall <= limits.max_drawdown_usd:
+        if isnan(fall):
+            return Reason.DRAWDOWN, "the peak begins anew, and not everything that is held has a believed price"
+        return Reason.DRAWDOWN, f"{fall:.2f} USD below the peak, allowed {limits.max_drawdown_usd:g}"
+    return None
+
+
+def wished(intent: Intent, limits: Limits, memory: Memory, now: int) -> None:
+    """Counts a wish; a strategy that wishes too often is halted."""
+    times = memory.wished.setdefault(intent.strategy, deque())
+    scope = f"strategy:{intent.strategy}"
+    if _held(memory, scope, RUNAWAY, now):
+        return
+    times.append(now)
+    if len(times) > limits.max_wishes_per_minute:
+        why = f"{len(times)} wishes in a minute, allowed {limits.max_wishes_per_minute:g}"
+        times.clear()
+        memory.trip(Hold(scope=scope, mode=Mode.HALT, cause=RUNAWAY, why=why, at=now))
+
+
+def _held(memory: Memory, scope: str, cause: str, now: int) -> bool:
+    """Whether the gate itself holds a scope back for a cause already."""
+    return any(hold.scope == scope and hold.cause == cause and hold.holds(now) for hold in memory.latch.holds)
