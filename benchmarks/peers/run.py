@@ -61,6 +61,13 @@ QUOTES: Final = Peer(
     "nothing; it takes part in benchmarks.amm only",
 )
 
+CONES: Final = Peer(
+    "clarabel",
+    ("clarabel==0.11.1", "scipy>=1.14", "numba>=0.68,<0.69", "numpy>=2.2,<2.5", "msgspec>=0.22,<0.23"),
+    "benchmarks.peers.clarabel_sizing",
+    "nothing; it takes part in benchmarks.sizing only",
+)
+
 
 def environment(peer: Peer) -> Path:
     """The peer's Python, after making its environment where it is absent or of other versions.

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import inf, nan
 from typing import NamedTuple
 
+import numpy as np
+
+from connectors.events import F8
 from strategies.pricing.curve import EMPTY, Curve, cost, cut, split
 from strategies.pricing.waterfill import Fill, fill, together
 
@@ -170,6 +174,8 @@ def _toggles(at: int, venue: Venue) -> list[_Toggle]:
 
     The fixed cost of a venue with minimums on both sides is paid once, with whichever is used first.
     """
+    if not (venue.fixed_usd or venue.least_buy or venue.least_sell):
+        return []
     sides = [(True, len(venue.buy.start), venue.least_buy), (False, len(venue.sell.start), venue.least_sell)]
     there = [(buy, least) for buy, count, least in sides if count]
     if venue.fixed_usd == 0 and not any(least for _, least in there):
@@ -188,14 +194,11 @@ def _trade(
     """The legs of a fill, by venue."""
     legs: list[Leg] = []
     for buy, side in ((True, made.bought), (False, made.sold)):
-        start = 0
-        for at, curve in free[buy]:
-            here = slice(start, start + len(curve.start))
-            start = here.stop
+        sums = _sums(side.taken, side.paid, [len(curve.start) for _, curve in free[buy]])
+        for (at, _), (taken, paid) in zip(free[buy], sums, strict=True):
             size, usd = forced.get((at, buy), (0.0, 0.0))
-            shares = float(side.taken[here].sum())
-            if shares > 0 or size > 0:
-                legs.append(Leg(at, buy, size + shares, usd + float(side.paid[here].sum())))
+            if taken > 0 or size > 0:
+                legs.append(Leg(at, buy, size + taken, usd + paid))
     given = sum(-usd if buy else usd for (_, buy), (_, usd) in forced.items())
     return Trade(
         tuple(sorted(legs, key=lambda leg: (leg.venue, not leg.buy))),
@@ -206,3 +209,11 @@ def _trade(
         made.sold.marginal,
         made.gap_usd,
     )
+
+
+def _sums(taken: F8, paid: F8, counts: Sequence[int]) -> list[tuple[float, float]]:
+    """Sums of so many values of both each, one stretch after the other."""
+    # reduceat gives an empty stretch what comes after it, so it does not hear of those.
+    starts = [start for start, count in zip(accumulate(counts, initial=0), counts, strict=False) if count]
+    found = iter(np.add.reduceat((taken, paid), starts, axis=1).T.tolist() if starts else [])
+    return [tuple(next(found)) if count else (0.0, 0.0) for count in counts]

@@ -25,7 +25,7 @@ _OUT = types.float64[::1]
 _PIECES = types.float64[:, ::1]
 _F: Final = types.float64
 # Each as numba wants it. With numpy's error model 1 / sqrt(0) is inf, which is where the last arc of a v2 pool ends.
-_SORTED: Any = types.Tuple((_PIECES, types.int64))(_IN, _IN, _IN, types.boolean)  # type: ignore[no-untyped-call]
+_SORTED: Any = types.Tuple((_PIECES, types.int64))(_IN, _IN, _IN, types.boolean, _F)  # type: ignore[no-untyped-call]
 _MET: Any = types.UniTuple(_F, 3)(_PIECES, types.int64, _PIECES, types.int64, _F, _F, _F)  # type: ignore[no-untyped-call]
 _FILLED: Any = types.UniTuple(_F, 3)(_IN, _IN, _IN, types.boolean, _F, _F, _OUT, _OUT)  # type: ignore[no-untyped-call]
 
@@ -36,11 +36,14 @@ PRICE: Final = 3
 
 
 @njit(_SORTED, cache=KEPT, error_model="numpy")
-def _pieces(start, end, weight, buy):  # type: ignore[no-untyped-def]
+def _pieces(start, end, weight, buy, worst):  # type: ignore[no-untyped-def]
     """One side's pieces, best price first, and how many there are: (shares, u where it begins, |du| a share, price).
 
-    A flat piece has slope 0 and its price; on an arc the price is nan, since it moves.
+    A flat piece has slope 0 and its price; on an arc the price is nan, since it moves. What begins no better than the
+    `worst` price is left out.
     """
+    there = np.flatnonzero((start < worst) if buy else (start > worst))
+    start, end, weight = start[there], end[there], weight[there]
     n = len(start)
     key = np.empty(2 * n)
     for s in range(n):
@@ -205,8 +208,10 @@ def fill(buy: Curve, sell: Curve, *, cap: float = inf, bought: float = 0.0, sold
     """
     if not (cap >= 0 and 0 <= bought < inf and 0 <= sold < inf):
         raise ValueError(f"no numbers of shares: cap {cap}, bought {bought}, sold {sold}")
-    buys, n_buys = _pieces(*buy, True)
-    sells, n_sells = _pieces(*sell, False)
+    # Nobody buys for more than the best bid unless he must; so most segments need not be sorted.
+    must = bought > 0 or sold > 0
+    buys, n_buys = _pieces(*buy, True, inf if must else sell.start.max(initial=0.0))
+    sells, n_sells = _pieces(*sell, False, 0.0 if must else buy.start.min(initial=inf))
     volume, price_b, price_s = _meet(buys, n_buys, sells, n_sells, bought, sold, cap)
     if not volume >= 0 or max(bought, sold) > cap:
         return Fill(nan, _nothing(buy), _nothing(sell), nan)
