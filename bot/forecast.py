@@ -32,7 +32,7 @@ def forecasts(prints: Prints, params: Params, moments: Sequence[int]) -> Forecas
     """Walks the filter through the prints once and looks at each moment (ns UTC, rising): never at a later print."""
     sessions = load_sessions()
     found, place, names = filter_of(params, list(prints.universe))
-    walk = Walk(found, sessions, variance_clock(sessions), **params.controls(names))
+    walk = Walk(found, sessions, variance_clock(sessions), params.controls(names))
     which = np.array(list(place), np.int64)
     shape = (len(moments), len(prints.universe))
     value, sd, last = (np.full(shape, np.nan) for _ in range(3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Final
 
 from bot.tables import WIDTH, print_table
@@ -40,6 +41,7 @@ def tell(answer: Quote, *, explain: bool) -> None:
         _venues(venues)
         if explain:
             _terms(share)
+            _controls(share)
             _error(share)
             _worth(venues)
             _judged(venues)
@@ -192,6 +194,33 @@ def _terms(share: ShareQuote) -> None:
     for why in dict.fromkeys(term.why for term in share.terms if not term.used):
         names = [term.source for term in share.terms if not term.used and term.why == why]
         print(_folded(f"  nothing, since {why}: ", names))
+
+
+def _controls(share: ShareQuote) -> None:
+    """What the share follows besides its own prices."""
+    if not share.controls or share.own_part is None:
+        return
+    columns = ("follows", "beta", "moved, bps", "adds, bps", "since")
+    rows = [
+        (
+            line.control,
+            f"{line.beta:.2f}",
+            _bps(line.moved_bps),
+            _bps(line.adds_bps),
+            UNKNOWN if line.since_ns is None else moment(line.since_ns),
+        )
+        for line in share.controls
+    ]
+    print(f"\n{share.underlying}: what it follows while it is silent itself")
+    print_table(columns, rows, numbers=columns[1:4], whole=columns[1:4])
+    for line in share.controls:
+        if line.why:
+            print(fill(f"  {line.control} is not heard: {line.why}", WIDTH, subsequent_indent="    "))
+    if any(line.why for line in share.controls):
+        whole = ", and controls are heard together or not at all" if len(share.controls) > 1 else ""
+        print(f"  so nothing of its variance is explained now{whole}")
+    else:
+        print(f"  they explain {1 - share.own_part:.0%} of its variance; {share.own_part:.0%} is its own and remains")
 
 
 def _folded(begin: str, names: Sequence[str]) -> str:

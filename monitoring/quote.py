@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from connectors.events import NEVER, NS, Why
 from connectors.instruments import USD, Role
+from monitoring.controls import controls
 from monitoring.decisions import Tally
 from monitoring.depth import LevelsOf, no_levels
 from monitoring.facts import FeedState, StreamState
@@ -122,9 +123,11 @@ def _share(market: Market, group: int, now: int, streams: dict[str, StreamState]
     used = {term.instrument: term for term in found}
     speakers = [at for at in columns.universe.where(underlying=name) if columns.universe[at].role is not Role.COIN]
     lines = [_term(market, group, at, used.get(at), now, streams) for at in speakers]
-    vol2, grown = columns.g.item(group, K.VOL2), sum(term.variance for term in errors if term.what == "clock")
-    own = next((term for term in found if term.own), None)
-    days = grown / own.part**2 / vol2 if own is not None and vol2 > 0 and own.part > 0 else None
+    vol2, own = columns.g.item(group, K.VOL2), next((term for term in found if term.own), None)
+    days = None
+    if own is not None:
+        days = number(columns.clock.at(now) - columns.clock.at(columns.k.item(own.instrument, K.REF_TS)))
+    followed, own_part = controls(columns, group, now, lambda at: _why(market, at, streams))
     later = columns.fair(group, now + 3600 * NS) if fair is not None else None
     return ShareQuote(
         underlying=name,
@@ -145,6 +148,8 @@ def _share(market: Market, group: int, now: int, streams: dict[str, StreamState]
         error_in_an_hour_bps=later.error_bps if later is not None else None,
         daily_vol_bps=sqrt(vol2) * BPS,
         params=market.vol_from(name),
+        controls=followed,
+        own_part=own_part,
     )
 
 

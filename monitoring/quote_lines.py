@@ -96,6 +96,22 @@ class ErrorLine(msgspec.Struct, frozen=True, kw_only=True):
     """Of the variance, 0 to 1."""
 
 
+class ControlLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What a share follows besides its own prices (an index, a sector, a coin); all together or not at all."""
+
+    control: str
+    """The underlying that is followed."""
+    beta: float
+    moved_bps: float | None
+    """Since `since_ns`; None where it has not been heard."""
+    since_ns: int | None
+    """The last close of the share's market, or when this run first heard the control after it."""
+    adds_bps: float | None
+    """Beta times that: what the share would have moved by it, had nobody spoken of the share itself."""
+    why: str
+    """Why it is not heard now; empty where it is."""
+
+
 class ShareQuote(msgspec.Struct, frozen=True, kw_only=True):
     """A share: its fair value by everybody, and how that comes about."""
 
@@ -116,6 +132,9 @@ class ShareQuote(msgspec.Struct, frozen=True, kw_only=True):
     """One sigma of a regular day, by which the error grows."""
     params: str
     """Where that number is from: default, config or fit."""
+    controls: tuple[ControlLine, ...] = ()
+    own_part: float | None = None
+    """Which part of the share's variance no control explains, so that it remains, 0 to 1; None without controls."""
 
 
 class Executable(msgspec.Struct, frozen=True, kw_only=True):

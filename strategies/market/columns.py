@@ -17,6 +17,7 @@ import numpy as np
 from connectors.events import F8, I8, NS, Rows, Why
 from connectors.instruments import USD, Hours, Role, UnitModel, Universe
 from strategies.market import kernel as K
+from strategies.market.controls import Following
 from strategies.market.fair import VarianceClock, variance_clock
 from strategies.market.funding import Funding
 from strategies.market.readings import DOUBTED_VAR, Forecast
@@ -133,6 +134,8 @@ class Columns(Witnesses):
         """By instrument whose stream is not up by its own word: codes of Health and Why."""
         self.fundings: dict[int, Funding] = {}
         """By number of a perp whose expected basis is told by its funding: that funding."""
+        self.followings: dict[int, Following] = {}
+        """By underlying that has controls."""
         self.weighed = False
         """Whether anybody was ever a witness; else a fair value is what the best source says, which is told sooner."""
         self.why_barred: list[str] = [""] * count

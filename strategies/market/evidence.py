@@ -24,6 +24,7 @@ from connectors.events import F8, I8, NAN, NS
 from connectors.instruments import USD, Role
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
+from strategies.market.controls import Control, Following
 from strategies.market.fair import SPREAD_SIGMAS
 from strategies.market.funding import Fundings
 from strategies.market.params import Params, filter_of, group_of
@@ -47,7 +48,15 @@ class Evidence:
         instruments = list(columns.universe)
         found, place, names = filter_of(params, instruments)
         self.filter = found
-        self.walk = Walk(found, columns.sessions, columns.clock, **params.controls(names))
+        self.walk = Walk(found, columns.sessions, columns.clock, params.controls(names))
+        self._controls = {
+            at: tuple((one, beta, params.why_no_control(one, names)) for one, beta in params.betas[name].items())
+            for at, name in enumerate(names)
+            if params.betas.get(name)
+        }
+        """By underlying: controls with their betas, and why they can be none."""
+        self._explained = {at: part for at, part in found.explained.items() if any(params.betas[names[at]].values())}
+        self._names = {name: at for at, name in enumerate(names)}
         self.numbers: tuple[int, ...] = tuple(place)
         """Of each witness of the filter: the number of its instrument."""
         self._number = np.array(self.numbers, np.int64)
@@ -87,6 +96,7 @@ class Evidence:
         self._fund(now)
         self._leap(heard, z)
         self.walk.observe(z, var)
+        self._tell_controls()
         self._own(now, heard)
         self._weigh(silent)
         self._expect(now)
@@ -158,11 +168,23 @@ class Evidence:
         before = self.filter.z
         leapt = [w for w in heard if self._shares[w] and abs(z.item(w) - before.item(w)) > SPLIT]
         for group in sorted({self._group[w] for w in leapt}):
-            self.filter.forget(group)
+            self.walk.forget(group)
             self._told.pop(group, None)
             for w, number in self._witnesses:
                 if self._group[w] == group:
                     self.columns.hush(number)
+
+    def _tell_controls(self) -> None:
+        """What shares follow, for those who explain."""
+        x, level, since = self.filter.together.bank.x, self.walk.level, self.walk.level_ts
+        for group, of in self._controls.items():
+            told = []
+            for name, beta, barred in of:
+                at = self._names.get(name, -1)
+                moved, ts = (x.item(at) - level.item(at), since.item(at)) if at >= 0 else (NAN, 0)
+                known = moved == moved
+                told.append(Control(name, at, beta, moved, ts if known else 0, barred))
+            self.columns.followings[group] = Following(self._explained.get(group, 0.0), tuple(told))
 
     def _own(self, now: int, heard: list[int]) -> None:
         """What the share's own sources are worth together, where one of them was heard."""

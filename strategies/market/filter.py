@@ -22,7 +22,7 @@ that of weighted values, which follows from adding up over i. A level is moved b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -78,10 +78,13 @@ class Filter:
     """
 
     def __init__(
-        self, witnesses: Sequence[Witness], daily_vol: Sequence[float], *, gate: float = GATE, judge: bool = True
-    ) -> None:
-        """Filters that have heard nothing. `daily_vol`: one sigma of a regular day as a fraction, by underlying."""
+        self, witnesses: Sequence[Witness], daily_vol: Sequence[float], *, gate: float = GATE, judge: bool = True,
+        explained: Mapping[int, float] | None = None,
+    ) -> None:  # fmt: skip
+        """Filters that have heard nothing. `daily_vol`: one sigma of a regular day as a fraction, by underlying.
+        `explained`: of those that follow controls, the part of that variance which they explain."""
         self.witnesses, self.daily_vol, self.gate = tuple(witnesses), tuple(daily_vol), gate
+        self.explained = dict(explained or {})
         self.underlying: I8 = np.array([w.underlying for w in witnesses], np.int64)
         best: list[dict[str, Premium]] = [{} for _ in daily_vol]
         for w in witnesses:
@@ -143,7 +146,8 @@ class Filter:
             if not s or s in rows[row][1]
         ]
         underlying = np.array([u for u, _ in rows], np.int64)
-        bank = Bank(mean, sd, half, np.square(self.daily_vol)[underlying], self.gate, shut, underlying)
+        parts = np.array([self.explained.get(u, 0.0) for u, _ in rows]) if self.explained else None
+        bank = Bank(mean, sd, half, np.square(self.daily_vol)[underlying], self.gate, shut, underlying, parts)
         told = np.ascontiguousarray(np.array(heard_by, np.int64).reshape(-1, 3).T)
         return _View(bank, underlying, (told[0], told[1], told[2]))
 
@@ -151,10 +155,12 @@ class Filter:
         """All that hear."""
         return (self.together, self.alone) if self.without is None else (self.together, self.alone, self.without)
 
-    def forget(self, underlying: int) -> None:
-        """What was heard of an underlying is of another unit: its filters have heard nothing yet."""
+    def forget(self, underlying: int, followers: Sequence[int] = ()) -> None:
+        """What was heard of an underlying is of another unit: its filters have heard nothing yet, and those of its
+        followers nothing of their controls."""
         for view in self._views():
             view.bank.forget(view.underlying == underlying)
+            view.bank.lose_controls(np.isin(view.underlying, followers))
         its = self.underlying == underlying
         self.z[its], self._spoke[its] = NAN, -inf
 
@@ -174,12 +180,11 @@ class Filter:
             if alone:
                 view.bank.state[rows[its], slots[its]] -= mean - had
 
-    def predict(self, days: F8 | float, seconds: float, drift: F8 | float = 0.0, shut: bool = False) -> None:
-        """Time passes: see Bank.predict; days and drift are [U], or one number for all."""
+    def predict(self, days: F8 | float, seconds: float, shut: bool = False) -> None:
+        """Time passes: see Bank.predict; days are [U], or one number for all."""
         days = np.full(len(self.daily_vol), days) if isinstance(days, float) else days
-        drift = np.full(len(self.daily_vol), drift) if isinstance(drift, float) else drift
         for view in self._views():
-            view.bank.predict(days, seconds, drift, shut)
+            view.bank.predict(days, seconds, shut)
         self._now += seconds
 
     def observe(self, z: F8, var: F8) -> tuple[F8, F8, I8]:
@@ -198,6 +203,14 @@ class Filter:
         self.damped += verdict == _DAMPED
         self.jumped += verdict == _JUMPED
         return y, s, verdict
+
+    def follow(self, level: F8, var: F8) -> None:
+        """Controls have spoken: what theirs times beta sum up to, log [U], and the variance of its error; NaN where
+        they have not."""
+        for view in self._views():
+            rows = np.flatnonzero(np.isfinite(level)[view.underlying])
+            slots = np.full(len(rows), view.bank.state.shape[1] - 1)
+            view.bank.update(rows, slots, view.underlying[rows], level, var)
 
     def value(self) -> tuple[F8, F8]:
         """Log fair value by everything heard and its variance [U]; NaN and inf where nothing was."""

@@ -19,6 +19,14 @@ inside the gate, and followed.
 The share's own word is always believed. Beyond the gate the share has leapt: x becomes as uncertain as it takes, and
 follows at once. Where its word leaps back without having been inside, sources contradict each other, and x goes
 between them. In both cases premia learn of it only what lies inside the gate: a leap now says nothing of errors then.
+
+Controls. What a share follows (an index, a sector, a coin, each times its beta) sums up to one log price f, another
+random walk on the same clock: dx = df + de, and of x's variance f has the part `explained`. It is kept as the state
+c = f - x, so that f is seen through x + c like a witness is, with P_xx += q days, P_xc -= (1 - explained) q days and
+P_cc += (1 - explained) q days. So f moves x by as much as was not known of x yet, and f that is silent moves nothing
+and takes no error away. The first word of f sets c (its level says nothing). A leap of x is no leap of f, and f bears
+nobody out, since news of one share alone does not move it; f beyond its gate is gated like a witness, and when nobody
+else has been believed since, x goes with it.
 """
 
 from __future__ import annotations
@@ -59,15 +67,16 @@ _F2 = types.Array(types.float64, 2, "C", readonly=True)
     types.void(
         _I, _I, _I, _F, _F, types.float64, types.float64, types.float64[:, ::1], types.float64[:, :, ::1],
         types.float64[::1], types.float64[:, ::1], types.int64[:, ::1], types.float64[:, ::1], types.float64[::1],
-        types.float64[::1], types.int64[::1],
+        types.float64[::1], types.int64[::1], types.int64,
     ),
     cache=KEPT,
 )  # fmt: skip
 def _update(  # type: ignore[no-untyped-def]
-    rows, slots, who, z, var, now, gate, state, cov, loglik, believed, beyond, beyond_since, out_y, out_s, verdict
-):
+    rows, slots, who, z, var, now, gate, state, cov, loglik, believed, beyond, beyond_since, out_y, out_s, verdict,
+    premia,
+):  # fmt: skip
     """Bank.update over scalars: as arrays it takes a hundred times as long, being of a handful of numbers each."""
-    count = state.shape[1]
+    count, control = state.shape[1], premia + 1
     ph, gain, lefth, seen_row = np.empty(count), np.empty(count), np.empty(count), np.empty(count)
     for n in range(len(rows)):
         w = who[n]
@@ -77,6 +86,14 @@ def _update(  # type: ignore[no-untyped-def]
         x, p = state[row], cov[row]
         seen = 1.0 if slot > 0 else 0.0
         first = x[0] != x[0]
+        if slot == control and (first or x[slot] != x[slot]):
+            if not first:
+                x[slot] = z[w] - x[0]
+                for i in range(count):
+                    p[i, slot] = p[slot, i] = -p[0, i]
+                p[slot, slot] = p[0, 0] + r
+                verdict[w] = _USED
+            continue
         if first:
             x[0] = z[w] - (x[slot] if slot > 0 else 0.0)
             p[0, :] = 0.0
@@ -90,9 +107,10 @@ def _update(  # type: ignore[no-untyped-def]
         told, far = _USED, not first and abs(y) > gate * sqrt(s)
         side = 1 if y > 0 else -1
         if far:
+            leap = 0.0
             if slot == 0:
                 if beyond[row, 0] != -side:
-                    p[0, 0] += (y / gate) ** 2 - s
+                    leap = (y / gate) ** 2 - s
             elif beyond[row, slot] != side:
                 told = _DAMPED
                 beyond[row, slot], beyond_since[row, slot] = side, now
@@ -100,14 +118,19 @@ def _update(  # type: ignore[no-untyped-def]
             else:
                 told = _JUMPED
                 also, others = False, False
-                for i in range(count):
+                for i in range(control):
                     if i != slot:
                         also = also or (i > 0 and beyond[row, i] == side)
                         others = others or believed[row, i] >= beyond_since[row, slot]
-                to_x = 1.0 if also else 0.0 if others else 0.5
+                to_x = 1.0 if also else 0.0 if others else 1.0 if slot == control else 0.5
                 lacking = (y / gate) ** 2 - s
-                p[0, 0] += to_x * lacking
+                leap = to_x * lacking
                 p[slot, slot] += (1.0 - to_x) * lacking
+            p[0, 0] += leap
+            if slot < control < count:
+                p[0, control] -= leap
+                p[control, 0] -= leap
+                p[control, control] += leap
             for i in range(count):
                 ph[i] = p[i, 0] + seen * p[i, slot]
             s = ph[0] + seen * ph[slot] + r
@@ -120,7 +143,7 @@ def _update(  # type: ignore[no-untyped-def]
         elif told != _DAMPED:
             beyond[row, slot] = 0
         for i in range(count):
-            gain[i] = ph[i] / (s if i == 0 else learnt)
+            gain[i] = ph[i] / (s if i == 0 or i == control else learnt)
             seen_row[i] = p[0, i] + seen * p[slot, i]
         for i in range(count):
             x[i] += gain[i] * y
@@ -142,53 +165,66 @@ def _update(  # type: ignore[no-untyped-def]
     ),
     cache=KEPT,
 )  # fmt: skip
-def _predict(state, cov, mean, var, decay, daily_var, place, days, drift, seconds):  # type: ignore[no-untyped-def]
+def _predict(state, cov, mean, var, decay, daily_var, place, days, own, seconds):  # type: ignore[no-untyped-def]
     """Bank.predict over scalars."""
-    count = state.shape[1]
-    keep = np.empty(count)
-    keep[0] = 1.0
+    count, control = state.shape[1], mean.shape[1] + 1
+    keep = np.ones(count)
     for row in range(len(state)):
         x, p = state[row], cov[row]
         u = place[row]
         known = -inf < days[u] < inf
-        x[0] = x[0] + drift[u] if known else nan
-        for i in range(1, count):
+        if not known:
+            x[0] = nan
+        for i in range(1, control):
             keep[i] = exp(decay[row, i - 1] * seconds)
             x[i] = mean[row, i - 1] + (x[i] - mean[row, i - 1]) * keep[i]
         for i in range(count):
             for j in range(count):
                 p[i, j] *= keep[i] * keep[j]
-        for i in range(1, count):
+        for i in range(1, control):
             p[i, i] += var[row, i - 1] * (1 - keep[i] ** 2)
-        p[0, 0] += daily_var[row] * days[u] if known else 0.0
+        moved = daily_var[row] * days[u] if known else 0.0
+        p[0, 0] += moved
+        if control < count:
+            if not known:
+                x[control] = nan
+            p[0, control] -= own[row] * moved
+            p[control, 0] -= own[row] * moved
+            p[control, control] += own[row] * moved
 
 
 class Bank:
-    """R filters of K premia each. Arrays: state[R, K + 1], cov[R, K + 1, K + 1], loglik[R]; variances are of logs."""
+    """R filters of K premia each. Arrays: state[R, K + 1], cov[R, K + 1, K + 1], loglik[R]; variances are of logs.
+    With controls both have one more place for c, which is NaN until f was heard."""
 
     def __init__(
         self, mean: F8, sd: F8, half_life_s: F8, daily_var: F8, gate: float = inf, closed: F8 | float = 1.0,
-        place: I8 | None = None,
+        place: I8 | None = None, explained: F8 | None = None,
     ) -> None:  # fmt: skip
         """Filters that have heard nothing. mean, sd (stationary) and half_life_s are [R, K], daily_var is [R].
 
         A premium with sd 0 is a known constant. `closed` [R, K] multiplies its variance while the share is shut.
         `place` [R]: where each filter stands in what `predict` is handed; without it one after the other.
+        `explained` [R]: the part of daily_var that controls explain; without it nobody has any.
         """
         rows, premia = mean.shape
+        self._premia = premia
+        self._own_part = np.ones(rows) if explained is None else 1 - explained
+        width = premia + 1 + (explained is not None)
         self.mean, self.var, self.daily_var, self.gate = mean, sd**2, daily_var, gate
         self._shut_var = np.ascontiguousarray(self.var * closed)
         self._place = np.arange(rows) if place is None else place
         self._decay = -log(2) / half_life_s
-        self.state: F8 = np.concatenate((np.full((rows, 1), NAN), mean), axis=1)
-        self.cov: F8 = np.zeros((rows, premia + 1, premia + 1))
+        self.state: F8 = np.full((rows, width), NAN)
+        self.state[:, 1 : premia + 1] = mean
+        self.cov: F8 = np.zeros((rows, width, width))
         at = np.arange(1, premia + 1)
         self.cov[:, at, at] = self.var
         self.loglik: F8 = np.zeros(rows)
         self._now = 0.0
-        self._believed: F8 = np.full((rows, premia + 1), -inf)
-        self._beyond: I8 = np.zeros((rows, premia + 1), np.int64)
-        self._beyond_since: F8 = np.zeros((rows, premia + 1))
+        self._believed: F8 = np.full((rows, width), -inf)
+        self._beyond: I8 = np.zeros((rows, width), np.int64)
+        self._beyond_since: F8 = np.zeros((rows, width))
 
     @property
     def x(self) -> F8:
@@ -202,18 +238,23 @@ class Bank:
 
     def start(self, x: F8, var: F8) -> None:
         """Sets log fair value and variance of every filter; what was believed of it before is forgotten."""
-        self.state[:, 0] = x
+        self.state[:, 0], self.state[:, self._premia + 1 :] = x, NAN
         self.cov[:, 0, :] = self.cov[:, :, 0] = 0.0
         self.cov[:, 0, 0] = var
 
     def forget(self, which: npt.NDArray[np.bool_]) -> None:
         """These filters [R] have heard nothing yet."""
-        at = np.arange(1, self.cov.shape[1])
-        self.state[which, 0], self.state[which, 1:] = NAN, self.mean[which]
+        at = np.arange(1, self._premia + 1)
+        self.state[which] = NAN
+        self.state[which, 1 : self._premia + 1] = self.mean[which]
         fresh = np.zeros((int(which.sum()), *self.cov.shape[1:]))
         fresh[:, at, at] = self.var[which]
         self.cov[which] = fresh
         self._believed[which], self._beyond[which], self._beyond_since[which] = -inf, 0, 0.0
+
+    def lose_controls(self, which: npt.NDArray[np.bool_]) -> None:
+        """What these filters [R] follow stands they do not know where."""
+        self.state[which, self._premia + 1 :] = NAN
 
     def widen(self, rows: I8, slots: I8, var: float) -> None:
         """The premia of these slots (from 1) vary by `var` more, or less, open or shut; where it is more, at once."""
@@ -221,26 +262,24 @@ class Bank:
         self._shut_var[rows, slots - 1] += var
         self.cov[rows, slots, slots] += max(var, 0.0)
 
-    def predict(self, days: F8, seconds: float, drift: F8 | float = 0.0, shut: bool = False) -> None:
+    def predict(self, days: F8, seconds: float, shut: bool = False) -> None:
         """Time passes: `days` (as `place` says) of the variance clock, `seconds` of the premia's.
 
-        `drift` is what controls (an index future and the like, times beta) say of the log fair value; daily_var is
-        then what they leave open. `shut`: the share trades nowhere meanwhile. Where days are not finite the fair value
-        is forgotten.
+        `shut`: the share trades nowhere meanwhile. Where days are not finite the fair value is forgotten.
         """
-        drift = np.full(len(days), drift) if isinstance(drift, float) else drift
         var, place = self._shut_var if shut else self.var, self._place
-        _predict(self.state, self.cov, self.mean, var, self._decay, self.daily_var, place, days, drift, seconds)
+        how = (self.mean, var, self._decay, self.daily_var, place, days, self._own_part, seconds)
+        _predict(self.state, self.cov, *how)
         self._now += seconds
 
     def update(self, rows: I8, slots: I8, who: I8, z: F8, var: F8) -> tuple[F8, F8, I8]:
-        """Filter rows[n] hears z[who[n]] with error variance var[who[n]] of premium slots[n] (0: of the share itself),
-        in order of n.
+        """Filter rows[n] hears z[who[n]] with error variance var[who[n]] of premium slots[n] (0: of the share itself,
+        K + 1: of what controls sum up to, which is not heard before the share is), in order of n.
 
         NaN in z is nothing heard. Returns, as z is, innovations y and their variances S as they were before the gate,
         and Verdicts: of who is heard by several filters those of the last.
         """
         y, s, verdict = np.full(len(z), NAN), np.full(len(z), NAN), np.zeros(len(z), np.int64)
         told = (self.state, self.cov, self.loglik, self._believed, self._beyond, self._beyond_since, y, s, verdict)
-        _update(rows, slots, who, z, var, self._now, self.gate, *told)
+        _update(rows, slots, who, z, var, self._now, self.gate, *told, self._premia)
         return y, s, verdict

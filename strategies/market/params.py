@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from connectors.instruments import Hours, Instrument, Role
 from strategies.market.fair import DEFAULT_DAILY_VOL_BPS
@@ -60,7 +60,7 @@ class Params:
     betas: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """By underlying: how much of the return of a control (an index future, a coin) it shares."""
     explained: Mapping[str, float] = field(default_factory=dict)
-    """By underlying: the share of its variance that its controls explain while they all speak."""
+    """By underlying: the part of its variance that its controls explain, all together."""
     fitted: Mapping[str, Fitted] = field(default_factory=dict)
     """By underlying; absent is default."""
 
@@ -78,17 +78,20 @@ class Params:
             return None
         return Witness(underlying=underlying, group=group_of(instrument), premium=self.premium(instrument))
 
-    def controls(self, underlyings: tuple[str, ...]) -> dict[str, dict[int, Any]]:
-        """Betas and what they explain, by number: the keywords of Walk. Controls that are not there are left out."""
+    def controls(self, underlyings: tuple[str, ...]) -> dict[int, dict[int, float]]:
+        """Betas by number, of the shares that can hear of all their controls."""
         number = {name: at for at, name in enumerate(underlyings)}
-        betas = {
-            number[share]: {number[name]: beta for name, beta in of.items() if name in number}
+        return {
+            number[share]: {number[name]: beta for name, beta in of.items()}
             for share, of in self.betas.items()
-            if share in number
+            if share in number and not any(self.why_no_control(name, underlyings) for name in of)
         }
-        whole = {u for u, of in betas.items() if len(of) == len(self.betas[underlyings[u]])}
-        explained = {number[name]: part for name, part in self.explained.items() if number.get(name) in whole}
-        return {"betas": betas, "explained": explained}
+
+    def why_no_control(self, name: str, underlyings: tuple[str, ...]) -> str:
+        """Why an underlying is a control of nobody, in words; empty where it may be one."""
+        if name not in underlyings:
+            return f"no instrument of {name} is known here"
+        return f"{name} follows controls itself" if self.betas.get(name) else ""
 
 
 def kind_of(instrument: Instrument) -> Premium:
@@ -125,4 +128,6 @@ def filter_of(
     found = [(at, params.witness(i, names.index(i.underlying))) for at, i in enumerate(instruments) if i.underlying]
     witnesses = [(at, w) for at, w in found if w is not None]
     place = {at: n for n, (at, _) in enumerate(witnesses)}
-    return Filter([w for _, w in witnesses], [params.vol(name) for name in names], judge=judge), place, names
+    explained = {at: params.explained.get(names[at], 0.0) for at in params.controls(names)}
+    vols = [params.vol(name) for name in names]
+    return Filter([w for _, w in witnesses], vols, judge=judge, explained=explained), place, names

@@ -14,6 +14,7 @@ import numpy as np
 from connectors.events import F8, I8, Why
 from connectors.instruments import USD, Role, Universe
 from strategies.market import kernel as K
+from strategies.market.controls import Following
 from strategies.market.fair import SPREAD_SIGMAS, FairValue
 from strategies.market.funding import Funding
 from strategies.market.judgement import Judgement
@@ -67,6 +68,7 @@ class Readings:
     weighed: bool
     said: dict[int, tuple[int, int]]
     fundings: dict[int, Funding]
+    followings: dict[int, Following]
     why_barred: list[str]
     taken_bid: list[float]
     taken_ask: list[float]

@@ -1,8 +1,9 @@
 """A filter that walks through time: how far the variance clock ran, if the share was shut, what controls did.
 
 A control is another underlying of the same filter (an index fund or future, a sector, a coin) whose log fair value the
-share follows by a known beta: what the control has moved since the last call goes into the share's drift, and while all
-of its controls have spoken lately only the variance that they leave open is added.
+share follows by a known beta. The share hears of its controls when each of them has printed since it last did: they
+sum up to one number, which carries the share and lessens its error (strategies/market/kalman.py). A control that is
+silent, halted or refused is not heard, and then nothing moves and nothing is less uncertain.
 """
 
 from __future__ import annotations
@@ -20,9 +21,6 @@ from strategies.market.session import Session, SessionTable
 SHUT: Final = (Session.WEEKEND, Session.HOLIDAY)
 """Sessions in which no share trades anywhere."""
 
-CONTROL_AGE_S: Final = 3600.0
-"""A control that has not been heard for so long explains nothing any more."""
-
 
 class Walk:
     """A filter at a moment. Raises ValueError where time would go back."""
@@ -32,11 +30,9 @@ class Walk:
         found: Filter,
         sessions: SessionTable,
         clock: VarianceClock,
-        *,
         betas: Mapping[int, Mapping[int, float]] | None = None,
-        explained: Mapping[int, float] | None = None,
     ) -> None:
-        """`betas`: by underlying, by control (numbers); `explained`: the share of its variance that they explain."""
+        """`betas`: by underlying, by control (numbers); the filter knows what they explain."""
         count = len(found.daily_vol)
         self.filter, self.now = found, -1
         self._sessions, self._clock = sessions, clock
@@ -45,11 +41,15 @@ class Walk:
             for control, beta in controls.items():
                 self._beta[share, control] = beta
         self._controls = self._beta != 0
-        self._controlled = bool(self._controls.any())
-        self._left = 1 - np.array([(explained or {}).get(u, 0.0) for u in range(count)])
-        self._moved = np.zeros(count)
+        self._controlled = self._controls.any(axis=1)
+        self._waits = self._controls.copy()
+        """By share, by control: whether it has not printed since the share last heard of its controls."""
         self._until, self._rate, self._shut = -1, NAN, False
-        self._heard: I8 = np.full(count, -1, np.int64)
+        self.level: F8 = np.full(count, NAN)
+        """Log fair value that a control is told against: at the last close of the share's market, or when it was first
+        heard after it."""
+        self.level_ts: I8 = np.zeros(count, np.int64)
+        """When that was, ns UTC."""
 
     def to(self, now: int) -> None:
         """Lets time pass until `now` (ns UTC), from one change of session to the next."""
@@ -61,16 +61,7 @@ class Walk:
             if self.now >= self._until:
                 self._enter()
             step = min(now, self._until)
-            days, shut = (step - self.now) * self._rate, self._shut
-            if not self._controlled:
-                self.filter.predict(days, (step - self.now) / NS, shut=shut)
-                self.now = step
-                continue
-            fresh = (step - self._heard <= CONTROL_AGE_S * NS) & (self._heard >= 0)
-            all_speak = self._controls.any(axis=1) & np.all(fresh | ~self._controls, axis=1)
-            drift = self._beta @ np.where(fresh, self._moved, 0.0)
-            self._moved[:] = 0.0
-            self.filter.predict(days * np.where(all_speak, self._left, 1.0), (step - self.now) / NS, drift, shut)
+            self.filter.predict((step - self.now) * self._rate, (step - self.now) / NS, self._shut)
             self.now = step
 
     def _enter(self) -> None:
@@ -81,14 +72,30 @@ class Walk:
         # Outside the table the clock says NaN: then the filter forgets.
         self._rate = float(self._clock.rates[place]) if known else NAN
         self._shut = self._sessions.at(self.now) in SHUT
+        if self._sessions.at(self.now - 1) is Session.REGULAR:
+            self.level[:], self.level_ts[:] = self.filter.together.bank.x, self.now
 
     def observe(self, z: F8, var: F8) -> tuple[F8, F8, I8]:
         """As Filter.observe, at the moment of the walk."""
-        if not self._controlled:
-            return self.filter.observe(z, var)
-        before = self.filter.together.bank.x.copy()
         told = self.filter.observe(z, var)
-        moved = self.filter.together.bank.x - before
-        self._moved += np.where(np.isfinite(moved), moved, 0.0)
-        self._heard[self.filter.underlying[np.isfinite(z)]] = self.now
+        if self._controlled.any():
+            self._follow(self.filter.underlying[np.flatnonzero(told[2])])
         return told
+
+    def forget(self, underlying: int) -> None:
+        """As Filter.forget; who follows it has not heard yet where it stands."""
+        self.filter.forget(underlying, np.flatnonzero(self._controls[:, underlying]).tolist())
+        self.level[underlying] = NAN
+
+    def _follow(self, heard: I8) -> None:
+        """Shares whose controls have all been heard hear what those sum up to."""
+        x, x_var = self.filter.together.bank.x, self.filter.together.bank.x_var
+        new = np.isnan(self.level) & np.isfinite(x)
+        self.level[new], self.level_ts[new] = x[new], self.now
+        self._waits[:, heard] = False
+        known = np.isfinite(x)
+        ready = self._controlled & ~(self._waits | (self._controls & ~known)).any(axis=1)
+        f = self._beta @ np.where(known, x, 0.0)
+        var = self._beta**2 @ np.where(known, x_var, 0.0)
+        self.filter.follow(np.where(ready, f, NAN), var)
+        self._waits[ready] = self._controls[ready]

@@ -142,19 +142,6 @@ def test_a_shut_share_lets_a_premium_go_further():
     assert pytest.approx(0.002) == bank.cov[0, 1, 1] ** 0.5
 
 
-def test_a_control_moves_the_value_and_not_its_error():
-    """
-    An index future up by 1 % with a beta of 1.5 lifts the log fair value by 150 bps, with no print at all.
-    """
-    found = pools(1)
-    found.observe(*print_of(1, w0=6.0))
-    before = found.value()[1][0]
-    found.predict(np.array([0.01]), 60.0, drift=1.5 * 0.01)
-    x, var = found.value()
-    assert pytest.approx(6.015, abs=1e-8) == x[0]
-    assert pytest.approx(before + 0.02**2 * 0.01, rel=1e-9) == var[0]
-
-
 def test_nothing_heard_is_nothing_known():
     """
     Before the first word there is no value, and after an unknown session none is left.

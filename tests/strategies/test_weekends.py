@@ -88,12 +88,17 @@ def by_future(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     ready = at(18, "13:25")
     moments = np.append(np.arange(CLOSE, ready, HOUR), (ready, OPEN))
     common, own = path(rng, moments) * 0.5**0.5, path(rng, moments) * 0.5**0.5
-    found = Filter([Witness(underlying=u, premium=SHARE) for u in range(WEEKENDS)], [VOL] * WEEKENDS, judge=False)
+    shares, half = range(WEEKENDS), dict.fromkeys(range(WEEKENDS), 0.5)
+    found = Filter(
+        [Witness(underlying=u, premium=SHARE) for u in shares], [VOL] * WEEKENDS, judge=False, explained=half
+    )
     found.observe(np.zeros(WEEKENDS), np.full(WEEKENDS, 1e-8))
     future = common / 1.2
+    found.follow(1.2 * future[0], np.zeros(WEEKENDS))
     for step in range(1, len(moments) - 1):
         days = CLOCK.at(int(moments[step])) - CLOCK.at(int(moments[step - 1]))
-        found.predict(0.5 * days, 3600.0, drift=1.2 * (future[step] - future[step - 1]))
+        found.predict(days, 3600.0)
+        found.follow(1.2 * future[step], np.zeros(WEEKENDS))
     value, spread = found.value()
     return value, np.sqrt(spread + VOL**2 * (CLOCK.at(OPEN) - CLOCK.at(ready))), common[-1] + own[-1]
 
