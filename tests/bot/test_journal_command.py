@@ -10,11 +10,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 
 from bot.cli import main
 from bot.journal import Journal
+from bot.journal_orders import orders, trades
+from bot.journal_steps import Runs
+from connectors.instruments import Instrument, Role
+from connectors.orders import Fill, Intent, Leg, Outcome, Purpose, Report, Side
+from strategies.base import Note, Step
 from tests.bot.test_journal import change
 from tests.bot.trading import demo_trades
 
@@ -200,3 +206,69 @@ def test_where_there_is_no_journal_that_is_said(tmp_path: Path, capsys: pytest.C
     assert [] == list(tmp_path.iterdir())
     assert 2 == main(["journal", "pnl", "--config", str(tmp_path / "none.toml")])
     assert "--state DIR" in capsys.readouterr().err
+
+
+def test_a_trade_ends_by_its_sagas_word_after_all_rounds() -> None:
+    """
+    With a stage told it stays open through the answers of its first round, and ends hedged with the second.
+    """
+    start = Note(kind="start", detail={"instruments": "a:T\nb:T"})
+    plan = intent("x-1", 0)
+    hedge = msgspec.structs.replace(intent("x-1.h1", 1), trade="x-1", purpose=Purpose.HEDGE)
+    staged = {stage: Note(kind="trade", detail={"trade": "x-1", "stage": stage}) for stage in ("hedge", "hedged")}
+    told = [
+        Step(seq=1, ts=1, cause="start", notes=(start,)),
+        Step(seq=2, ts=2, cause="x", wishes=(plan,), approved=("x-1",)),
+        Step(seq=3, ts=3, cause="due", reports=(answer("x-1"),), notes=(staged["hedge"],)),
+        Step(seq=4, ts=4, cause="due", wishes=(hedge,), approved=("x-1.h1",)),
+        Step(seq=5, ts=5, cause="due", reports=(answer("x-1.h1"),), notes=(staged["hedged"],)),
+    ]
+    runs = Runs((1,), ((instrument("a"), instrument("b")),))
+    (open_one,) = trades(told[:4], runs)
+    assert ("open", 2, ["hedge"]) == (open_one.end, open_one.rounds, open_one.stages)
+    (ended,) = trades(told, runs)
+    assert ("hedged", 5, 2, 2) == (ended.end, ended.ended_ns, ended.rounds, len(ended.orders))
+    assert ["open", "hedge"] == [order.purpose for order in ended.orders]
+
+
+def test_an_order_ends_by_its_last_answer_or_not_at_all() -> None:
+    """
+    A fill told twice counts once; without a last answer it is open; a restart that gives it up says so; what comes
+    after the end is late.
+    """
+    runs = Runs((1,), ((instrument("a"),),))
+    sent = Step(seq=2, ts=2, cause="x", wishes=(intent("x-1", 0),), approved=("x-1",))
+    part = Step(seq=3, ts=3, cause="due", reports=(answer("x-1", "f1", final=False),))
+    last = Step(seq=4, ts=4, cause="due", reports=(answer("x-1", "f1", "f2"),))
+    (half,) = orders([sent, part], runs)
+    assert ("accepted", 0, 1) == (half.outcome, half.ended_ns, half.fills)
+    (whole,) = orders([sent, part, last], runs)
+    assert ("accepted", 4, 2, Decimal(2)) == (whole.outcome, whole.ended_ns, whole.fills, whole.filled)
+    again = Step(seq=5, ts=5, cause="start", notes=(Note(kind="start", detail={"abandoned": "x-1"}),))
+    (gone,) = orders([sent, again], runs)
+    assert ("abandoned", 5) == (gone.outcome, gone.ended_ns)
+    after = Step(seq=6, ts=6, cause="due", reports=(answer("x-1", "f3"),))
+    assert ["accepted", "late"] == [one.outcome for one in orders([sent, last, after], runs)]
+
+
+def instrument(venue: str) -> Instrument:
+    """A token at a venue."""
+    return Instrument(venue=venue, symbol="T", role=Role.TOKEN, underlying="S", token="T")
+
+
+def intent(id: str, at: int) -> Intent:
+    """One leg: two units of an instrument."""
+    leg = Leg(instrument=at, side=Side.BUY, quantity=Decimal(2), limit=Decimal(10), seen=Decimal(9))
+    return Intent(id=id, strategy="x", legs=(leg,), reason="", edge_bps=1.0, notional_usd=Decimal(18), deadline_ns=9)
+
+
+def answer(id: str, *fills: str, final: bool = True) -> Report:
+    """What a venue says of its one leg: a unit a fill."""
+    told = tuple(
+        Fill(id=name, client_id=f"{id}-0", instrument=0, side=Side.BUY, quantity=Decimal(1), price=Decimal(9),
+             fee=Decimal(0), fx=Decimal(1), ts=3)
+        for name in fills
+    )  # fmt: skip
+    return Report(
+        client_id=f"{id}-0", intent_id=id, leg=0, outcome=Outcome.ACCEPTED, fills=told, final=final
+    )  # fmt: skip
