@@ -53,6 +53,9 @@ def tell(answer: Quote, *, explain: bool) -> None:
 _TELLING: Final = 2.0
 """From this stretch on it is told unasked; a little of it is chance."""
 
+_MOSTLY: Final = 2 / 3
+"""From this part of its judges on, being of one issuer is told unasked."""
+
 _KEY: Final = """\
 All but prices in bps. sigmas: the premium over one sigma of the fair value. coin at 1: the premium,
 were the coin worth one dollar. buy, sell: what a size would pay and get, above (+) or below (-)
@@ -123,6 +126,10 @@ def _venues(venues: Sequence[VenueQuote]) -> None:
             print(f"  {venue.instrument} is {venue.peg_state}, cause: {venue.peg_cause}")
         elif venue.peg_why:
             print(f"  {venue.instrument}: its peg is {venue.peg_state}: {venue.peg_why}")
+    for venue in venues:
+        if venue.fair is not None and venue.siblings > _MOSTLY:
+            whose = f"{venue.siblings:.0%} by tokens of its own issuer"
+            print(f"  {venue.instrument} is judged {whose}: a depeg of them all together does not show")
     priced = [venue for venue in venues if venue.executable]
     if not priced:
         return

@@ -262,6 +262,7 @@ def _venue(market: Market, at: int, now: int, streams: dict[str, StreamState], s
         fair_usd=fair.price * units if fair is not None and units is not None and known_worth else None,
         fair=_fair(columns, fair, now),
         left_out=_left_out(columns, group, at, now),
+        siblings=_siblings(columns, group, at, now),
         premium_bps=None if judged is None else judged.premium_bps,
         premium_at_par_bps=at_par,
         sigmas=None if judged is None else number(judged.sigmas),
@@ -302,6 +303,15 @@ def _left_out(columns: Columns, group: int, at: int, now: int) -> tuple[str, ...
     return tuple(
         columns.universe[term.instrument].name for term in terms(columns, group, now) if term.instrument not in judges
     )
+
+
+def _siblings(columns: Columns, group: int, at: int, now: int) -> float:
+    """Which part of what judges an instrument is made by tokens of its own issuer."""
+    from strategies.market.terms import terms
+
+    its = columns.universe[at]
+    judges = [(columns.universe[term.instrument], term.part) for term in terms(columns, group, now, at)]
+    return sum(part for one, part in judges if one.role is Role.TOKEN and one.issuer == its.issuer)
 
 
 def _coin(columns: Columns, at: int, now: int) -> CoinLine:

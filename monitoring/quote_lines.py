@@ -179,6 +179,8 @@ class VenueQuote(msgspec.Struct, frozen=True, kw_only=True):
     """Of one share, likewise."""
     left_out: tuple[str, ...]
     """Who was not listened to, since nobody judges itself."""
+    siblings: float = 0.0
+    """Which part of that is made by tokens of the same issuer, 0 to 1: a depeg of them all would hardly show in it."""
     premium_bps: float | None
     """The coin counted at its price."""
     premium_at_par_bps: float | None
