@@ -39,6 +39,7 @@ def tell(answer: Quote, *, explain: bool) -> None:
         print()
         _share(share, answer.session)
         _venues(venues)
+        _beyond(answer, share.underlying)
         if explain:
             _terms(share)
             _controls(share)
@@ -146,6 +147,29 @@ def _venues(venues: Sequence[VenueQuote]) -> None:
         )
         some = f" ({', '.join(of)})" if len(of) < len(priced) else ""
         print(f"  {mark}: {why}{some}")
+
+
+def _beyond(answer: Quote, underlying: str) -> None:
+    """Tokens over all their venues, and issuers against each other."""
+    rows = [
+        (f"{one.token} on {one.venues}", "fair value", _bps(one.premium_bps), one.sigmas, one.error_bps)
+        for one in answer.tokens
+        if one.underlying == underlying and one.venues > 1
+    ]
+    rows += [
+        (one.token, one.over, _bps(one.premium_bps), one.sigmas, one.error_bps)
+        for one in answer.issuers
+        if one.underlying == underlying
+    ]
+    if not rows:
+        return
+    columns = ("token on venues", "over", "premium", "sigmas", "error")
+    print()
+    cells = [
+        (*row, UNKNOWN if sigmas is None else f"{sigmas:+.1f}", UNKNOWN if error is None else f"{error:.1f}")
+        for *row, sigmas, error in rows
+    ]
+    print_table(columns, cells, numbers=columns[2:], whole=columns)
 
 
 def _at(venue: VenueQuote, venues: Sequence[VenueQuote]) -> str:

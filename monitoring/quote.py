@@ -18,6 +18,8 @@ from monitoring.depth import LevelsOf, no_levels
 from monitoring.facts import FeedState, StreamState
 from monitoring.ladder import LADDER_USD, ladder
 from monitoring.narrate import REASONS
+from monitoring.premia import premia
+from monitoring.premium_lines import IssuerPremium, TokenPremium
 from monitoring.quote_lines import (
     CoinLine,
     ErrorLine,
@@ -80,6 +82,7 @@ def quote(market: Market, numbers: Sequence[int], groups: Sequence[int], asked: 
     streams = {one.instrument: one for feed in market.feeds() for one in feed.streams}
     ends = columns.sessions.next_change(now)
     sizes = tuple(sorted({*LADDER_USD, *(() if size_usd is None else (size_usd,))}))
+    tokens, issuers = _beyond(market, numbers, groups, now, streams)
     return Quote(
         asked=asked,
         now_ns=now,
@@ -89,6 +92,25 @@ def quote(market: Market, numbers: Sequence[int], groups: Sequence[int], asked: 
         size_usd=size_usd,
         shares=tuple(_share(market, group, now, streams) for group in groups),
         venues=tuple(_venue(market, at, now, streams, sizes) for at in numbers),
+        tokens=tokens,
+        issuers=issuers,
+    )
+
+
+def _beyond(
+    market: Market, numbers: Sequence[int], groups: Sequence[int], now: int, streams: dict[str, StreamState]
+) -> tuple[tuple[TokenPremium, ...], tuple[IssuerPremium, ...]]:
+    """Premia over all venues and between issuers in which a token that was asked for has a part."""
+    columns = market.columns
+    universe = columns.universe
+    every = [at for group in groups for at in universe.where(role=Role.TOKEN, underlying=columns.underlyings[group])]
+    live = [at for at in every if not _why(market, at, streams) and not columns.why_not_judged(at, now)]
+    tokens, issuers = premia(columns, live)
+    asked = {(universe[at].token or universe[at].symbol, universe[at].issuer) for at in numbers}
+    names = {name for name, _ in asked}
+    return (
+        tuple(one for one in tokens if (one.token, one.issuer) in asked),
+        tuple(one for one in issuers if one.token in names or one.over in names),
     )
 
 

@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from monitoring.premium_lines import IssuerPremium, TokenPremium
+
 SCHEMA: Final = 1
 """Raised when a field changes its meaning or goes; new ones may come."""
 
@@ -226,3 +228,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     size_usd: float | None
     shares: tuple[ShareQuote, ...]
     venues: tuple[VenueQuote, ...]
+    tokens: tuple[TokenPremium, ...] = ()
+    """Each token that was asked for over all its venues, by everybody but itself."""
+    issuers: tuple[IssuerPremium, ...] = ()
+    """Such a token over another issuer's of the same share, or the other way round."""

@@ -16,7 +16,8 @@ from monitoring.decisions import Tally
 from monitoring.depth import SHOWN, LevelsOf, depth_usd, no_levels
 from monitoring.facts import Facts, FeedState, StreamState
 from monitoring.pools import PoolLine, pool_lines
-from monitoring.premia import IssuerPremium, TokenPremium, at_par_bps, premia
+from monitoring.premia import at_par_bps, premia
+from monitoring.premium_lines import IssuerPremium, TokenPremium
 from monitoring.words import OF_CONTRACT, because
 
 if TYPE_CHECKING:

@@ -51,7 +51,8 @@ def test_two_pools_that_judge_each_other_say_so(tmp_path: Path, capsys: pytest.C
         writer.append(Rows.of(rows))
     words = ["quote", "TSLAx", "--tape", str(tmp_path / "tape")]
     assert main([*words, "--json"]) == 0
-    siblings = [venue["siblings"] for venue in json.loads(capsys.readouterr().out)["venues"]]
+    answer = json.loads(capsys.readouterr().out)
+    siblings = [venue["siblings"] for venue in answer["venues"]]
     assert main(words) == 0
     told = capsys.readouterr().out.count("by tokens of its own issuer: a depeg of them all together does not show")
     if who == "nobody":
@@ -59,3 +60,33 @@ def test_two_pools_that_judge_each_other_say_so(tmp_path: Path, capsys: pytest.C
     else:
         assert 0 < max(siblings) < 0.6
         assert 0 == told
+
+
+def test_a_token_over_its_venues_and_over_another_issuers_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Two pools at 404 against another issuer's 400: 100 bps over it, in sigmas, as data and as lines; another issuer's
+    own line over its venues was not asked for.
+    """
+    universe, rows = Universe((*POOLS, *OTHERS["issuer"])), []
+    for n in range(60):
+        for number, level in enumerate((404.0, 404.0, 400.0)):
+            price = level + 0.01 * ((n + number) % 5)
+            rows.append(Row(ts_recv=(SATURDAY + 10 * n) * NS, instrument=number, kind=Kind.QUOTE, bid=price - 0.05,
+                            ask=price + 0.05, bid_size=9.0, ask_size=9.0))  # fmt: skip
+    with TapeWriter(tmp_path / "tape", universe, {"made_by": "test"}) as writer:
+        writer.append(Rows.of(rows))
+    words = ["quote", "TSLAx", "--tape", str(tmp_path / "tape")]
+    assert main([*words, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    (token,), (pair,) = answer["tokens"], answer["issuers"]
+    assert ("TSLAx", 2) == (token["token"], token["venues"])
+    assert {"TSLAx", "TSLAon"} == {pair["token"], pair["over"]}
+    side = 1 if pair["token"] == "TSLAx" else -1
+    assert pytest.approx(100.0, abs=2.0) == side * pair["premium_bps"]
+    assert pytest.approx(pair["premium_bps"] / pair["error_bps"]) == pair["sigmas"]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert "TSLAx on 2" in text
+    assert any(row.split()[:2] == [pair["token"], pair["over"]] for row in text.splitlines())
