@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from connectors.events import NS
+from strategies.market.kalman import Bank
 from strategies.market.ou import MAX_PAIRS, half_life, ou_fit, ou_profile
 
 VECTORS = json.loads((Path(__file__).resolve().parents[1] / "vectors" / "peg_stats.json").read_text())
@@ -44,7 +45,25 @@ def test_the_likelihood_and_its_maximum_are_those_of_the_vectors(vector):
     found, wanted = ou_fit(x[:-1], x[1:], np.diff(t)), vector["mle"]
     for name, value in wanted.items():
         assert pytest.approx(value, rel=vector["tol_rel"]) == getattr(found, name)
+    # The profile chooses theta and sigma itself, so that it is at least what the true ones have.
     assert ou_profile(x[:-1], x[1:], np.diff(t), vector["true"]["kappa"]).loglik >= float(vector["loglik_at_true"])
+
+
+@pytest.mark.parametrize("vector", VECTORS["ou_mle"], ids=lambda vector: f"seed{vector['seed']}")
+def test_the_filter_gives_samples_the_likelihood_of_the_vectors_at_the_true_parameters(vector):
+    """
+    A premium of the true kappa, theta and sigma over a share that is known and stands still, from the second sample on.
+    """
+    true, t = vector["true"], np.array(vector["t"])
+    sd, half_life = true["sigma"] / (2 * true["kappa"]) ** 0.5, np.log(2) / true["kappa"]
+    bank = Bank(np.array([[float(true["theta"])]]), np.array([[sd]]), np.array([[half_life]]), np.zeros(1))
+    bank.start(np.zeros(1), np.zeros(1))
+    first = 0.0
+    for n, x in enumerate(vector["x"]):
+        bank.predict(np.zeros(1), t[n] - t[n - 1] if n else 0.0)
+        bank.update(np.array([0]), np.array([1]), np.array([0]), np.array([x]), np.zeros(1))
+        first = first if n else bank.loglik[0]
+    assert pytest.approx(float(vector["loglik_at_true"]), rel=1e-9) == bank.loglik[0] - first
 
 
 REGIMES = [(40, 0.1), (40, 2.0), (40, 60.0), (150, 0.5), (150, 5.0), (150, 50.0), (600, 1.0), (600, 20.0)]

@@ -56,6 +56,9 @@ def test_jump_and_gap_vectors() -> None:
     """
     (jump,), (gap,) = VECTORS["jump"], VECTORS["gaussian_gap"]
     assert float(jump["arb_profit"]) == pytest.approx(lvr.jump_loss(jump["tvl"], jump["log_jump"]), **EXACT)
+    # The approximation is the limit of small jumps, whose losses go with the square.
+    small = lvr.jump_loss(jump["tvl"], jump["log_jump"] / 1000) * 1e6
+    assert float(jump["small_jump_approx"]) == pytest.approx(small, rel=1e-4)
     assert float(gap["expected_loss"]) == pytest.approx(lvr.gap_loss(gap["tvl"], float(gap["log_var"])), **EXACT)
 
 
