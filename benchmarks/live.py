@@ -144,7 +144,7 @@ def engine(folder: Path) -> tuple[Callable[[Rows], object], Callable[[], dict[st
         return {
             "rows": counts.rows - len(start),
             "wakes": counts.wakes,
-            "records": counts.steps,
+            "records": parts.engine.dealer.steps,
             "fills": parts.ledger.fills,
             "quotes_believed": int(parts.columns.prints[0]),
         }

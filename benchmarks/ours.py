@@ -82,10 +82,11 @@ def wakes_us(rows: Rows) -> list[float]:
     They are the engine's own methods, timed around; the journal has no file, as in a backtest.
     """
     from bot.backtest import run_over
+    from bot.dealing import Dealer
     from bot.engine import Engine
 
     taken: list[float] = []
-    whole, record = Engine._triggered, Engine._record
+    whole, record = Engine._triggered, Dealer.record
     recorded = 0
 
     def timed(self: Engine, now: int, notes: list[Any]) -> None:
@@ -93,14 +94,14 @@ def wakes_us(rows: Rows) -> list[float]:
         whole(self, now, notes)
         taken.append((recorded - start) / 1e3)
 
-    def stamped(self: Engine, *args: Any, **kwargs: Any) -> None:
+    def stamped(self: Dealer, *args: Any, **kwargs: Any) -> None:
         nonlocal recorded
         record(self, *args, **kwargs)
         recorded = time.perf_counter_ns()
 
-    Engine._triggered, Engine._record = timed, stamped  # type: ignore[method-assign]
+    Engine._triggered, Dealer.record = timed, stamped  # type: ignore[method-assign]
     try:
         run_over(_config(), universe(), [rows])
     finally:
-        Engine._triggered, Engine._record = whole, record  # type: ignore[method-assign]
+        Engine._triggered, Dealer.record = whole, record  # type: ignore[method-assign]
     return taken

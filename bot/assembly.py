@@ -11,7 +11,8 @@ from bot.config import Config, InstrumentTable
 from bot.config_costs import VenueTable
 from bot.config_risk import CapsTable
 from bot.costs import reference_usd, taken_costs
-from bot.engine import Engine, Scribe
+from bot.dealing import Scribe
+from bot.engine import Engine
 from bot.errors import UsageError
 from bot.health_watch import HealthWatch
 from bot.judges import Rules
@@ -25,9 +26,11 @@ from connectors.instruments import Instrument, Role, Universe
 from connectors.ports import Executor, Levels
 from strategies.base import EdgeAbove, Every, PremiumBeyond, SignificanceBeyond, Step, Strategy
 from strategies.cross_venue import CrossVenue, Terms
+from strategies.execution.exits import Lot
 from strategies.execution.funds import Funds, FundsRule
 from strategies.execution.ledger import Ledger
 from strategies.execution.limits import Caps, Limits
+from strategies.execution.saga import Rules as TradeRules
 from strategies.liquidity import Liquidity
 from strategies.market import kernel as K
 from strategies.market.basis import Basis
@@ -126,6 +129,8 @@ def assemble(
         pools=None if liquidity is None else liquidity.pools,
         evidence=Evidence(columns, _params(config, universe)) if witnesses and every < FOREVER_NS else None,
         evidence_ns=every,
+        lots=[Lot(units=table.lot, usd=table.min_notional_usd) for table in (tables(config, i)[1] for i in universe)],
+        trade_rules=_trade_rules(config),
     )
     engine.memory.funds = _funds(config, sessions)
     if health:
@@ -290,6 +295,24 @@ def _funds(config: Config, sessions: SessionTable) -> Funds:
         if venue.funds_usd is not None
     }
     return Funds(rules=rules, sessions=sessions)
+
+
+def _trade_rules(config: Config) -> TradeRules | None:
+    """What may be done for a trade that falls short; without the table nothing."""
+    table = config.execution
+    if table is None:
+        return None
+    return TradeRules(
+        retries=table.retries,
+        give_bps=exact(table.retry_give_bps),
+        wait_ns=ns(table.retry_wait_s),
+        max_loss_usd=table.max_loss_usd,
+        naked_usd_s=table.naked_usd_s,
+        answer_within_ns=ns(table.answer_within_s),
+        page_after_ns=ns(table.page_after_s),
+        cooldown_ns=ns(table.cooldown_s),
+        max_unwinds=table.max_unwinds,
+    )
 
 
 def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], PegWatch | None]:

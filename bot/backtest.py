@@ -187,7 +187,7 @@ def _result(
         rows=engine.counts.rows,
         seconds=seconds,
         wakes=engine.counts.wakes,
-        steps=engine.counts.steps,
+        steps=engine.dealer.steps,
         dropped_dues=engine.counts.dropped_dues,
         bridge=bridge_of(parts),
         due=due,

@@ -103,8 +103,8 @@ def _warnings(result: Result, matched: Match, told: Told, trades: bool) -> list[
     said += [f"{what}: the tape's word counts" for what in matched.differ]
     if told.halves:
         said.append(
-            f"{told.halves} half trade{'s' * (told.halves > 1)}: a leg did not trade, and no strategy closes what the "
-            "other one opened, so those shares stay naked until chance or the end of the tape"
+            f"{told.halves} half trade{'s' * (told.halves > 1)}: a leg did not trade, and what the other one opened "
+            "could be neither hedged nor given back, or [execution] does not allow it; an operator was told"
         )
     for name, (shares, usd) in result.naked.items():
         if abs(usd) >= DUST_USD:

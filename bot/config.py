@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from bot.config_costs import CostsTable, IssuerTable, VenueTable
+from bot.config_execution import Execution
 from bot.config_risk import Risk
 from bot.config_types import (
     Bps,
@@ -46,8 +47,6 @@ class Run(Table):
     """Keep every accepted row as a tape under state_dir/tape."""
     timer_s: Seconds = 1.0
     """How often the strategies' clock ticks in tape time."""
-    watchdog_s: Limit = 60.0
-    """A loop that has not beaten for so long is hung, and everything is halted; `inf` never."""
     actions_file: str = ""
     """Path of a file with splits and dividends, kept by hand; relative to the folder of the config file."""
     pins_file: str = ""
@@ -345,4 +344,5 @@ class Config(Table):
     health: Health = Health()
     strategies: Strategies = Strategies()
     risk: Risk | None = None
+    execution: Execution | None = None
     wallet: WalletTable = WalletTable()

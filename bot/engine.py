@@ -9,13 +9,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from math import isfinite
-from typing import Protocol
 
 import msgspec
 
-from bot.books import ColumnBooks
+from bot.dealing import Dealer, Scribe
 from bot.depths import Depths
 from bot.health_watch import HealthWatch
 from bot.judges import Judges, Rules, everything_believed
@@ -25,29 +22,20 @@ from bot.permits import Permits
 from bot.restore import Restored, restore
 from bot.triggers import Trigger, Triggers
 from connectors.events import NEVER, Kind, Rows
-from connectors.exact import exact
-from connectors.orders import Approved, Intent, Reason, Refused, Report
 from connectors.ports import Executor, Levels
-from strategies.base import Note, Resumes, Step, Strategy, View
-from strategies.execution.latch import Latch
+from strategies.base import Note, Resumes, Step, Strategy
+from strategies.execution.exits import Lot
 from strategies.execution.ledger import Ledger
 from strategies.execution.limits import Limits
-from strategies.execution.memory import Memory
-from strategies.execution.risk import review
-from strategies.execution.stops import told, watch
+from strategies.execution.saga import Rules as TradeRules
+from strategies.execution.stops import watch
+from strategies.execution.trades import Trades
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
 from strategies.market.evidence import Evidence
 from strategies.market.pools import Pools
 
-_SESSION, _TIMER, _ANSWER, _MULTIPLIER, _EVIDENCE = range(5)
-
-
-class Scribe(Protocol):
-    """Where decision records go: the journal, or a list in a test."""
-
-    def append(self, kind: str, ts: int, payload: bytes) -> int:
-        """Takes one record; never waits for the disk."""
+_SESSION, _TIMER, _ANSWER, _MULTIPLIER, _EVIDENCE, _TRADES = range(6)
 
 
 @dataclass(slots=True)
@@ -56,7 +44,6 @@ class Counts:
 
     rows: int = 0
     wakes: int = 0
-    steps: int = 0
     dropped_dues: int = 0
 
 
@@ -83,47 +70,61 @@ class Engine:
         pools: Pools | None = None,
         evidence: Evidence | None = None,
         evidence_ns: int = NEVER,
+        lots: Sequence[Lot] = (),
+        trade_rules: TradeRules | None = None,
     ) -> None:
         """Parts that are ready to use; `triggers` stand in the order of the slots that `columns` was built with, and
         `timed` strategies are asked at every tick of the clock. bot/assembly.py puts them together.
 
         `levels` holds what DEPTH rows tell, by their `extra`; `pools` follow the rows of incentives. Without `limits`
         or `executor` nothing can be traded: wishes are refused by mode. Without `rules` nothing is ever in doubt.
+        `lots` say how little of each instrument can be traded, `trade_rules` what may be done for a trade that falls
+        short; without them an operator is told at once.
         Without `evidence`, which is asked every `evidence_ns`, only the share's sources say what it is worth.
         """
         self.columns, self.universe = columns, columns.universe
         self.strategies = tuple(strategies)
         self.timed = tuple(timed)
-        self.limits, self.executor, self.ledger, self.scribe = limits, executor, ledger, scribe
-        self.timer_ns, self.on_step = timer_ns, tuple(on_step)
+        self.limits, self.executor, self.ledger, self.timer_ns = limits, executor, ledger, timer_ns
         self.evidence, self.evidence_ns = evidence, evidence_ns
         self.seed = seed
         """Of the paper venues' chance; it stands in the first record, so that it enters the journal's hash."""
-        self.memory = Memory()
-        self.max_open = {strategy.name: strategy.max_open for strategy in strategies}
-        self.books = ColumnBooks(columns)
         self.judges = Judges(columns, rules or everything_believed(len(self.universe)))
         self.notices = Notices(columns, maintenance_ns, self.judges)
         self.depths = Depths(columns, self.notices.up, {} if levels is None else levels)
         self.pools = pools or Pools(self.universe, {}, on=False)
         self.health: HealthWatch | None = None
-        self.intents: dict[str, tuple[Intent, set[int]]] = {}
         self.counts = Counts()
         self.triggers = Triggers(columns, triggers)
         tradable = None if executor is None else limits
         self.permits = Permits(columns, ledger, strategies, self.judges, self.notices, tradable)
+        self.trades = Trades(self.universe, worth=self.judges.units.shares, lots=lots, rules=trade_rules)
+        self.dealer = Dealer(
+            columns=columns,
+            ledger=ledger,
+            trades=self.trades,
+            limits=limits,
+            executor=executor,
+            scribe=scribe,
+            max_open={strategy.name: strategy.max_open for strategy in strategies},
+            triggers=self.triggers,
+            permits=self.permits,
+            levels=self.depths.levels,
+            push=lambda due: self._push(due, _ANSWER),
+            push_look=lambda due: self._push(due, _TRADES),
+            on_step=on_step,
+        )
+        self.memory = self.dealer.memory
         self.now = 0
         self._dues: list[tuple[int, int, int, int]] = []
-        self._seq = 0
         self._due_seq = 0
         self._started = False
         self._restored = Restored()
-        self._encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 
     def restore(self, steps: Iterable[Step]) -> tuple[str, ...]:
-        """Goes on from earlier records, as bot/restore.py says; returns the ids of intents that are abandoned."""
-        self._restored = restore(steps, self.universe, self.ledger, self.memory)
-        self._seq = self._restored.seq
+        """Goes on from earlier records, as bot/restore.py says; returns the ids of trades that are not over."""
+        self._restored = restore(steps, self.universe, self.ledger, self.memory, self.trades)
+        self.dealer.take_up(self._restored.seq)
         for number, multiplier in self._restored.multipliers.items():
             self.judges.multiplied(number, multiplier)
         for number, (basis, multiplier) in self._restored.basis.items():
@@ -134,7 +135,7 @@ class Engine:
             if isinstance(strategy, Resumes):
                 strategy.resume(self._restored.pegs)
         self._heed(self._restored.pegs)
-        return self._restored.abandoned
+        return tuple(self.trades.open)
 
     def _heed(self, notes: Iterable[Note]) -> None:
         """A token that has left its peg is no witness until it is back; what is not known changes nothing."""
@@ -169,12 +170,6 @@ class Engine:
                 self._wake(rows, at - 1, why)
         self.now = int(ts[-1])
 
-    def hold(self, latch: Latch, notes: Sequence[Note]) -> None:
-        """Heeds the latch as it is kept outside, and records what has changed; called between two blocks of rows."""
-        self.memory.heed(latch)
-        if notes:
-            self._record("hold", self.now, notes=notes)
-
     def finish(self) -> None:
         """The end of a run: what is still due is dropped and counted, and what the books are worth is recorded."""
         self.counts.dropped_dues = sum(1 for due in self._dues if due[2] == _ANSWER)
@@ -195,13 +190,14 @@ class Engine:
             "seed": self.seed,
             "instruments": "\n".join(instrument.name for instrument in self.universe),
             "universe": msgspec.json.encode(self.universe.instruments).decode(),
-            "abandoned": ",".join(self._restored.abandoned),
+            "open_trades": ",".join(self.trades.open),
         }
         notes = [Note(kind="start", detail=detail), *self.judges.start(), *self._new_day(first)]
         for number, (value, activates_s) in self._restored.announced.items():
             notes += self.notices.announced(number, value, activates_s, first, self._push_multiplier)
         self.permits.all(self.now)
         self._record("start", first, notes=notes)
+        self.dealer.follow(first)
 
     def _push(self, due: int, kind: int, payload: int = 0) -> None:
         """Something must happen after every row with ts <= `due` and before the first with ts > `due`."""
@@ -214,7 +210,9 @@ class Engine:
             due, _, kind, payload = heapq.heappop(self._dues)
             self.now = due
             if kind == _ANSWER:
-                self._answer(due)
+                self.dealer.answer(due)
+            elif kind == _TRADES:
+                self.dealer.look(due)
             elif kind == _TIMER:
                 # Between two rows only the last tick can tell anything new, so the others are passed over.
                 self._push(due + max(1, (ts - 1 - due) // self.timer_ns) * self.timer_ns, _TIMER)
@@ -283,7 +281,7 @@ class Engine:
         """The gate looks at profit and exposure: a day begins, a peak is higher, or something is held back."""
         if self.limits is None:
             return []
-        notes = watch(View(self.columns, self.ledger, now), self.limits, self.memory)
+        notes = watch(self.dealer.view(now), self.limits, self.memory)
         return [*notes, *marks(self.columns, self.ledger)] if any(note.kind == "day" for note in notes) else notes
 
     def _new_session(self, due: int) -> None:
@@ -302,109 +300,15 @@ class Engine:
 
     def _consult(self, strategy: Strategy, now: int, woken: tuple[str, ...], cause: str, notes: list[Note]) -> bool:
         """Decide, review, record, submit. True where something was approved."""
-        view = View(self.columns, self.ledger, now, seq=self._seq + 1, woken=woken, levels=self.depths.levels)
+        view = self.dealer.view(now, woken)
         decision = strategy.decide(view)
         self._heed(decision.notes)
-        if not (decision.wishes or decision.notes or notes):
-            return False
-        all_notes = (*notes, *decision.notes)
-        if not decision.wishes:
-            self._record(cause, now, notes=all_notes)
-            return False
-        if self.limits is None or self.executor is None:
-            why = "nothing is traded in this run: it has no limits or no executor"
-            off = tuple(Refused(intent=wish, reason=Reason.MODE, detail=why) for wish in decision.wishes)
-            self._record(cause, now, notes=all_notes, wishes=decision.wishes, refused=off)
-            return False
-        approved, refused = review(decision.wishes, view, self.limits, self.memory, self.max_open)
-        passed = tuple([order.intent.id for order in approved])
-        all_notes += tuple(told(self.memory))
-        self._record(cause, now, notes=all_notes, wishes=decision.wishes, refused=refused, approved=passed)
-        for order in approved:
-            self._submit(order, now)
-        return bool(approved)
+        if decision.wishes:
+            return self.dealer.decided(decision, view, cause, notes)
+        if decision.notes or notes:
+            self._record(cause, now, notes=(*notes, *decision.notes))
+        return False
 
-    def _submit(self, order: Approved, now: int) -> None:
-        """Sends an approved order; its answers are dues on paper, rows in the real world."""
-        assert self.executor is not None
-        self.intents[order.intent.id] = (order.intent, set(range(len(order.intent.legs))))
-        for leg in order.intent.legs:
-            self.ledger.reserve(leg)
-        for due in self.executor.submit(order, now):
-            self._push(due, _ANSWER)
-
-    def _answer(self, due: int) -> None:
-        """What has become of the legs that are due: fills enter the ledger, finished intents free their triggers."""
-        assert self.executor is not None
-        self.books.now = due
-        reports = self.executor.answer(due, self.books)
-        notes: list[Note] = []
-        for report in reports:
-            intent, open_legs = self.intents[report.intent_id]
-            if report.final and report.leg in open_legs:
-                open_legs.discard(report.leg)
-                self.ledger.reserve(intent.legs[report.leg], release=True)
-            self.apply(report)
-            if not open_legs:
-                del self.intents[report.intent_id]
-                self._closed(intent, due, notes)
-        if reports:
-            self._record("due", due, notes=notes, reports=reports)
-
-    def apply(self, report: Report) -> None:
-        """Books a report's fills: into the ledger, and as size that the venue no longer shows."""
-        intent = self.intents[report.intent_id][0]
-        for fill in self.ledger.take(report, seen=intent.legs[report.leg].seen):
-            self.columns.take(fill.instrument, float(fill.quantity), bid=fill.side == "sell")
-            self.permits.room(fill.instrument, self.now)
-            self.memory.funds.hear(fill, self.universe[fill.instrument].venue)
-
-    def _closed(self, intent: Intent, now: int, notes: list[Note]) -> None:
-        """Every leg has its final answer."""
-        self.memory.open_intents.pop(intent.id, None)
-        shares = self.net_shares(intent.underlying)
-        if shares:
-            notes.append(Note(kind="unhedged", underlying=intent.underlying, detail={"shares": float(shares)}))
-        self.triggers.free(intent.strategy)
-
-    def net_shares(self, underlying: str) -> Decimal:
-        """Net shares of an underlying over all instruments; zero is hedged."""
-        total = Decimal(0)
-        for number, units in self.ledger.positions.items():
-            if units and self.universe[number].underlying == underlying:
-                worth = self.judges.units.shares(number)
-                if worth == 1.0:
-                    total += units
-                elif isfinite(worth):
-                    total += units * exact(worth)
-        return total
-
-    # --- records
-
-    def _record(
-        self,
-        cause: str,
-        now: int,
-        *,
-        notes: Sequence[Note] = (),
-        wishes: tuple[Intent, ...] = (),
-        refused: tuple[Refused, ...] = (),
-        approved: tuple[str, ...] = (),
-        reports: tuple[Report, ...] = (),
-    ) -> None:
-        """Writes one decision record; it is chained before anything that it allows is sent."""
-        self._seq += 1
-        self.counts.steps += 1
-        step = Step(
-            seq=self._seq,
-            ts=now,
-            cause=cause,
-            notes=tuple(notes),
-            wishes=wishes,
-            refused=refused,
-            approved=approved,
-            reports=reports,
-        )
-        self.scribe.append("step", now, self._encode(step))
-        for listen in self.on_step:
-            listen(step)
+    def _record(self, cause: str, now: int, *, notes: Sequence[Note]) -> None:
+        """Writes down what was noted."""
+        self.dealer.record(cause, now, notes=notes)

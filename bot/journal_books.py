@@ -112,7 +112,7 @@ def books(told: Iterable[Step], runs: Runs) -> Books:
         fills=ledger.fills,
         holdings=tuple(holdings),
         cash={coin: amount for coin, amount in sorted(ledger.cash.items()) if amount},
-        open_intents=restored.abandoned,
+        open_intents=restored.open_trades,
     )
 
 

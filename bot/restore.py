@@ -10,11 +10,12 @@ import msgspec
 
 from connectors.errors import DataError
 from connectors.instruments import Universe
-from connectors.orders import Fill, Intent
+from connectors.orders import Fill, Intent, Report
 from strategies.base import Note, Step
 from strategies.execution.ledger import Ledger
 from strategies.execution.memory import Memory
-from strategies.execution.stops import heed_note
+from strategies.execution.stops import held
+from strategies.execution.trades import Trades
 from strategies.market.basis import Basis
 from strategies.market.pools import INCENTIVE, POOL_DAY
 
@@ -25,8 +26,8 @@ class Restored:
 
     seq: int = 0
     """Number of the last record."""
-    abandoned: tuple[str, ...] = ()
-    """Ids of intents left open at the end."""
+    open_trades: tuple[str, ...] = ()
+    """Ids of trades that are not over."""
     multipliers: dict[int, float] = field(default_factory=dict)
     """Multipliers that were in force, by today's number of the instrument."""
     basis: dict[int, tuple[Basis, float]] = field(default_factory=dict)
@@ -40,15 +41,17 @@ class Restored:
     """The last notes of the peg: the state that was known last of each instrument and token, and what is usual."""
 
 
-def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: Memory) -> Restored:
-    """Folds records in order into the ledger and the memory of the review, and says what else they leave.
+def restore(
+    steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: Memory, trades: Trades | None = None
+) -> Restored:
+    """Folds records in order into the ledger, the memory of the review and the trades, and says what else they leave.
 
-    An instrument is known by its name, which the first record of each run tells, never by its number of then. An
-    intent that was under way when the process died has no answer on paper any more: it is abandoned, and said in the
-    first record of the next run. Raises DataError where an instrument that was traded is no longer in the universe.
+    An instrument is known by its name, which the first record of each run tells, never by its number of then. A trade
+    that was under way when the process died is under way again. Raises DataError where an instrument that was traded,
+    or that a trade under way needs, is no longer in the universe.
     """
-    wishes: dict[str, Intent] = {}
-    open_legs: dict[str, set[int]] = {}
+    trades = trades or Trades(universe, worth=lambda number: nan)
+    keeps = False
     names: Sequence[str] = ()
     numbers = {instrument.name: number for number, instrument in enumerate(universe)}
     seq = 0
@@ -61,15 +64,16 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
         seq = step.seq
         for note in step.notes:
             if note.kind == "start":
-                open_legs.clear()
-                wishes.clear()
+                keeps = "open_trades" in note.detail
+                if not keeps:
+                    trades.forget_all()
                 names = str(note.detail.get("instruments", "")).split("\n")
             elif note.kind == "day":
                 memory.day, memory.day_start_net = int(note.detail["day"]), float(note.detail["net_usd"])
             elif note.kind == "peak":
                 memory.peak_usd = memory.told_peak_usd = float(note.detail["net_usd"])
-            elif note.kind in ("hold", "resumed"):
-                heed_note(memory, note)
+            elif note.kind == "hold":
+                memory.heed(held(memory.latch, note))
             elif note.kind in (INCENTIVE, POOL_DAY) and names[note.instrument] in numbers:
                 pools.append((numbers[names[note.instrument]], note))
             elif note.kind in ("peg_state", "peg_usual") and names[note.instrument] in numbers:
@@ -88,37 +92,64 @@ def restore(steps: Iterable[Step], universe: Universe, ledger: Ledger, memory: M
                         basis[number] = told, float(note.detail.get("multiplier", nan))
                 else:
                     announced[number] = float(note.detail["value"]), float(note.detail["activates"])
+        for report in step.reports:
+            news = _news(report, names, numbers)
+            leg = trades.leg(news)
+            if leg is None:
+                new = tuple(fill for fill in news.fills if ledger.fill(fill, seen=fill.price))
+            else:
+                trades.heard(news, step.ts)
+                new = ledger.take(news, seen=leg.seen)
+            for fill in new:
+                memory.funds.hear(fill, universe[fill.instrument].venue)
+        for refused in step.refused:
+            trades.refused(refused.intent, step.ts)
         approved = set(step.approved)
         for intent in step.wishes:
             if intent.id in approved:
-                wishes[intent.id] = intent
                 memory.approve(intent, step.ts)
-                open_legs[intent.id] = set(range(len(intent.legs)))
-        for report in step.reports:
-            intent = wishes[report.intent_id]
-            news = msgspec.structs.replace(
-                report,
-                fills=tuple(_renumbered(fill, names, numbers) for fill in report.fills),
-                undone=tuple(_renumbered(fill, names, numbers) for fill in report.undone),
-            )
-            for fill in ledger.take(news, seen=intent.legs[report.leg].seen):
-                memory.funds.hear(fill, universe[fill.instrument].venue)
-            if report.final:
-                open_legs[report.intent_id].discard(report.leg)
-            if not open_legs[report.intent_id]:
-                del open_legs[report.intent_id], wishes[report.intent_id]
-    # What was under way is abandoned, and gives its place back.
-    memory.open_intents.clear()
-    return Restored(seq, tuple(open_legs), multipliers, basis, announced, pools=tuple(pools), pegs=tuple(pegs.values()))
+                trades.approved(_placed(intent, names, numbers), step.ts)
+        for note in step.notes:
+            trades.noted(note, step.ts)
+        if not keeps:
+            trades.forget_finals()
+    memory.open_intents = trades.under_way()
+    for trade, saga in trades.open.items():
+        for leg in saga.plan.legs:
+            _known(leg.instrument, trade)
+    return Restored(
+        seq, tuple(trades.open), multipliers, basis, announced, pools=tuple(pools), pegs=tuple(pegs.values())
+    )
+
+
+def _news(report: Report, names: Sequence[str], numbers: dict[str, int]) -> Report:
+    """A report of an earlier run under today's numbers of its instruments."""
+    if not (report.fills or report.undone):
+        return report
+    fills, undone = (
+        tuple(_renumbered(fill, names, numbers) for fill in told) for told in (report.fills, report.undone)
+    )
+    return msgspec.structs.replace(report, fills=fills, undone=undone)
 
 
 def _renumbered(fill: Fill, names: Sequence[str], numbers: dict[str, int]) -> Fill:
     """A fill of an earlier run under today's number of its instrument."""
-    name = names[fill.instrument]
-    if name not in numbers:
+    number = numbers.get(names[fill.instrument], -1)
+    return msgspec.structs.replace(fill, instrument=_known(number, names[fill.instrument]))
+
+
+def _placed(intent: Intent, names: Sequence[str], numbers: dict[str, int]) -> Intent:
+    """An intent of an earlier run under today's numbers; a leg whose instrument is gone has none (-1)."""
+    legs = tuple(msgspec.structs.replace(leg, instrument=numbers.get(names[leg.instrument], -1)) for leg in intent.legs)
+    return msgspec.structs.replace(intent, legs=legs)
+
+
+def _known(number: int, name: str) -> int:
+    """The number of an instrument that the config must still have."""
+    if number < 0:
         raise DataError(
-            "the journal holds fills of an instrument that the config no longer has",
+            "the journal holds fills or orders of an instrument that the config no longer has",
             where=name,
             hint="keep it in the config, or begin with another [run] state_dir",
         )
-    return msgspec.structs.replace(fill, instrument=numbers[name])
+    return number

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from connectors.instruments import Universe
-from connectors.orders import Fill
+from connectors.orders import Fill, Purpose
 from monitoring.decisions import Tally
 from strategies.base import Step
 
@@ -33,11 +33,12 @@ class Told(Tally):
     def fold(self, step: Step) -> None:
         """Counts one record."""
         super().fold(step)
-        self.wished += len(step.wishes)
+        plans = [intent for intent in step.wishes if intent.purpose is Purpose.OPEN]
         passed = set(step.approved)
+        self.wished += len(plans)
+        self.approved += sum(intent.id in passed for intent in plans)
         for intent in step.wishes:
             if intent.id in passed:
-                self.approved += 1
                 self.units_wished += sum((leg.quantity for leg in intent.legs), Decimal(0))
         self.why.update(str(note.detail.get("reason", "")) for note in step.notes if note.kind == "no_trade")
         self.why.update(refused.reason.value for refused in step.refused)

@@ -99,6 +99,7 @@ class Reason(StrEnum):
     UNSETTLED = "unsettled"
     TURNOVER = "turnover"
     COOLDOWN = "cooldown"
+    IN_FLIGHT = "in_flight"
 
 
 class Approved(msgspec.Struct, frozen=True):

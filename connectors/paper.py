@@ -43,6 +43,8 @@ class PaperExecutor:
         self.terms = terms
         self.seed = seed
         self.waiting: dict[int, list[tuple[Intent, int]]] = {}
+        self.questions: dict[int, list[str]] = {}
+        """Client ids that were asked about, by when they are answered."""
 
     def submit(self, order: Approved, now: int) -> tuple[int, ...]:
         """Takes an order at `now` (ns); returns when each leg arrives at its venue, each moment once."""
@@ -59,7 +61,30 @@ class PaperExecutor:
         """Reports of all legs that arrive at `due`, in the order of submission."""
         taken: dict[tuple[int, Side], Decimal] = {}
         reports = [self._arrive(intent, number, due, books, taken) for intent, number in self.waiting.pop(due, ())]
-        return tuple(reports)
+        return (*reports, *filter(None, [self._known(client_id) for client_id in self.questions.pop(due, ())]))
+
+    def query(self, client_id: str, instrument: int, now: int) -> tuple[int, ...]:
+        """Asks what became of an order; it is answered at once. One of an earlier run died with the venue on paper."""
+        self.questions.setdefault(now, []).append(client_id)
+        return (now,)
+
+    def cancel(self, client_id: str, instrument: int, now: int) -> tuple[int, ...]:
+        """An order on paper fills or ends when it arrives; there is nothing to cancel."""
+        return ()
+
+    def _known(self, client_id: str) -> Report | None:
+        """What can be said of an order that was asked about; nothing new while it has not arrived."""
+        intent_id, _, leg = client_id.rpartition("-")
+        if any(intent.id == intent_id for waiting in self.waiting.values() for intent, _ in waiting):
+            return None
+        return Report(
+            client_id=client_id,
+            intent_id=intent_id,
+            leg=int(leg),
+            outcome=Outcome.REFUSED,
+            reason="unknown",
+            detail="the venue on paper does not know it",
+        )
 
     def _arrive(
         self, intent: Intent, number: int, due: int, books: Books, taken: dict[tuple[int, Side], Decimal]

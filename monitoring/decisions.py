@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
-import msgspec
-
 from connectors.events import NS
 from connectors.instruments import UnitModel, Universe
-from connectors.orders import Fill, Intent, Outcome, Report, Side
+from connectors.orders import Fill, Intent, Outcome, Purpose, Report, Side
+from monitoring.trade import ENDS, Trade
 from strategies.base import Note, Step
 
 KEPT: Final = 10_000
@@ -19,29 +18,6 @@ KEPT: Final = 10_000
 
 RECENT: Final = 40
 """Steps worth telling that are kept for the page."""
-
-
-class Trade(msgspec.Struct):
-    """An approved intent and what became of its legs."""
-
-    intent: Intent
-    opened_ns: int
-    closed_ns: int = 0
-    """When the last leg was final; 0 while one is open."""
-    outcomes: dict[int, Outcome] = {}
-    fills: dict[int, tuple[Fill, ...]] = {}
-    net_usd: float = 0.0
-    """Edge of the matched shares less all fees; set when closed."""
-
-    @property
-    def filled(self) -> int:
-        """How many legs traded at all."""
-        return sum(1 for fills in self.fills.values() if fills)
-
-    @property
-    def fees_usd(self) -> Decimal:
-        """Fees and gas of all fills so far."""
-        return sum((fill.fee * fill.fx + fill.gas_usd for fills in self.fills.values() for fill in fills), Decimal(0))
 
 
 class Tally:
@@ -113,11 +89,29 @@ class Tally:
         self.venues: dict[str, tuple[str, str]] = {}
         """How each venue stands that was ever told of: up, degraded, closed or down, and why."""
         self.open: dict[str, Trade] = {}
+        """Trades without an end, by id."""
+        self.over: dict[str, Trade] = {}
+        """The last ones that have one."""
         self.trades = 0
-        """Trades of which every leg is final and at least one traded."""
+        """Trades that are over and filled something."""
         self.halves = 0
-        """Those of them of which some leg did not trade: their shares stand without a hedge."""
+        """Those of them whose shares may stand without a hedge."""
         self.closed: deque[Trade] = deque(maxlen=KEPT)
+        """They, in the order of their ends."""
+        self.ends: Counter[tuple[str, str]] = Counter()
+        """Trades by (strategy, how they ended)."""
+        self.naked_usd_s: defaultdict[str, float] = defaultdict(float)
+        """USD x seconds without a hedge of trades that are over, by strategy."""
+        self.pages: Counter[str] = Counter()
+        """How often an operator was told of a share's trades."""
+        self.reduce_only: dict[str, str] = {}
+        """Why nothing new is opened in a share."""
+        self.dust: defaultdict[str, float] = defaultdict(float)
+        """Net shares that ended trades have left, less than can be traded."""
+        self._trade_of: dict[str, str] = {}
+        """Trade of each follow-up, by its id."""
+        self._keeps_trades = False
+        """Whether the run says of each trade how it ends; runs of an earlier version did not."""
         self.recent: deque[Step] = deque(maxlen=RECENT)
 
     def fold(self, step: Step) -> None:
@@ -126,18 +120,21 @@ class Tally:
         self.last_ns = step.ts
         for note in step.notes:
             self._note(note, step.ts)
-        for wish in step.wishes:
+        for wish in (wish for wish in step.wishes if wish.purpose is Purpose.OPEN):
             self.wishes[wish.strategy, self._token(wish)] += 1
             self.edge_seen_usd[wish.strategy] += max(0.0, wish.edge_bps / 1e4 * float(wish.notional_usd))
         for refused in step.refused:
             self.skipped[refused.intent.strategy, refused.reason.value] += 1
         passed = set(step.approved)
         for intent in (wish for wish in step.wishes if wish.id in passed):
-            self.open[intent.id] = Trade(intent, step.ts)
+            self._sent(intent, step.ts)
             for leg in intent.legs:
                 self.orders[self.universe[leg.instrument].venue, intent.strategy] += 1
         for report in step.reports:
             self._report(report, step.ts)
+        for note in step.notes:
+            if note.kind == "trade":
+                self._trade(note, step.ts)
         if step.notes or step.approved or step.refused or step.reports:
             self.recent.append(step)
 
@@ -149,6 +146,10 @@ class Tally:
             self._peg(note, ts)
         elif note.kind == "multiplier":
             self.multipliers[note.instrument] = float(note.detail["new"])
+        elif note.kind == "start":
+            self._keeps_trades = "open_trades" in note.detail
+        elif note.kind == "resumed":
+            self.reduce_only.pop(note.underlying, None)
         elif note.kind == "basis":
             self.basis[note.instrument] = str(note.detail["basis"])
         elif note.kind == "doubt":
@@ -192,22 +193,49 @@ class Tally:
                 self.peg_changes[number, state] += 1
                 self.peg_history.append((ts, number, state))
 
-    def _report(self, report: Report, ts: int) -> None:
-        trade = self.open.get(report.intent_id)
+    def _sent(self, intent: Intent, ts: int) -> None:
+        """A plan or a follow-up was approved; one that begins with dust takes it over."""
+        trade = self._find(intent.trade) if intent.trade else None
         if trade is None:
+            trade = self.open[intent.id] = Trade(intent, ts)
+            if intent.purpose is not Purpose.OPEN:
+                self.dust.pop(intent.underlying, None)
+        trade.send(intent)
+        if intent.trade:
+            self._trade_of[intent.id] = intent.trade
+
+    def _find(self, trade: str) -> Trade | None:
+        return self.open.get(trade) or self.over.get(trade)
+
+    def _report(self, report: Report, ts: int) -> None:
+        trade = self._find(self._trade_of.get(report.intent_id, report.intent_id))
+        if trade is None or report.client_id not in trade.legs:
+            for fill in report.fills:
+                self._fill(fill, "", fill.price)
             return
-        leg = trade.intent.legs[report.leg]
+        leg = trade.legs[report.client_id]
         strategy, venue = trade.intent.strategy, self.universe[leg.instrument].venue
-        if report.leg not in trade.outcomes and report.outcome is not Outcome.ACCEPTED:
+        if report.client_id not in trade.outcomes and report.outcome is not Outcome.ACCEPTED:
             self.failures[venue, report.outcome.value] += 1
-        # A report holds what the leg filled so far: only what is new counts.
-        known = len(trade.fills.get(report.leg, ()))
-        for fill in report.fills[known:]:
+        for fill in trade.hear(report):
             self._fill(fill, strategy, leg.seen)
-        trade.fills[report.leg] = report.fills if len(report.fills) >= known else trade.fills[report.leg]
-        if report.final:
-            trade.outcomes[report.leg] = report.outcome
-        if len(trade.outcomes) == len(trade.intent.legs):
+        if not self._keeps_trades and len(trade.outcomes) == len(trade.legs):
+            self._close(trade, ts)
+
+    def _trade(self, note: Note, ts: int) -> None:
+        """A trade came to another stage."""
+        detail, share = note.detail, note.underlying
+        trade, stage = self._find(str(detail["trade"])), str(detail.get("stage", ""))
+        if stage == "paged" or "reduce_only" in detail:
+            self.pages[share] += 1
+            self.reduce_only[share] = str(detail.get("reduce_only") or detail.get("why", ""))
+        if trade is None or not stage:
+            return
+        trade.stage = stage
+        if stage in ENDS:
+            self.ends[trade.intent.strategy, stage] += 1
+            self.naked_usd_s[trade.intent.strategy] += float(detail.get("naked_usd_s", 0.0))
+            self.dust[share] += float(detail.get("dust", 0.0))
             self._close(trade, ts)
 
     def _fill(self, fill: Fill, strategy: str, seen: Decimal) -> None:
@@ -221,14 +249,20 @@ class Tally:
         self.costs_usd[strategy, "slippage"] += max(0.0, worse)
 
     def _close(self, trade: Trade, ts: int) -> None:
-        del self.open[trade.intent.id]
+        if self.open.pop(trade.intent.id, None) is None:
+            return  # it had an end before, and something late has made another one of it
+        self.over[trade.intent.id] = trade
+        if len(self.over) > KEPT:
+            oldest = next(iter(self.over))
+            del self.over[oldest]
+            self._trade_of = {intent: of for intent, of in self._trade_of.items() if of != oldest}
         trade.closed_ns = ts
-        trade.net_usd = self._net(fill for fills in trade.fills.values() for fill in fills) - float(trade.fees_usd)
+        trade.net_usd = self._net(trade.fills.values()) - float(trade.fees_usd)
         kept = self.edge_captured_usd if trade.net_usd > 0 else self.edge_lost_usd
         if trade.filled:
             kept[trade.intent.strategy] += abs(trade.net_usd)
             self.trades += 1
-            self.halves += trade.filled < len(trade.intent.legs)
+            self.halves += trade.half
             self.closed.append(trade)
 
     def _net(self, fills: Iterable[Fill]) -> float:

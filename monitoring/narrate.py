@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Final
 
 import msgspec
 
 from connectors.events import NS
 from connectors.instruments import Role, Universe
-from connectors.orders import Fill, Outcome, Side
-from monitoring.decisions import Tally, Trade
+from monitoring.decisions import Tally
 from monitoring.pools import cliff_told, incentive_told
 from monitoring.tale import PegTale, Tone, moment
+from monitoring.trade import Trade, note_told, trade_told
 from monitoring.words import OF_CONTRACT, because
 from strategies.base import Note, Step
 
@@ -116,11 +115,13 @@ class Narrator:
             "action_shown": self._action_shown,
             "incentive": self._incentive,
             "liquidity_cliff": self._liquidity_cliff,
+            "trade": self._trade_stage,
         }.get(note.kind)
         if teller is None:
             return []
         text, tone = teller(note, ts)
-        return [Line(ts=ts, kind=note.kind, text=text, tone=tone)] if text else []
+        kind = "trade_stage" if note.kind == "trade" else note.kind
+        return [Line(ts=ts, kind=kind, text=text, tone=tone)] if text else []
 
     def _refused_row(self, note: Note, ts: int) -> tuple[str, Tone]:
         self._refused_since[note.instrument] = ts
@@ -313,27 +314,12 @@ class Narrator:
     def _liquidity_cliff(self, note: Note, ts: int) -> tuple[str, Tone]:
         return cliff_told(note, self._where(note)), "bad" if note.detail.get("to") == "WARNING" else "good"
 
+    def _trade_stage(self, note: Note, ts: int) -> tuple[str, Tone]:
+        return note_told(note)
+
     def _trade(self, trade: Trade, ts: int) -> Line:
-        told = []
-        for at, leg in enumerate(trade.intent.legs):
-            fills, side = trade.fills.get(at, ()), "bought" if leg.side is Side.BUY else "sold"
-            instrument = self._universe[leg.instrument]
-            name = f"{instrument.token or instrument.symbol} on {instrument.venue}"
-            if fills:
-                told.append(f"{side} {_quantity(fills)} {name} at {_average(fills):.2f}")
-            else:
-                outcome = trade.outcomes.get(at, Outcome.UNKNOWN)
-                told.append(f"{leg.side.value} {name} {'refused' if outcome is Outcome.REFUSED else outcome.value}")
-        text, fees = ", ".join(told), float(trade.fees_usd)
-        if trade.filled < len(trade.intent.legs):
-            return Line(ts=ts, kind="trade", tone="bad", text=f"half a trade on paper: {text}; fees {fees:.2f} USD")
-        tone: Tone = "good" if trade.net_usd > 0 else "bad"
-        return Line(
-            ts=ts,
-            kind="trade",
-            tone=tone,
-            text=f"gap traded on paper: {text}; fees {fees:.2f}, net {trade.net_usd:+.2f} USD",
-        )
+        text, tone = trade_told(trade, self._universe)
+        return Line(ts=ts, kind="trade", text=text, tone=tone)
 
     def _where(self, note: Note) -> str:
         if not 0 <= note.instrument < len(self._universe):
@@ -356,15 +342,6 @@ def _real(note: Note, key: str) -> float | None:
 def _prices(note: Note) -> str:
     bid, ask = _real(note, "bid"), _real(note, "ask")
     return "no price" if bid is None or ask is None else f"{bid:.2f} / {ask:.2f}"
-
-
-def _quantity(fills: tuple[Fill, ...]) -> str:
-    return f"{sum((fill.quantity for fill in fills), Decimal(0)):f}"
-
-
-def _average(fills: tuple[Fill, ...]) -> Decimal:
-    quantity = sum((fill.quantity for fill in fills), Decimal(0))
-    return sum((fill.quantity * fill.price for fill in fills), Decimal(0)) / quantity
 
 
 def _span(ns: int) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import msgspec
 
 from connectors.instruments import Universe
-from connectors.orders import Intent, Refused, Report
+from connectors.orders import Intent, Refused, Report, Side
 from connectors.ports import Levels
 
 if TYPE_CHECKING:
@@ -99,6 +99,12 @@ class View(msgspec.Struct, frozen=True):
     """Number of the record that this decision will have; unique in a journal."""
     levels: Callable[[int, int], Levels | None] = no_levels
     """Levels in force of an instrument at a moment (ns); None where there are none."""
+
+    def left(self, instrument: int, side: Side) -> float:
+        """Units that an order may still find at the best price: what was seen less what we took of it, and less what
+        our orders under way may take; NaN where unknown."""
+        seen = self.columns.left(instrument, bid=side is Side.SELL)
+        return seen - float(self.ledger.reserved(instrument, side))
 
 
 class Strategy(Protocol):

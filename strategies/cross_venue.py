@@ -111,7 +111,7 @@ class CrossVenue:
     def _quantities(self, view: View, buy: int, sell: int, ask: float) -> tuple[Decimal, Decimal] | str:
         """Units to buy and to sell that are worth the same number of shares, in whole lots; or why there are none."""
         columns = view.columns
-        size_buy, size_sell = columns.left(buy, bid=False), columns.left(sell, bid=True)
+        size_buy, size_sell = view.left(buy, Side.BUY), view.left(sell, Side.SELL)
         if not (0.0 < size_buy < inf and 0.0 < size_sell < inf):
             return "no_size"
         shares_buy = exact(columns.f_rows[buy][K.SHARES_PER_UNIT])

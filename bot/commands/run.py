@@ -102,8 +102,8 @@ async def _run(config: Config, file: Path, digest: str, seconds: float | None) -
     if seconds is not None:
         loop.call_later(seconds, stop.set)
     say(f"dry run on {len(universe)} instruments of {len(feeds)} feeds; state in {doors.state}")
-    if daemon.abandoned:
-        say(f"{len(daemon.abandoned)} paper intents were under way when the last run ended; they are abandoned")
+    if daemon.unfinished:
+        say(f"{len(daemon.unfinished)} trades were under way when the last run ended; they come first")
     running = asyncio.create_task(daemon.run(stop))
     while not running.done() and not daemon.server.url:
         await sleep(0.01)
@@ -115,7 +115,7 @@ async def _run(config: Config, file: Path, digest: str, seconds: float | None) -
     finally:
         telling.cancel()
     counts = daemon.engine.counts
-    say(f"stopped after {counts.rows:,} rows and {counts.steps:,} records; journal and tape are on disk")
+    say(f"stopped after {counts.rows:,} rows and {daemon.engine.dealer.steps:,} records; journal and tape are on disk")
     return 130 if signal.SIGINT in ended else 0
 
 

@@ -200,18 +200,20 @@ def test_nothing_is_warned_of_where_all_is_well(tmp_path: Path, capsys: pytest.C
 
 def test_half_trades_are_called_that(tape: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    Venue two refuses every order: each trade is half, its shares are left naked, and the words say why that grows.
+    Venue two refuses every order, and nothing may be sent to repair that: the first trade is half, its shares are left
+    naked and told, and nothing more is opened in their share.
     """
     words = ("--config", written(tmp_path, rejects=1.0), "--tape", str(tape))
     found = answered(capsys, *words)
-    assert 2 < found["trades"] == found["half_trades"] == found["refused"]["venue: rejected by the venue"]
+    assert 1 == found["trades"] == found["half_trades"] == found["refused"]["venue: rejected by the venue"]
+    assert 2 < found["refused"]["reduce_only"]
     assert 0.5 == pytest.approx(found["fill_ratio"], abs=0.02)
     shares = 2 * sum(float(fill["quantity"]) for fill in found["fills"])
     assert shares == pytest.approx(found["naked_at_end"]["T"]["shares"])
     assert 100 * shares == pytest.approx(found["naked_at_end"]["T"]["usd"], rel=1e-3)
     assert found["worst_naked_usd"] == pytest.approx(found["naked_at_end"]["T"]["usd"], rel=1e-3)
     text = said(capsys, *words)
-    for part in ("(0 whole, ", "half trades: a leg did not trade", f"LEFT NAKED: {shares:+,.4f} shares of T"):
+    for part in ("(0 whole, ", "1 half trade: a leg did not trade", f"LEFT NAKED: {shares:+,.4f} shares of T"):
         assert part in text
 
 

@@ -256,5 +256,5 @@ def test_an_order_that_was_approved_is_answered_once() -> None:
     reports = [report for step in ran.steps for report in step.reports]
     assert approved == [report.intent_id for report in reports]
     assert {Outcome.ACCEPTED} == {report.outcome for report in reports}
-    assert {} == ran.engine.intents
+    assert {} == ran.engine.trades.open
     assert 0 == ran.engine.ledger.reserved(A, Side.BUY)

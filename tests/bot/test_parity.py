@@ -21,6 +21,7 @@ from bot.sessions import load_sessions  # noqa: E402
 from bot.wiring import paper  # noqa: E402
 from connectors.events import NS, Flag, Kind, Row, Rows  # noqa: E402
 from connectors.instruments import Instrument, Role, UnitModel, Universe  # noqa: E402
+from connectors.paper import PaperExecutor  # noqa: E402
 from strategies.base import Step  # noqa: E402
 from strategies.market import kernel as K  # noqa: E402
 from strategies.market.columns import Columns  # noqa: E402
@@ -142,6 +143,11 @@ caps.venue_usd = inf
 caps.issuer_usd = inf
 caps.chain_usd = inf
 caps.stablecoin_usd = inf
+
+[execution]
+retry_give_bps = 10.0
+max_loss_usd = 20
+naked_usd_s = 10000
 """
 
 UNIVERSE = Universe(
@@ -364,7 +370,10 @@ def test_nobody_is_asked_while_no_pair_can_be_opened(config: Config) -> None:
     Orders take two seconds to arrive and one pair may be open: until its last leg is answered no row wakes Python.
     """
     assert config.strategies.cross_venue is not None
-    slow = {name: table.model_copy(update={"latency_ms": 2000.0}) for name, table in config.venues.items()}
+    slow = {
+        name: table.model_copy(update={"latency_ms": 2000.0, "reject_share": 0.0})
+        for name, table in config.venues.items()
+    }
     one = config.strategies.cross_venue.model_copy(update={"max_open_pairs": 1})
     changed = {"venues": slow, "strategies": config.strategies.model_copy(update={"cross_venue": one})}
     ran = run(config.model_copy(update=changed), crossed(7000, MS))
@@ -386,21 +395,28 @@ def test_a_flood_of_rubbish_is_told_by_time_and_not_by_rows(config: Config) -> N
     assert 2 >= sum(note.kind in ("refused_row", "accepted_again") for step in ran.steps for note in step.notes)
 
 
-def test_an_intent_that_a_crash_left_open_is_told_once(config: Config) -> None:
+def test_a_trade_that_a_crash_left_open_comes_to_its_end(config: Config) -> None:
     """
-    The run ends between a decision and its fill: the next run says so, the one after it has nothing to say.
+    The run ends between a decision and its fills. The next one takes the trade up, the paper venue does not know its
+    orders any more, and it is over before anything else; the run after that has nothing to take up.
     """
     steps = run(config, crossed(40, 10 * MS)).steps
     cut = next(at for at, step in enumerate(steps) if step.approved) + 1
 
     def restored(earlier: list[Step]) -> tuple[tuple[str, ...], list[Step]]:
         told: list[Step] = []
-        parts = assemble(config, UNIVERSE, load_sessions(), Journal(None), executor=None, on_step=[told.append])
+        parts = assemble(
+            config, UNIVERSE, load_sessions(), Journal(None), executor=PaperExecutor({}, 1), on_step=[told.append]
+        )
         left = parts.engine.restore(earlier)
-        parts.engine.advance(crossed(1, MS))
+        parts.engine.advance(crossed(3, MS))
         return left, told
 
     left, told = restored(steps[:cut])
     assert steps[cut - 1].approved == left
-    assert left[0] == told[0].notes[0].detail["abandoned"]
+    assert left[0] == told[0].notes[0].detail["open_trades"]
+    ends = {
+        note.detail["trade"]: note.detail["stage"] for step in told for note in step.notes if "stage" in note.detail
+    }
+    assert "flat" == ends[left[0]]
     assert () == restored([*steps[:cut], *told])[0]

@@ -31,6 +31,7 @@ from connectors.ports import Feed, Sink  # noqa: E402
 from strategies.base import Note, Step  # noqa: E402
 from strategies.execution.ledger import Ledger  # noqa: E402
 from strategies.execution.memory import Memory  # noqa: E402
+from strategies.execution.trades import Trades  # noqa: E402
 from strategies.market import kernel as K  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts  # noqa: E402
 
@@ -61,7 +62,7 @@ def records(*, answered: bool = True, final: bool = True) -> list[Step]:
         ts=NOW,
     )
     report = Report(client_id="x-1-0", intent_id="x-1", leg=0, outcome=Outcome.ACCEPTED, fills=(fill,), final=final)
-    start = Note(kind="start", detail={"instruments": "a:T\nb:T"})
+    start = Note(kind="start", detail={"instruments": "a:T\nb:T", "open_trades": ""})
     day = Note(kind="day", detail={"day": 20700, "net_usd": 12.5})
     steps = [
         Step(seq=1, ts=NOW, cause="start", notes=(start, day)),
@@ -119,7 +120,7 @@ def test_positions_come_back_by_name_and_not_by_number() -> None:
     universe = Universe((token("b"), token("a")))
     ledger, memory = Ledger(universe), Memory()
     restored = restore(records(), universe, ledger, memory)
-    assert (3, ()) == (restored.seq, restored.abandoned)
+    assert 3 == restored.seq
     assert {1: Decimal(2)} == ledger.positions
     assert (20700, 12.5) == (memory.day, memory.day_start_net)
 
@@ -133,15 +134,49 @@ def test_an_instrument_that_is_gone_is_refused_by_name() -> None:
         restore(records(), universe, Ledger(universe), Memory())
 
 
-def test_what_is_not_final_stays_open_and_is_abandoned_once() -> None:
+def trades_after(steps: list[Step]) -> Trades:
+    """The trades that records leave on today's instruments b:T and a:T."""
+    universe = Universe((token("b"), token("a")))
+    trades = Trades(universe, worth=lambda number: 1.0)
+    restore(steps, universe, Ledger(universe), Memory(), trades)
+    return trades
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_trade_without_a_final_answer_is_under_way_again_after_any_restart(again: bool) -> None:
     """
-    A part-fill that was not final leaves the intent open; after the next start record nothing is open any more.
+    A part-fill that was not final, and another start that changed nothing: the order is known by today's number of its
+    instrument, with what it has filled.
+    """
+    start = Note(kind="start", detail={"instruments": "b:T\na:T", "open_trades": "x-1"})
+    steps = [*records(final=False), *([Step(seq=4, ts=NOW, cause="start", notes=(start,))] if again else [])]
+    trades = trades_after(steps)
+    assert {"x-1": "x"} == trades.under_way()
+    order = trades.open["x-1"].orders["x-1-0"]
+    assert (1, Decimal(2), False) == (order.leg.instrument, order.filled, order.final)
+
+
+def test_a_trade_that_an_earlier_version_gave_up_is_not_taken_up() -> None:
+    """
+    Records of before trades were kept: what was final then is over, and the next start gives up the rest.
+    """
+    old = Note(kind="start", detail={"instruments": "a:T\nb:T", "abandoned": ""})
+    for final in (True, False):
+        steps = records(final=final)
+        steps[0] = Step(seq=1, ts=NOW, cause="start", notes=(old,))
+        assert (not final) == bool(trades_after(steps).open)
+        assert {} == trades_after([*steps, Step(seq=4, ts=NOW, cause="start", notes=(old,))]).open
+
+
+def test_news_of_an_order_that_nobody_knows_are_booked_and_raise_nothing() -> None:
+    """
+    The fill of an order that no record allows is in the books.
     """
     universe = Universe((token("a"), token("b")))
-    earlier = records(final=False)
-    assert ("x-1",) == restore(earlier, universe, Ledger(universe), Memory()).abandoned
-    again = Step(seq=4, ts=NOW, cause="start", notes=(Note(kind="start", detail={"instruments": "a:T\nb:T"}),))
-    assert () == restore([*earlier, again], universe, Ledger(universe), Memory()).abandoned
+    ledger = Ledger(universe)
+    steps = records()
+    restore([steps[0], steps[2]], universe, ledger, Memory())
+    assert {0: Decimal(2)} == ledger.positions
 
 
 def test_multipliers_survive_a_restart() -> None:

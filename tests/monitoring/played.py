@@ -92,5 +92,5 @@ def play(
     for block in told.blocks(1000):
         run.assembly.engine.advance(block)
     run.assembly.engine.finish()
-    run.hash = run.assembly.engine.scribe.hash()
+    run.hash = run.assembly.engine.dealer.scribe.hash()
     return run

@@ -239,7 +239,7 @@ def test_half_a_trade_is_called_that():
 def test_a_fill_that_is_reported_twice_counts_once():
     """A report holds what a leg filled so far: the second one adds only what is new."""
     first = report(0, Outcome.ACCEPTED, [fill(0, "100", "1")], final=False)
-    second = report(0, Outcome.ACCEPTED, [fill(0, "100", "1"), fill(0, "101", "1")])
+    second = report(0, Outcome.ACCEPTED, [fill(0, "100", "1"), replace(fill(0, "101", "1"), id="2")])
     tally, _ = told(SENT, *(Step(seq=2, ts=2, cause="due", reports=(one,)) for one in (first, second)))
     assert 2 == tally.fills and {0: 2} == tally.positions
     assert 1.0 == pytest.approx(tally.costs_usd["cross", "slippage"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -186,7 +187,7 @@ def test_orders_under_way_take_room_too() -> None:
     """
     With nine of ten units being bought at a, one more is wished; with half a share short at b, so much less is sold.
     """
-    view = seen(*GAP)
+    view = seen(*(replace(row, bid_size=99.0, ask_size=99.0) for row in GAP))
     leg = Leg(instrument=A, side=Side.BUY, quantity=Decimal(9), limit=Decimal(110), seen=Decimal(100))
     view.ledger.reserve(leg)
     intent = wish(view)
@@ -199,6 +200,20 @@ def test_orders_under_way_take_room_too() -> None:
     intent = wish(view)
     assert isinstance(intent, Intent)
     assert (Decimal("0.50"), Decimal("0.25")) == (intent.legs[0].quantity, intent.legs[1].quantity)
+
+
+def test_size_that_an_order_under_way_may_take_is_not_there_twice() -> None:
+    """
+    Of the units seen at a, all but one may be taken by an order under way: one is wished.
+    """
+    view = seen(*GAP)
+    size = view.left(A, Side.BUY)
+    taking = Decimal(repr(size - 1))
+    view.ledger.reserve(Leg(instrument=A, side=Side.BUY, quantity=taking, limit=Decimal(110), seen=Decimal(100)))
+    assert 1.0 == view.left(A, Side.BUY)
+    intent = wish(view)
+    assert isinstance(intent, Intent)
+    assert Decimal("1.00") == intent.legs[0].quantity
 
 
 @pytest.mark.parametrize(("at", "leg", "price"), [(A, 0, "100.1"), (B, 1, "202.797")])

@@ -1,0 +1,262 @@
+"""From wishes to orders and from answers to books: review, record, submit; and what trades under way still need.
+
+Nothing is sent before the record that allows it is chained. What a venue answers is folded into the trades and the
+ledger, and then every trade is asked what it needs next, until none needs anything now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from bot.books import ColumnBooks
+from bot.permits import Permits
+from bot.triggers import Triggers
+from connectors.events import NEVER
+from connectors.orders import Approved, Intent, Reason, Refused, Report
+from connectors.ports import Asked, Executor, Levels
+from strategies.base import Decision, Note, Step, View
+from strategies.execution.ledger import Ledger
+from strategies.execution.limits import Limits
+from strategies.execution.memory import Memory
+from strategies.execution.risk import review
+from strategies.execution.stops import told
+from strategies.execution.trades import Trades
+from strategies.market.columns import Columns
+
+
+class Scribe(Protocol):
+    """Where decision records go: the journal, or a list in a test."""
+
+    def append(self, kind: str, ts: int, payload: bytes) -> int:
+        """Takes one record; never waits for the disk."""
+
+
+class Dealer:
+    """Whoever decides goes through here; it holds what the review remembers and what trades are under way."""
+
+    def __init__(
+        self,
+        *,
+        columns: Columns,
+        ledger: Ledger,
+        trades: Trades,
+        limits: Limits | None,
+        executor: Executor | None,
+        scribe: Scribe,
+        max_open: dict[str, int],
+        triggers: Triggers,
+        permits: Permits,
+        levels: Callable[[int, int], Levels | None],
+        push: Callable[[int], None],
+        push_look: Callable[[int], None],
+        on_step: Sequence[Callable[[Step], None]],
+    ) -> None:
+        """`push` asks for `answer` at a moment (ns), `push_look` for `look`; `on_step` hears every record."""
+        self.columns, self.ledger, self.trades, self.limits = columns, ledger, trades, limits
+        self.executor, self.scribe, self.max_open = executor, scribe, max_open
+        self.asked = executor if isinstance(executor, Asked) else None
+        self.triggers, self.permits, self.levels = triggers, permits, levels
+        self.push, self.push_look = push, push_look
+        self.on_step = tuple(on_step)
+        self.memory = Memory()
+        self.books = ColumnBooks(columns)
+        self.seq = self.steps = 0
+        """Of the last record; and how many this run has written."""
+        self._look = NEVER
+        self._encode = msgspec.msgpack.Encoder(decimal_format="string").encode
+
+    def take_up(self, seq: int) -> None:
+        """Goes on behind record `seq`, with the trades that were restored."""
+        self.seq = seq
+        self.trades.taken_up()
+        for leg in self.trades.live_legs():
+            self.ledger.reserve(leg)
+
+    def view(self, now: int, woken: tuple[str, ...] = ()) -> View:
+        """What may be read at a moment."""
+        return View(self.columns, self.ledger, now, seq=self.seq + 1, woken=woken, levels=self.levels)
+
+    # --- wishes
+
+    def decided(self, decision: Decision, view: View, cause: str, notes: Sequence[Note]) -> bool:
+        """Reviews, records and submits what a strategy wishes. True where something was approved."""
+        now, barred, wishes = view.now, list[Refused](), list[Intent]()
+        for wish in decision.wishes:
+            objection = self._off() or self.trades.objection(wish, now, beside=wishes)
+            if objection is None:
+                wishes.append(wish)
+            else:
+                barred.append(Refused(intent=wish, reason=objection[0], detail=objection[1]))
+        approved, refused = self._review(tuple(wishes), view)
+        noted = (*notes, *decision.notes, *told(self.memory))
+        self._deal(cause, now, decision.wishes, approved, (*barred, *refused), noted)
+        if approved:
+            self._schedule(now)
+        return bool(approved)
+
+    def _off(self) -> tuple[Reason, str] | None:
+        """Why nothing at all may be traded."""
+        if self.limits is None or self.executor is None:
+            return Reason.MODE, "nothing is traded in this run: it has no limits or no executor"
+        return None
+
+    def _review(self, wishes: tuple[Intent, ...], view: View) -> tuple[tuple[Approved, ...], tuple[Refused, ...]]:
+        if not wishes:
+            return (), ()
+        off = self._off()
+        if off is not None:
+            return (), tuple(Refused(intent=wish, reason=off[0], detail=off[1]) for wish in wishes)
+        assert self.limits is not None
+        return review(wishes, view, self.limits, self.memory, self.max_open, self.trades.open_shares())
+
+    def _deal(
+        self,
+        cause: str,
+        now: int,
+        wishes: tuple[Intent, ...],
+        approved: Sequence[Approved],
+        refused: tuple[Refused, ...],
+        notes: tuple[Note, ...],
+        reports: tuple[Report, ...] = (),
+    ) -> None:
+        """Records, folds into the trades, and only then sends."""
+        passed = tuple([order.intent.id for order in approved])
+        self.record(cause, now, notes=notes, wishes=wishes, refused=refused, approved=passed, reports=reports)
+        for one in refused:
+            self.trades.refused(one.intent, now)
+        rounds = [Approved(self.trades.approved(order.intent, now)) for order in approved]
+        for note in notes:
+            self.trades.noted(note, now)
+        for order in rounds:
+            self._submit(order, now)
+
+    def _submit(self, order: Approved, now: int) -> None:
+        """Sends an approved order; its answers are dues on paper, rows in the real world."""
+        assert self.executor is not None
+        for leg in order.intent.legs:
+            self.ledger.reserve(leg)
+        for due in self.executor.submit(order, now):
+            self.push(due)
+
+    # --- answers
+
+    def answer(self, due: int) -> None:
+        """What has become of the orders that are due."""
+        assert self.executor is not None
+        self.books.now = due
+        reports = self.executor.answer(due, self.books)
+        if reports:
+            self.heard(reports, due)
+
+    def heard(self, reports: Sequence[Report], now: int) -> None:
+        """Venues told something: into trades, ledger and books; then what that asks for is done."""
+        odd: list[Note] = []
+        for report in reports:
+            odd += self._book(report, now)
+        self.follow(now, "due", tuple(odd), tuple(reports))
+
+    def _book(self, report: Report, now: int) -> list[Note]:
+        """Folds one report; what is filled is size that the venue no longer shows."""
+        leg = self.trades.leg(report)
+        if leg is None:
+            for fill in report.fills:
+                if self.ledger.fill(fill, seen=fill.price):
+                    self.memory.funds.hear(fill, self.columns.universe[fill.instrument].venue)
+            detail: dict[str, float | str] = {"client_id": report.client_id, "fills": float(len(report.fills))}
+            return [Note(kind="unknown_order", detail=detail)]
+        live = not self.trades.final(report)
+        notes = self.trades.heard(report, now)
+        after = not self.trades.final(report)
+        if live is not after:
+            self.ledger.reserve(leg, release=live)
+        for fill in self.ledger.take(report, seen=leg.seen):
+            self.columns.take(fill.instrument, float(fill.quantity), bid=fill.side == "sell")
+            self.permits.room(fill.instrument, now)
+            self.memory.funds.hear(fill, self.columns.universe[fill.instrument].venue)
+        return notes
+
+    def follow(
+        self, now: int, cause: str = "trade", notes: tuple[Note, ...] = (), reports: tuple[Report, ...] = ()
+    ) -> None:
+        """Does what trades need now, round by round, until they need nothing more; then asks venues what is overdue.
+
+        What was heard is in the first record, with what follows from it at once.
+        """
+        while True:
+            view = self.view(now)
+            thought = self.trades.think(view)
+            notes = (*notes, *thought.notes)
+            if not (notes or thought.wishes or reports):
+                break
+            ended = [note for note in thought.notes if note.detail.get("stage") in ("flat", "hedged", "paged")]
+            approved, refused = self._review(thought.wishes, view)
+            self._deal(cause, now, thought.wishes, approved, refused, (*notes, *told(self.memory)), reports)
+            for note in ended:
+                self._ended(str(note.detail["trade"]))
+            cause, notes, reports = "trade", (), ()
+        if self.asked is not None and self.trades.open:
+            self._ask(self.asked, now)
+        self._schedule(now)
+
+    def _ended(self, trade: str) -> None:
+        """A trade has come to its end: its strategy may open another one."""
+        strategy = self.memory.open_intents.pop(trade, None)
+        if strategy is not None:
+            self.triggers.free(strategy)
+
+    def _ask(self, asked: Asked, now: int) -> None:
+        """Asks venues about orders whose answer is overdue."""
+        asks = self.trades.asks(now)
+        if asks.notes:
+            self.record("trade", now, notes=asks.notes)
+        for client_id, instrument in asks.cancels:
+            for due in asked.cancel(client_id, instrument, now):
+                self.push(due)
+        for client_id, instrument in asks.queries:
+            for due in asked.query(client_id, instrument, now):
+                self.push(due)
+
+    def look(self, now: int) -> None:
+        """It is time to look at trades without an answer."""
+        self._look = NEVER
+        self.follow(now)
+
+    def _schedule(self, now: int) -> None:
+        """Sees that trades are looked at when it is time, whether a venue says something or not."""
+        due = self.trades.due(now, asked=self.asked is not None)
+        if due < self._look:
+            self._look = due
+            self.push_look(due)
+
+    # --- records
+
+    def record(
+        self,
+        cause: str,
+        now: int,
+        *,
+        notes: Sequence[Note] = (),
+        wishes: tuple[Intent, ...] = (),
+        refused: tuple[Refused, ...] = (),
+        approved: tuple[str, ...] = (),
+        reports: tuple[Report, ...] = (),
+    ) -> None:
+        """Writes one decision record; it is chained before anything that it allows is sent."""
+        self.seq += 1
+        self.steps += 1
+        step = Step(
+            seq=self.seq,
+            ts=now,
+            cause=cause,
+            notes=tuple(notes),
+            wishes=wishes,
+            refused=refused,
+            approved=approved,
+            reports=reports,
+        )
+        self.scribe.append("step", now, self._encode(step))
+        for listen in self.on_step:
+            listen(step)

@@ -1,0 +1,168 @@
+"""Where net shares can be brought to zero now, and at what worst price: what a try of a trade becomes an order of.
+
+Only quotes in force count, of instruments that are traded and that nothing speaks against; where nothing may be traded
+now, what is held there may be given back all the same. A try to hedge goes to the plan's own leg first, one to unwind
+to where the units are; where that venue is down or has refused twice, to the best price of any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite
+from typing import NamedTuple
+
+from connectors.exact import exact
+from connectors.instruments import Universe
+from connectors.orders import Intent, Leg, Outcome, Side
+from strategies.base import View
+from strategies.execution.ledger import ZERO
+from strategies.execution.saga import Rules, Saga, Stage, Try
+from strategies.market import kernel as K
+
+BPS = Decimal(10_000)
+WORN = 2
+"""A venue that has refused so many orders of a trade is taken after the others."""
+
+Claim = tuple[str, str, Side]
+"""(underlying, venue, side): one order of each is under way at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lot:
+    """How little of an instrument can be traded."""
+
+    units: Decimal = Decimal("0.000001")
+    """Smallest step of the quantity."""
+    usd: Decimal = ZERO
+    """Smallest order."""
+
+
+class Offer(NamedTuple):
+    """One way out."""
+
+    leg: Leg
+    usd: Decimal
+    """What it moves, at the price seen."""
+
+
+class Exits:
+    """The ways out at one moment."""
+
+    def __init__(self, universe: Universe, lots: Sequence[Lot], worth: Callable[[int], float]) -> None:
+        """`lots` by instrument; `worth` gives shares per unit, NaN where unknown."""
+        self._universe, self._lots, self._worth = universe, tuple(lots), worth
+
+    def shares(self, units: Decimal, number: int) -> Decimal | None:
+        """What units of an instrument are worth now; None where that is not known."""
+        worth = self._worth(number)
+        if worth == 1.0:
+            return units
+        return units * exact(worth) if isfinite(worth) else None
+
+    def least(self, view: View, plan: Intent) -> Decimal:
+        """Fewest shares that can be traded at every instrument of a plan; a plan without any stands for its share."""
+        numbers = {leg.instrument for leg in plan.legs} or set(self._traded(view, plan.underlying))
+        found = [self.shares(self._least_units(view, number), number) for number in numbers]
+        return max([shares for shares in found if shares is not None], default=ZERO)
+
+    def offer(self, view: View, saga: Saga, wanted: Try, busy: set[Claim], rules: Rules) -> Offer | str | None:
+        """The best way out for a try; why there is none; None where its place is taken by an order under way."""
+        side, plan = wanted.side, saga.plan
+        if side is None:
+            return "what a unit is worth in shares is not known"
+        ways: list[tuple[tuple[bool, bool, Decimal], int, Decimal]] = []
+        taken, barred = False, ""
+        for number in self._traded(view, plan.underlying):
+            seen = self._seen(view, number, side)
+            if seen is None:
+                continue
+            if (plan.underlying, self._universe[number].venue, side) in busy:
+                taken = True
+                continue
+            if self._barred(view, side, number, wanted.shares):
+                barred = f"{self._universe[number].name}: {view.columns.why_barred[number]}"
+                continue
+            ways.append((self._rank(view, saga, wanted, number, seen), number, seen))
+        why = barred or "no venue of the share has a quote that counts"
+        for _, number, seen in sorted(ways):
+            made = self._made(view, saga, wanted, number, seen, rules)
+            if isinstance(made, Offer):
+                return made
+            why = made
+        return None if taken and not ways else why
+
+    def _traded(self, view: View, underlying: str) -> list[int]:
+        """Instruments of a share that may be traded in this run."""
+        columns = view.columns
+        if underlying not in columns.underlyings:
+            return []
+        members = columns.members_of[columns.underlyings.index(underlying)]
+        return [n for n in members if columns.facts[n].traded and columns.facts[n].cost is not None]
+
+    def _least_units(self, view: View, number: int) -> Decimal:
+        """The smallest order of an instrument, in units; of its lot alone where it has no price."""
+        lot, usd = self._lots[number], view.columns.mark_usd(number)
+        if not (lot.usd and usd > 0):
+            return lot.units
+        return max(lot.units, -(-lot.usd / exact(usd) // lot.units) * lot.units)
+
+    def _seen(self, view: View, number: int, side: Side) -> Decimal | None:
+        """The price at which an order would begin to fill; None where there is none that counts."""
+        columns, f, k = view.columns, view.columns.f_rows[number], view.columns.k_rows[number]
+        if k[K.REFUSAL] != K.OK or view.now > k[K.EXPIRES] or number in columns.said or columns.doubted(number):
+            return None
+        if not (isfinite(self._worth(number)) and isfinite(columns.known_fx(number))):
+            return None
+        buying, price = side is Side.BUY, f[K.ASK] if side is Side.BUY else f[K.BID]
+        if columns.universe[number].one_price:
+            half = columns.facts[number].assumed_half_spread
+            if half is None:
+                return None
+            price *= 1 + half if buying else 1 - half
+        return exact(price) if isfinite(price) and price > 0 else None
+
+    def _barred(self, view: View, side: Side, number: int, shares: Decimal) -> bool:
+        """Whether an instrument may not be traded now, other than to give back what is held of it."""
+        k, buying = view.columns.k_rows[number], side is Side.BUY
+        if view.now >= k[K.BUY_FROM if buying else K.SELL_FROM]:
+            return False
+        held = view.ledger.position(number) * (-1 if buying else 1)
+        return held * exact(self._worth(number)) < shares
+
+    def _rank(self, view: View, saga: Saga, wanted: Try, number: int, seen: Decimal) -> tuple[bool, bool, Decimal]:
+        """What comes first is smallest: not worn out, where the trade wants it, at the best price."""
+        side = wanted.side
+        orders = saga.orders.values()
+        worn = sum(o.outcome is Outcome.REFUSED for o in orders if o.leg.instrument == number) >= WORN
+        if wanted.stage is Stage.UNWIND:
+            held = saga.units.get(number, ZERO)
+            at_home = held > 0 if side is Side.SELL else held < 0
+        else:
+            at_home = any(leg.instrument == number and leg.side is side for leg in saga.plan.legs)
+        cost = exact(view.columns.facts[number].cost or 0.0)
+        usd = seen * exact(view.columns.known_fx(number)) / exact(self._worth(number))
+        net = usd * (1 + cost) if side is Side.BUY else -usd * (1 - cost)
+        return worn, not at_home and not wanted.hasty, net
+
+    def _made(self, view: View, saga: Saga, wanted: Try, number: int, seen: Decimal, rules: Rules) -> Offer | str:
+        """The order at one instrument, or why it cannot be."""
+        name, lot = self._universe[number].name, self._lots[number].units
+        assert wanted.side is not None
+        buying = wanted.side is Side.BUY
+        units = wanted.shares / exact(self._worth(number))
+        quantity = units // lot * lot
+        if quantity < self._least_units(view, number):
+            return f"{name}: {quantity} units are less than can be traded there"
+        fx, cost = exact(view.columns.known_fx(number)), exact(view.columns.facts[number].cost or 0.0)
+        limit = seen * (1 + wanted.give_bps / BPS) if buying else seen * (1 - wanted.give_bps / BPS)
+        if not saga.carried:
+            # result + what the rest brings, fees paid, must not be below the loss that is allowed
+            spare = rules.max_loss_usd - saga.flow_usd - saga.costs_usd
+            bound = spare / (units * fx * (1 + cost)) if buying else -spare / (units * fx * (1 - cost))
+            limit = min(limit, bound) if buying else max(limit, bound)
+            if limit < seen if buying else limit > seen:
+                return f"{name}: at {seen} it would lose more than {rules.max_loss_usd} USD"
+        leg = Leg(instrument=number, side=wanted.side, quantity=quantity, limit=limit, seen=seen)
+        return Offer(leg, quantity * seen * fx)

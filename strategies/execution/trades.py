@@ -1,0 +1,385 @@
+"""Every trade under way, and what they leave behind: dust, shares that rest, shares that are only reduced.
+
+The engine folds what it recorded (`approved`, `refused`, `heard`, `noted`) and asks what to do next (`think`, `asks`,
+`due`). bot/restore.py folds the same records after a restart, and the state is the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from msgspec import structs
+
+from connectors.events import NEVER, NS
+from connectors.instruments import Universe
+from connectors.orders import Intent, Leg, Outcome, Purpose, Reason, Report, Side
+from strategies.base import Note, View
+from strategies.execution import saga as S
+from strategies.execution.exits import Claim, Exits, Lot, Offer
+from strategies.execution.ledger import ZERO
+from strategies.execution.saga import ENDS, Rules, Saga, Stage, Standing, Try, Turn
+
+KEPT: Final = 1_000
+"""Trades that are over and remembered, for what is heard late."""
+ASK_AT_LEAST_NS: Final = 60 * NS
+"""Questions about the same order do not become rarer than this, or than `answer_within`."""
+_REPAIRED: Final = frozenset({Stage.HEDGE, Stage.UNWIND, Stage.COOL})
+
+
+class Thought(NamedTuple):
+    """What is to be done now: wishes to review and notes to keep. Nothing has changed yet."""
+
+    wishes: tuple[Intent, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+class Asks(NamedTuple):
+    """(client id, instrument) of orders to ask about now, and of those to cancel; and what is worth keeping of that."""
+
+    queries: tuple[tuple[str, int], ...]
+    cancels: tuple[tuple[str, int], ...]
+    notes: tuple[Note, ...]
+
+
+class Trades:
+    """All of a run. Only the fold changes trades; questions that were asked are not part of it."""
+
+    def __init__(
+        self, universe: Universe, *, worth: Callable[[int], float], lots: Sequence[Lot] = (), rules: Rules | None = None
+    ) -> None:
+        """`worth` gives shares per unit of an instrument now (NaN unknown), `lots` how little of each can be traded."""
+        self.universe, self.rules = universe, Rules() if rules is None else rules
+        self.exits = Exits(universe, lots or [Lot()] * len(universe), worth)
+        self.open: dict[str, Saga] = {}
+        """By id: trades that have no end yet, or orders without a final answer."""
+        self.over: dict[str, Saga] = {}
+        """The last ones that are over."""
+        self.dust: dict[str, Decimal] = {}
+        """Net shares that ended trades have left, by underlying: less than can be traded."""
+        self.reduce_only: dict[str, str] = {}
+        """Why nothing new is opened in an underlying, until an operator says so."""
+        self.cooling: dict[str, int] = {}
+        """Until when (ns) an underlying rests after an unwind."""
+        self.unwinds: Counter[str] = Counter()
+        """Unwinds in a row by underlying."""
+        self.swept: Counter[str] = Counter()
+        self.swept_ns: dict[str, int] = {}
+        """How often, and when last, dust of an underlying was to be swept up."""
+        self.restored: set[str] = set()
+        """Trades of an earlier run that are not over yet."""
+        self._trade_of: dict[str, str] = {}
+        self._asked: dict[str, tuple[int, int]] = {}
+        """By client id: how often it was asked about, and when next (ns)."""
+
+    # --- the fold
+
+    def approved(self, intent: Intent, now: int) -> Intent:
+        """An intent passed the review and is recorded; gives what of it leaves now."""
+        if intent.trade:
+            S.sent(self._find(intent.trade), intent, now)
+            self._trade_of[intent.id] = intent.trade
+            self._place(intent.trade)
+            return intent
+        self._trade_of[intent.id] = intent.id
+        if intent.purpose is Purpose.OPEN:
+            self.open[intent.id] = S.begin(intent, now)
+            return S.first_round(intent)
+        self.open[intent.id] = S.sweep(intent, self.dust.pop(intent.underlying, ZERO), now)
+        self._swept(intent.underlying, now)
+        return intent
+
+    def refused(self, intent: Intent, now: int) -> None:
+        """A wish was refused: one try of a trade is spent; a plan that was refused is none."""
+        if intent.trade:
+            S.declined(self._find(intent.trade), now)
+        elif intent.purpose is not Purpose.OPEN:
+            self._swept(intent.underlying, now)
+
+    def heard(self, report: Report, now: int) -> list[Note]:
+        """A venue told something of an order of a trade, whether that is over or not; gives what is odd about it."""
+        trade = self._trade_of[report.intent_id]
+        saga = self._find(trade)
+        ended, live = saga.stage in ENDS, any(S.live(saga))
+        over = S.hear(saga, report, now)
+        if ended and saga.stage not in ENDS:
+            self._leave(saga.plan.underlying, -saga.dust)
+            saga.dust = ZERO
+        self._place(trade)
+        notes = []
+        if over:
+            order = saga.orders[report.client_id]
+            why = f"{report.client_id} filled {order.filled} of {order.leg.quantity}"
+            notes.append(_note(saga, event="overfill", why=why))
+        if saga.stage is Stage.PAGED and live and not any(S.live(saga)):
+            notes.append(_note(saga, event="answered", why=f"{report.client_id} was the last order without an answer"))
+        return notes
+
+    def noted(self, note: Note, now: int) -> None:
+        """A note was recorded; those of kind "trade" and "resumed" change something."""
+        if note.kind == "resumed":
+            self.reduce_only.pop(note.underlying, None)
+            self.unwinds.pop(note.underlying, None)
+        if note.kind != "trade":
+            return
+        detail, underlying = note.detail, note.underlying
+        trade = str(detail["trade"])
+        if detail.get("event") == "no_offer":
+            S.declined(self._find(trade), now)
+        if "stage" in detail:
+            self._turned(trade, Stage(str(detail["stage"])), str(detail.get("why", "")), note, now)
+        if "reduce_only" in detail:
+            self.reduce_only[underlying] = str(detail["reduce_only"])
+
+    def _turned(self, trade: str, stage: Stage, why: str, note: Note, now: int) -> None:
+        """A trade came to a stage, and with an end to what that means for its share."""
+        saga = self._find(trade)
+        before, underlying = saga.stage, saga.plan.underlying
+        S.turn(saga, stage, now)
+        if stage is Stage.PAGED:
+            self.reduce_only[underlying] = why
+        elif stage in ENDS:
+            saga.dust = Decimal(str(note.detail.get("dust", 0)))
+            self._leave(underlying, saga.dust)
+            if before in (Stage.UNWIND, Stage.COOL):
+                self.unwinds[underlying] += 1
+                self.cooling[underlying] = now + self.rules.cooldown_ns
+            elif stage is Stage.HEDGED:
+                self.unwinds.pop(underlying, None)
+        self._place(trade)
+
+    def taken_up(self) -> None:
+        """A run goes on from earlier records: what is open is asked about at once, and its share is not traded anew."""
+        self.restored = set(self.open)
+        self._asked = {client_id: (0, 0) for saga in self.open.values() for client_id, _ in S.live(saga)}
+
+    def forget_all(self) -> None:
+        """What is open was ended by an earlier version of this program, which kept no trades."""
+        self.open.clear()
+
+    def forget_finals(self) -> None:
+        """The same of each trade whose orders all have their final answer."""
+        self.open = {trade: saga for trade, saga in self.open.items() if any(S.live(saga))}
+
+    def _leave(self, underlying: str, shares: Decimal) -> None:
+        left = self.dust.pop(underlying, ZERO) + shares
+        if left:
+            self.dust[underlying] = left
+
+    def _swept(self, underlying: str, now: int) -> None:
+        self.swept[underlying] += 1
+        self.swept_ns[underlying] = now
+
+    def _find(self, trade: str) -> Saga:
+        return self.open[trade] if trade in self.open else self.over[trade]
+
+    def _place(self, trade: str) -> None:
+        """Where a trade is kept: over is what has an end and no order without a final answer."""
+        saga = self._find(trade)
+        if saga.stage in ENDS and not any(S.live(saga)):
+            self.open.pop(trade, None)
+            self.restored.discard(trade)
+            self.over[trade] = saga
+            for client_id in saga.orders:
+                self._asked.pop(client_id, None)
+            if len(self.over) > KEPT:
+                oldest = next(iter(self.over))
+                del self.over[oldest]
+                self._trade_of = {intent: of for intent, of in self._trade_of.items() if of != oldest}
+        else:
+            self.over.pop(trade, None)
+            self.open[trade] = saga
+
+    # --- what may be read
+
+    def leg(self, report: Report) -> Leg | None:
+        """The leg that a report is about; None where nobody knows it."""
+        trade = self._trade_of.get(report.intent_id, "")
+        saga = self.open.get(trade) or self.over.get(trade)
+        order = None if saga is None else saga.orders.get(report.client_id)
+        return None if order is None else order.leg
+
+    def final(self, report: Report) -> bool:
+        """Whether the order that a report is about, which must be known, has its final answer."""
+        return self._find(self._trade_of[report.intent_id]).orders[report.client_id].final
+
+    def live_legs(self) -> list[Leg]:
+        """Legs of all orders that may still fill."""
+        return [order.leg for saga in self.open.values() for _, order in S.live(saga)]
+
+    def under_way(self) -> dict[str, str]:
+        """Strategy of every trade without an end, by id."""
+        return {trade: saga.plan.strategy for trade, saga in self.open.items() if saga.stage not in ENDS}
+
+    def claims(self) -> set[Claim]:
+        """What orders under way take for themselves: one of each (underlying, venue, side)."""
+        return {self._claim(saga.plan, order.leg) for saga in self.open.values() for _, order in S.live(saga)}
+
+    def _claim(self, intent: Intent, leg: Leg) -> Claim:
+        return intent.underlying, self.universe[leg.instrument].venue, leg.side
+
+    def objection(self, plan: Intent, now: int, *, beside: Sequence[Intent] = ()) -> tuple[Reason, str] | None:
+        """Why a new trade may not be opened, with those under way and `beside` others of this moment; None: it may."""
+        underlying = plan.underlying
+        if underlying in self.reduce_only:
+            return Reason.REDUCE_ONLY, f"{underlying} is only reduced: {self.reduce_only[underlying]}"
+        if now < self.cooling.get(underlying, 0):
+            return Reason.COOLDOWN, f"{underlying} rests after an unwind"
+        if plan.in_order and self.rules.retries == 0:
+            return Reason.MODE, "its second leg may not be sent: there is no [execution]"
+        for trade, saga in self.open.items():
+            if saga.plan.underlying == underlying and (saga.stage in _REPAIRED or trade in self.restored):
+                return Reason.IN_FLIGHT, f"{trade} must come to its end first"
+        claimed = self.claims().union(self._claim(one, leg) for one in beside for leg in one.legs)
+        taken = claimed.intersection(self._claim(plan, leg) for leg in plan.legs)
+        for _, venue, side in sorted(taken):
+            return Reason.IN_FLIGHT, f"another order to {side.value} {underlying} at {venue} is under way"
+        return None
+
+    def open_shares(self) -> dict[str, Decimal]:
+        """Net shares of each trade that is not over by its own fills, its orders under way counted as filled; trades
+        of which they are not known are left out."""
+        found = {}
+        for trade, saga in self.open.items():
+            units = dict(saga.units)
+            for _, order in S.live(saga):
+                left = max(order.leg.quantity - order.filled, ZERO)
+                signed = left if order.leg.side is Side.BUY else -left
+                units[order.leg.instrument] = units.get(order.leg.instrument, ZERO) + signed
+            shares = [self.exits.shares(held, number) for number, held in units.items()]
+            known = [one for one in shares if one is not None]
+            if len(known) == len(shares):
+                found[trade] = sum(known, saga.carried)
+        return found
+
+    def standing(self, saga: Saga, view: View) -> Standing:
+        """What a trade's units are worth now."""
+        worth = [self.exits.shares(units, number) for number, units in saga.units.items()]
+        known = [shares for shares in worth if shares is not None]
+        net = None if len(known) < len(worth) else sum(known, saga.carried)
+        held = max([abs(shares) for shares in known], default=ZERO)
+        return Standing(net, held, self.exits.least(view, saga.plan))
+
+    # --- what to do next
+
+    def think(self, view: View) -> Thought:
+        """One step of every trade for which it is time. To be asked again once this is recorded, until it is empty."""
+        wishes: list[Intent] = []
+        notes: list[Note] = []
+        busy = self.claims()
+        for saga in self.open.values():
+            stands = self.standing(saga, view)
+            move = S.decide(saga, view.now, stands, self.rules)
+            if isinstance(move, Turn):
+                notes.append(self._note_of(saga, move, stands, view.now))
+            elif move is not None:
+                offer = self.exits.offer(view, saga, move, busy, self.rules)
+                if isinstance(offer, str):
+                    notes.append(_note(saga, event="no_offer", why=offer))
+                elif offer is not None:
+                    wishes.append(self._wish(saga, move, offer, view.now))
+                    busy.add(self._claim(saga.plan, offer.leg))
+        wishes += self._sweeps(view, busy)
+        return Thought(tuple(wishes), tuple(notes))
+
+    def _note_of(self, saga: Saga, move: Turn, stands: Standing, now: int) -> Note:
+        """That a trade comes to a stage, with what it leaves."""
+        more: dict[str, float | str] = {}
+        if move.stage in ENDS:
+            more["naked_usd_s"] = S.naked_usd_s(saga, now)
+            if stands.net is None or stands.net:
+                more["shares" if move.stage is Stage.PAGED else "dust"] = str(stands.net)
+            unwound = move.stage is not Stage.PAGED and saga.stage in (Stage.UNWIND, Stage.COOL)
+            if unwound and self.unwinds[saga.plan.underlying] + 1 >= self.rules.max_unwinds:
+                more["reduce_only"] = f"{self.rules.max_unwinds} trades in a row had to be unwound"
+        return _note(saga, stage=move.stage.value, why=move.why, **more)
+
+    def _wish(self, saga: Saga, move: Try, offer: Offer, now: int) -> Intent:
+        """The order of a try, as an intent of its trade."""
+        unwinding = move.stage is Stage.UNWIND
+        letter, what = ("u", "unwind") if unwinding else ("h", "hedge")
+        return Intent(
+            id=f"{saga.plan.id}.{letter}{saga.rounds + 1}",
+            strategy=saga.plan.strategy,
+            legs=(offer.leg,),
+            reason=f"{what} {move.shares} shares, try {saga.tries + 1}",
+            edge_bps=0.0,
+            notional_usd=offer.usd,
+            deadline_ns=now + self.rules.answer_within_ns,
+            underlying=saga.plan.underlying,
+            trade=saga.plan.id,
+            purpose=Purpose.UNWIND if unwinding else Purpose.HEDGE,
+        )
+
+    def _sweeps(self, view: View, busy: set[Claim]) -> list[Intent]:
+        """Orders that bring dust to zero where it has become enough to be traded and nothing of its share is open."""
+        wishes = []
+        for underlying, shares in self.dust.items():
+            if self.rules.retries == 0 or underlying in self.reduce_only or view.now < self._sweep_ns(underlying):
+                continue
+            if any(saga.plan.underlying == underlying for saga in self.open.values()):
+                continue
+            plan = Intent(
+                id=f"dust-{underlying}-{self.swept[underlying] + 1}", strategy="dust", legs=(), edge_bps=0.0,
+                reason=f"sweep up {shares} shares", notional_usd=ZERO, underlying=underlying, purpose=Purpose.HEDGE,
+                deadline_ns=view.now + self.rules.answer_within_ns,
+            )  # fmt: skip
+            if abs(shares) < self.exits.least(view, plan):
+                continue
+            side = Side.SELL if shares > 0 else Side.BUY
+            move = Try(Stage.HEDGE, side, abs(shares), self.rules.give_bps, True)
+            offer = self.exits.offer(view, Saga(plan=plan, opened_ns=view.now, carried=shares), move, busy, self.rules)
+            if isinstance(offer, Offer):
+                wishes.append(_with(plan, offer))
+        return wishes
+
+    def _sweep_ns(self, underlying: str) -> int:
+        """Before this dust of a share is not to be swept up again."""
+        last = self.swept_ns.get(underlying)
+        return 0 if last is None else last + self.rules.cooldown_ns
+
+    def asks(self, now: int) -> Asks:
+        """Orders whose answer is overdue: asked about with growing pauses, cancelled once where they still stand."""
+        queries, cancels, notes = [], [], []
+        for saga in self.open.values():
+            for client_id, order in S.live(saga):
+                count, due = self._asking(client_id, order)
+                if now < due:
+                    continue
+                queries.append((client_id, order.leg.instrument))
+                pause = min(self.rules.answer_within_ns << count, max(ASK_AT_LEAST_NS, self.rules.answer_within_ns))
+                self._asked[client_id] = count + 1, now + pause
+                if count == 0:
+                    standing = order.outcome is Outcome.ACCEPTED
+                    if standing:
+                        cancels.append((client_id, order.leg.instrument))
+                    notes.append(_note(saga, event="cancel" if standing else "asked", why=client_id))
+        return Asks(tuple(queries), tuple(cancels), tuple(notes))
+
+    def _asking(self, client_id: str, order: S.Order) -> tuple[int, int]:
+        """How often an order was asked about, and when it is to be asked about next."""
+        patience = 0 if order.outcome is Outcome.UNKNOWN else self.rules.answer_within_ns
+        return self._asked.get(client_id, (0, order.sent_ns + patience))
+
+    def due(self, now: int, *, asked: bool) -> int:
+        """The next moment after `now` (ns) at which to think again without a report; `asked`: venues can be."""
+        moments = [S.due(saga, now, self.rules) for saga in self.open.values()]
+        if asked:
+            moments += [
+                self._asking(client_id, order)[1] for saga in self.open.values() for client_id, order in S.live(saga)
+            ]
+        moments += [self._sweep_ns(underlying) for underlying in self.dust]
+        return min([NEVER, *(moment for moment in moments if moment > now)])
+
+
+def _note(saga: Saga, **detail: float | str) -> Note:
+    """Something of a trade that is worth keeping."""
+    told = {key: value for key, value in detail.items() if value != ""}
+    return Note(kind="trade", underlying=saga.plan.underlying, detail={"trade": saga.plan.id, **told})
+
+
+def _with(plan: Intent, offer: Offer) -> Intent:
+    """A plan of one leg that an offer fills in."""
+    return structs.replace(plan, legs=(offer.leg,), notional_usd=offer.usd)
