@@ -71,6 +71,22 @@ def reference_usd(config: Config) -> Decimal | None:
     return cross.size_usd if cross is not None else None
 
 
+def door_costs(config: Config, issuer: str, *, mint: bool) -> tuple[Costs, str]:
+    """What an issuer takes for a mint or a redemption; and why there is none for us, where there is none."""
+    table, word = config.issuers.get(issuer), "mint" if mint else "redeem"
+    if table is None:
+        return Costs(), f"nothing is known of issuer {issuer}: write [issuers.{issuer}]"
+    fee, at, found = table.mint_fee_bps if mint else table.redeem_fee_bps, f"[issuers.{issuer}]", _Found()
+    if fee is None:
+        return Costs(), f"{issuer} does not {word} for us: {at} {word}_fee_bps is not written"
+    if table.takes == "share":
+        return Costs(), f"{issuer} takes shares at a broker, and none is traded at in this config"
+    found.bps(Component.ISSUER_FEE, fee, f"{at} {word}_fee_bps")
+    found.usd(Component.ISSUER_FEE, table.request_usd, f"{at} request_usd")
+    found.bps(Component.ISSUER_SPREAD, table.spread_bps, f"{at} spread_bps")
+    return found.costs(), ""
+
+
 def to_pay(config: Config, universe: Universe, fills: Iterable[Fill]) -> dict[Component, Decimal]:
     """USD that fills have made due and no venue charges: changing coins, bringing back what was moved."""
     due = dict.fromkeys((Component.FX, Component.REBALANCING), ZERO)

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from bot.assembly import Assembly, assemble
+from bot.closing import ClosingPaths
 from bot.config import Config
 from bot.inbox import Inbox
 from bot.journal import Journal
@@ -144,6 +145,7 @@ class Daemon:
             picture=self.desk.picture,
             health=self.desk.health,
             quote=self.quotes.ask,
+            paths=ClosingPaths(config, self.parts, self._origin).ask,
             host=config.http.host,
             port=config.http.port,
         )

@@ -6,7 +6,7 @@ import asyncio
 import http.client
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote as quoted
 from urllib.parse import urlencode, urlsplit
@@ -19,7 +19,11 @@ from connectors.errors import DataError, VenueUnreachable
 from monitoring.quote_lines import SCHEMA, Quote
 
 if TYPE_CHECKING:
+    from bot.assembly import Assembly
     from bot.config import Config
+    from monitoring.decisions import Tally
+
+Answer = TypeVar("Answer", bound=msgspec.Struct)
 
 ANSWER_S: Final = 10.0
 """A daemon answers within a second, unless its machine is busy."""
@@ -41,7 +45,15 @@ class _Version(msgspec.Struct):
 
 
 def of_daemon(url: str, name: str, size_usd: float | None, *, timeout_s: float = ANSWER_S) -> Quote:
-    """Asks the daemon that answers at `url` (of its page).
+    """Asks the daemon that answers at `url` (of its page) about a token; raises as `asked` does."""
+    return asked(url, "quote", Quote, SCHEMA, name, size_usd, timeout_s=timeout_s)
+
+
+def asked(
+    url: str, what: str, kind: type[Answer], schema: int, name: str, size_usd: float | None,
+    *, timeout_s: float = ANSWER_S,
+) -> Answer:  # fmt: skip
+    """Asks the daemon that answers at `url` one of its questions about a token; `what` stands in the path.
 
     Raises UsageError for an address that is none and a name that the daemon does not know, VenueUnreachable where
     nobody answers, DataError where what answers is no pegline that knows this question.
@@ -52,7 +64,7 @@ def of_daemon(url: str, name: str, size_usd: float | None, *, timeout_s: float =
         known = None
     if not known:
         raise UsageError(f"{url!r} is no address", where="--url", hint="write it as the daemon prints it: http://...")
-    where = f"{url.rstrip('/')}/quote/{quoted(name, safe='')}.json"
+    where = f"{url.rstrip('/')}/{what}/{quoted(name, safe='')}.json"
     if size_usd is not None:
         where += "?" + urlencode({"size": repr(size_usd)})
     try:
@@ -64,21 +76,23 @@ def of_daemon(url: str, name: str, size_usd: float | None, *, timeout_s: float =
     except (URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise VenueUnreachable(f"no answer: {reason}", where=url, hint="does that pegline still run?") from error
-    return _read(body, status, url)
+    return _read(body, status, url, kind, schema)
 
 
-def _read(body: bytes, status: int, url: str) -> Quote:
+def _read(body: bytes, status: int, url: str, kind: type[Answer], schema: int) -> Answer:
     """An answer's body as what it says."""
     other = DataError(
-        f"what answers there (HTTP {status}) is no pegline that knows quotes", where=url, hint="is it an older one?"
+        f"what answers there (HTTP {status}) is no pegline that knows this question",
+        where=url,
+        hint="is it an older one?",
     )
     try:
         if status != 200:
             refusal = msgspec.json.decode(body, type=_Refusal)
             raise UsageError(refusal.error, hint=refusal.hint)
-        if (schema := msgspec.json.decode(body, type=_Version).schema) != SCHEMA:
-            raise DataError(f"it answers in form {schema}, this pegline reads {SCHEMA}", where=url)
-        return msgspec.json.decode(body, type=Quote)
+        if (theirs := msgspec.json.decode(body, type=_Version).schema) != schema:
+            raise DataError(f"it answers in form {theirs}, this pegline reads {schema}", where=url)
+        return msgspec.json.decode(body, type=kind)
     except msgspec.MsgspecError as error:
         raise other from error
 
@@ -89,15 +103,26 @@ def of_tape(path: Path, config: Config, name: str, size_usd: float | None, at_ns
     Raises TapeError for a tape that cannot be read, DataError where it begins after the moment, UsageError for a name
     that it does not know. This brings in the compiled scan.
     """
+    from bot.quotes import Quotes
+    from monitoring.quote_lines import Origin
+
+    parts, tally = replayed(path, config, name, at_ns)
+    quotes = Quotes(config, parts, tally, lambda: Origin(how="tape", where=str(path)))
+    return quotes.ask(name, size_usd)
+
+
+def replayed(
+    path: Path, config: Config, name: str, at_ns: int | None, *, health: bool = False
+) -> tuple[Assembly, Tally]:
+    """A tape replayed as `of_tape` says, watching only; with `health` every token's peg is followed."""
     from bot.assembly import assemble
     from bot.backtest import columns_of
     from bot.journal import Journal
-    from bot.quotes import Quotes, meant
+    from bot.quotes import meant
     from bot.sessions import load_sessions
     from connectors.events import Kind, Row, Rows
     from connectors.tape import open_tape
     from monitoring.decisions import Tally
-    from monitoring.quote_lines import Origin
 
     tape = open_tape(path)
     meant(tape.universe, name)  # a misspelt name is told before the tape is read
@@ -108,6 +133,7 @@ def of_tape(path: Path, config: Config, name: str, size_usd: float | None, at_ns
         load_sessions(),
         Journal(None),
         executor=None,
+        health=health,
         on_step=(tally.fold,),
         levels=tape.depth,
     )
@@ -117,8 +143,7 @@ def of_tape(path: Path, config: Config, name: str, size_usd: float | None, at_ns
         raise DataError("no row is that old", where=str(path), hint=f"pegline tape info {path} says when it begins")
     if at_ns is not None and at_ns > parts.engine.now:
         parts.engine.advance(Rows.of([Row(ts_recv=at_ns, instrument=0, kind=Kind.TICK)]))
-    quotes = Quotes(config, parts, tally, lambda: Origin(how="tape", where=str(path)))
-    return quotes.ask(name, size_usd)
+    return parts, tally
 
 
 def watching(config: Config) -> Config:

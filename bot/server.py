@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from bot.arguments import positive
 from bot.errors import UsageError
 from connectors.errors import ConnectorError
+from monitoring.closing import Closing
 from monitoring.health import Health
 from monitoring.page import POLICY, page
 from monitoring.quote_lines import Quote
@@ -31,13 +33,14 @@ class Server:
         picture: Callable[[], Snapshot],
         health: Callable[[Snapshot], Health],
         quote: Callable[[str, float | None], Quote] | None = None,
+        paths: Callable[[str, float | None], Closing] | None = None,
         host: str = "127.0.0.1",
         port: int = 9464,
     ) -> None:
         """`port` 0 takes any free one; `url` says which, once started. `quote` answers about a token at a size in USD,
-        or raises UsageError; without it there is no such path."""
+        or raises UsageError, `paths` about what closes its premia; without them there are no such paths."""
         self._registry, self._picture, self._health = registry, picture, health
-        self._quote, self._host, self._port = quote, host, port
+        self._quote, self._paths, self._host, self._port = quote, paths, host, port
         self._runner: web.AppRunner | None = None
         self.url = ""
         """Where it answers, e.g. `http://127.0.0.1:9464/`; empty while it does not."""
@@ -49,7 +52,9 @@ class Server:
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/metrics", self._metrics)
         if self._quote is not None:
-            app.router.add_get("/quote/{name:.+}.json", self._quoted)
+            app.router.add_get("/quote/{name:.+}.json", partial(self._answered, self._quote))
+        if self._paths is not None:
+            app.router.add_get("/paths/{name:.+}.json", partial(self._answered, self._paths))
         return app
 
     async def start(self) -> None:
@@ -101,14 +106,13 @@ class Server:
         encode, kind = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self._registry), headers={"Content-Type": kind})
 
-    async def _quoted(self, request: web.Request) -> web.Response:
+    async def _answered(self, ask: Callable[[str, float | None], msgspec.Struct], request: web.Request) -> web.Response:
         """The answer about a token, or an object with `error` and `hint`: 404 for a name that nothing has, 400 for a
         size that is none."""
-        assert self._quote is not None
         status, body = 200, b""
         try:
             size = positive(request.query["size"]) if "size" in request.query else None
-            body = msgspec.json.encode(self._quote(request.match_info["name"], size))
+            body = msgspec.json.encode(ask(request.match_info["name"], size))
         except ArgumentTypeError as error:
             status, body = 400, msgspec.json.encode({"error": f"size: {error}", "hint": "a number of USD"})
         except UsageError as error:

@@ -34,7 +34,7 @@ def ladder(
     worth = f(at, K.USD_PER_SHARE) / fair
     short = "its book does not hold that much"
     if levels is None:
-        levels, short = _best(columns, at)
+        levels, short = best(columns, at)
     found = []
     for size in sizes:
         buy, sell = (
@@ -63,7 +63,7 @@ class _Top(msgspec.Struct, frozen=True):
     asks: tuple[tuple[float, float], ...]
 
 
-def _best(columns: Columns, at: int) -> tuple[Levels | None, str]:
+def best(columns: Columns, at: int) -> tuple[Levels | None, str]:
     """The best prices with their sizes as a book, or None, and what is to be said of a size that it does not hold."""
     from strategies.market import kernel as K
 

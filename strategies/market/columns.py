@@ -30,7 +30,7 @@ FOREVER_NS = 2**62
 
 _BITS = {Role.TOKEN: K.JUDGED | K.TRADED, Role.SHARE: K.EVIDENCE, Role.COIN: K.COIN, Role.PERP: 0}
 
-_HOURS = {
+HOURS = {
     Hours.ALWAYS: tuple(Session),
     Hours.WEEKDAYS: (Session.PRE, Session.REGULAR, Session.POST, Session.OVERNIGHT),
     Hours.EXTENDED: (Session.PRE, Session.REGULAR, Session.POST),
@@ -177,7 +177,7 @@ class Columns(Witnesses):
         k[K.ONE_PRICE] = instrument.one_price
         k[K.CALM] = -1
         k[K.SAYS] = K.FAIR if role & K.EVIDENCE else K.NOTHING
-        k[K.HOURS] = sum(1 << session for session in _HOURS[instrument.hours])
+        k[K.HOURS] = sum(1 << session for session in HOURS[instrument.hours])
         k[K.QUOTE_COIN] = -1 if instrument.quote == USD else self.coins.index(instrument.quote)
         k[K.FX_COIN] = self.coins.index(instrument.coin) if instrument.role is Role.COIN else -1
         # A coin is a price, not a market: whatever its venue charges, nobody may buy or sell it.

@@ -45,13 +45,13 @@ async def answering(status: int, body: bytes) -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     ("status", "body", "code", "said"),
     [
-        (200, b"<html>", 8, "no pegline that knows quotes"),
-        (200, b"", 8, "no pegline that knows quotes"),
+        (200, b"<html>", 8, "no pegline that knows this question"),
+        (200, b"", 8, "no pegline that knows this question"),
         (200, b'{"schema": 99}', 8, "form 99"),
-        (200, b'{"schema": 1, "asked": 3}', 8, "no pegline that knows quotes"),
-        (200, b"\xff\xfe", 8, "no pegline that knows quotes"),
+        (200, b'{"schema": 1, "asked": 3}', 8, "no pegline that knows this question"),
+        (200, b"\xff\xfe", 8, "no pegline that knows this question"),
         (404, b"404: Not Found", 8, "is it an older one?"),
-        (500, b"oops", 8, "no pegline that knows quotes"),
+        (500, b"oops", 8, "no pegline that knows this question"),
         (404, b'{"error": "no token \\u001b[2J", "hint": "did you mean X?"}', 2, "did you mean X?"),
     ],
 )  # fmt: skip
@@ -173,6 +173,10 @@ async def test_a_running_daemon_answers_and_without_one_the_feeds_do(
             answer = await until(config, capsys, lambda found: None not in premia(found).values(), "--size", "500")
             assert ("daemon", url) == (answer["origin"]["how"], answer["origin"]["where"])
             assert (answer["origin"]["pid"], url) == door(tmp_path / "state")
+            assert 0 == await asyncio.to_thread(main, ["paths", "TSLAx", "--config", str(config), "--json"])
+            told = json.loads(capsys.readouterr().out)
+            assert {"kraken:TSLAx/USD", "bybit:TSLAX/USDT"} == {line["instrument"] for line in told["premia"]}
+            assert "venue" in {path["way"] for line in told["premia"] for path in line["paths"]}
             at = {venue["venue"]: venue for venue in answer["venues"]}
             for venue, price in (("kraken", 400.2), ("bybit", 402.1 * 0.99985)):
                 fair = at[venue]["fair"]["price_usd"]

@@ -1,0 +1,97 @@
+"""`pegline paths`: every way that closes a token's premium, which is best, and why the others are not taken."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bot.arguments import positive
+from bot.commands.tape import moment
+from bot.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from monitoring.closing import Closing
+
+DEFAULT_CONFIG: Final = "config.toml"
+EPILOG = """\
+TOKEN is a token (TSLAx), an instrument (venue:SYMBOL), or a share (TSLA: all its tokens, of all issuers).
+
+Where the answer comes from:
+  --url URL    the running pegline whose page is there (run and demo print it)
+  --tape TAPE  a tape, replayed up to --at, with the costs and issuers of --config
+  neither      the daemon on the state folder of --config
+
+The ways: venue (the same token elsewhere, at once), issuer (another issuer's token of the share), mint, refill (sell
+what is held, mint it anew), redeem, perp and share (a hedge until the premium is usual again), open (held until the
+share's market opens). Each for the size, with everything that it costs; a cost that is not known refuses it and is
+named. Ranked by the edge, losses counted twice, for each hour that a dollar is locked.
+
+Ends with 8 where no premium is known, 2 for a name that nobody has, 7 where a daemon does not answer."""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What is asked, and whom."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("token", metavar="TOKEN", help="token, venue:SYMBOL or share")
+    parser.add_argument("--size", type=positive, metavar="USD", help="for a trade of this size (1,000)")
+    parser.add_argument("--url", metavar="URL", help="address of a running pegline")
+    parser.add_argument("--tape", type=Path, metavar="TAPE", help="folder of a tape")
+    parser.add_argument("--at", type=moment, metavar="TIME", help="moment on the tape, ISO 8601, UTC (its last row)")
+    parser.add_argument("--config", type=Path, metavar="FILE", help=f"default: {DEFAULT_CONFIG}")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the answer; 8 where no premium of what was asked is known.
+
+    Raises UsageError, ConfigError, TapeError, VenueUnreachable and DataError as bot/quote_sources.py says.
+    """
+    if args.url is not None and args.tape is not None:
+        raise UsageError("--url and --tape are two sources: give one of them", where="paths")
+    if args.at is not None and args.tape is None:
+        raise UsageError("--at is a moment on a tape: give --tape too", where="paths")
+    answer = _answer(args)
+    if args.json:
+        import msgspec
+
+        print(msgspec.json.format(msgspec.json.encode(answer), indent=1).decode())
+    else:
+        from bot.closing_text import tell
+
+        tell(answer)
+    known = any(line.premium_bps is not None for line in answer.premia)
+    return ExitCode.OK if known else ExitCode.DATA_BROKEN
+
+
+def _answer(args: argparse.Namespace) -> Closing:
+    """From where the words say."""
+    from bot.quote_sources import asked
+    from monitoring.closing import SCHEMA, Closing
+
+    if args.url is not None:
+        return asked(args.url, "paths", Closing, SCHEMA, args.token, args.size)
+    from bot.config_file import load
+
+    path = args.config or Path(DEFAULT_CONFIG)
+    config = load(path, credentials=False)
+    if args.tape is not None:
+        from bot.paths import prepare_kernel
+
+        prepare_kernel()
+        from bot.closing import ClosingPaths
+        from bot.quote_sources import replayed
+        from monitoring.quote_lines import Origin
+
+        parts, _ = replayed(args.tape, config, args.token, args.at, health=True)
+        where = str(args.tape)
+        return ClosingPaths(config, parts, lambda: Origin(how="tape", where=where)).ask(args.token, args.size)
+    from bot.lock import door
+    from connectors.errors import DataError
+
+    _, url = door(Path(config.run.state_dir).expanduser())
+    if not url:
+        hint = "start one with pegline run, or give --url URL or --tape TAPE"
+        raise DataError(f"no daemon runs on {config.run.state_dir}", where="paths", hint=hint)
+    return asked(url, "paths", Closing, SCHEMA, args.token, args.size)
