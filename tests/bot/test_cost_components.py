@@ -56,6 +56,9 @@ def config(costs: dict[Component, float]) -> Config:
             "risk": {
                 "max_order_usd": 2000, "max_position_usd": 2000, "max_gross_usd": 5000, "collar_bps": 100,
                 "max_orders_per_minute": 9, "max_daily_loss_usd": 99, "sessions": ["regular"], "coin_band_bps": 50,
+                "hedge_orders_per_minute": 9, "max_wishes_per_minute": "inf", "max_turnover_usd_per_day": "inf",
+                "trade_gap_s": 0, "max_drawdown_usd": "inf", "max_naked_usd": "inf", "max_naked_s": "inf",
+                "caps": dict.fromkeys(("token_usd", "venue_usd", "issuer_usd", "chain_usd", "stablecoin_usd"), "inf"),
             },
         }
     )  # fmt: skip
