@@ -47,6 +47,8 @@ class Run(Table):
     """Keep every accepted row as a tape under state_dir/tape."""
     timer_s: Seconds = 1.0
     """How often the strategies' clock ticks in tape time."""
+    watchdog_s: Limit = 60.0
+    """A loop that has not beaten for so long is hung, and everything is halted; `inf` never."""
     actions_file: str = ""
     """Path of a file with splits and dividends, kept by hand; relative to the folder of the config file."""
     pins_file: str = ""

@@ -16,6 +16,9 @@ import msgspec
 from bot.assembly import Assembly, assemble
 from bot.closing import ClosingPaths
 from bot.config import Config
+from bot.guard import guarded
+from bot.holding import Holding
+from bot.holds import Holds
 from bot.inbox import Inbox
 from bot.journal import Journal
 from bot.journal_file import Durability
@@ -27,6 +30,7 @@ from bot.quotes import Quotes
 from bot.recorder import Recorder
 from bot.server import Server
 from bot.steady import SteadyClock
+from bot.watchdog import Watchdog
 from connectors.errors import TapeError
 from connectors.events import NAN
 from connectors.instruments import Universe
@@ -94,21 +98,29 @@ class Daemon:
         known = path is not None and path.exists()
         self.journal = Journal(path, durability=Durability.FULL, facts={"version": facts.version, "mode": facts.mode})
         self.steps: list[Step] = []
+        live = doors.state is not None and not doors.world_ends
+        holds = Holds(doors.state) if doors.state is not None and live else None
+        executor = doors.executor
         self.inbox = Inbox(universe, clock=doors.clock, timer_s=config.run.timer_s)
         self.parts: Assembly = assemble(
             config,
             universe,
             sessions,
             self.journal,
-            executor=doors.executor,
+            executor=executor if holds is None or executor is None else guarded(executor, holds.flagged),
             seed=config.run.seed,
-            on_step=[self.steps.append],
+            on_step=[self.steps.append, self._keep_holds],
             levels=self.inbox.levels,
             health=True,
         )
         self.engine = self.parts.engine
         earlier = _steps(path) if path is not None and known else iter(())
         self.unfinished = self.engine.restore(earlier)
+        self.holding = None if holds is None else Holding(holds, self.engine, doors.clock, warn)
+        """What is held back, in the state folder; None in a world of its own."""
+        self.watchdog: Watchdog | None = None
+        if holds is not None and executor is not None and any(one.max_open for one in self.parts.strategies):
+            self.watchdog = Watchdog(holds, config.run.watchdog_s, monotonic=doors.monotonic, clock=doors.clock)
         self._heard_at = doors.monotonic()
         self.listening = Listening(
             doors.feeds,
@@ -335,6 +347,15 @@ class Daemon:
             self.lag.observe(late_s)
             self.inbox.beat(late_s)
             self.listening.compare_clocks()
+            if self.holding is not None:
+                self.holding.look()
+            if self.watchdog is not None and self.engine.dealer.steps:
+                self.watchdog.beat()
+
+    def _keep_holds(self, step: Step) -> None:
+        """What the gate holds back outlives this process."""
+        if self.holding is not None:
+            self.holding.hear(step)
 
     def _tell(self) -> None:
         """Hands new decision records to the windows."""
@@ -344,6 +365,8 @@ class Daemon:
 
     def _close(self) -> None:
         """Journal on disk, lock released; called last."""
+        if self.watchdog is not None:
+            self.watchdog.end()
         try:
             self.journal.close()
         finally:

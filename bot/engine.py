@@ -25,6 +25,7 @@ from connectors.events import NEVER, Kind, Rows
 from connectors.ports import Executor, Levels
 from strategies.base import Note, Resumes, Step, Strategy
 from strategies.execution.exits import Lot
+from strategies.execution.latch import Latch
 from strategies.execution.ledger import Ledger
 from strategies.execution.limits import Limits
 from strategies.execution.saga import Rules as TradeRules
@@ -169,6 +170,14 @@ class Engine:
             elif why != K.END:
                 self._wake(rows, at - 1, why)
         self.now = int(ts[-1])
+
+    def hold(self, latch: Latch, notes: Sequence[Note]) -> None:
+        """Heeds the latch as it is kept outside, and records what has changed; called between two blocks of rows."""
+        self.memory.heed(latch)
+        if notes:
+            self._record("hold", self.now, notes=notes)
+            for note in notes:
+                self.trades.noted(note, self.now)
 
     def finish(self) -> None:
         """The end of a run: what is still due is dropped and counted, and what the books are worth is recorded."""

@@ -14,7 +14,7 @@ from connectors.orders import Fill, Intent, Report
 from strategies.base import Note, Step
 from strategies.execution.ledger import Ledger
 from strategies.execution.memory import Memory
-from strategies.execution.stops import held
+from strategies.execution.stops import heed_note
 from strategies.execution.trades import Trades
 from strategies.market.basis import Basis
 from strategies.market.pools import INCENTIVE, POOL_DAY
@@ -72,8 +72,8 @@ def restore(
                 memory.day, memory.day_start_net = int(note.detail["day"]), float(note.detail["net_usd"])
             elif note.kind == "peak":
                 memory.peak_usd = memory.told_peak_usd = float(note.detail["net_usd"])
-            elif note.kind == "hold":
-                memory.heed(held(memory.latch, note))
+            elif note.kind in ("hold", "resumed"):
+                heed_note(memory, note)
             elif note.kind in (INCENTIVE, POOL_DAY) and names[note.instrument] in numbers:
                 pools.append((numbers[names[note.instrument]], note))
             elif note.kind in ("peg_state", "peg_usual") and names[note.instrument] in numbers:

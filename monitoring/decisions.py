@@ -149,7 +149,12 @@ class Tally:
         elif note.kind == "start":
             self._keeps_trades = "open_trades" in note.detail
         elif note.kind == "resumed":
-            self.reduce_only.pop(note.underlying, None)
+            scope = note.detail["scope"]
+            self.reduce_only = (
+                {}
+                if scope == "all"
+                else {name: why for name, why in self.reduce_only.items() if scope != f"underlying:{name}"}
+            )
         elif note.kind == "basis":
             self.basis[note.instrument] = str(note.detail["basis"])
         elif note.kind == "doubt":

@@ -43,6 +43,8 @@ class Memory:
     latch: Latch = field(default_factory=Latch)
     tripped: list[Hold] = field(default_factory=list)
     """Holds that the gate has set itself and nobody was told of yet."""
+    resumed: int = 0
+    """How many times somebody has taken holds back, as far as records tell."""
     funds: Funds = field(default_factory=Funds)
 
     def approve(self, intent: Intent, now: int) -> None:

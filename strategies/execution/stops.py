@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from decimal import Decimal
 from math import inf, isfinite, isnan
 
 from connectors.exact import exact
 from connectors.orders import Intent, Reason
 from strategies.base import Note, View
-from strategies.execution.latch import ALL, DRAWDOWN, NAKED, RUNAWAY, Hold, Latch, Mode
+from strategies.execution.latch import ALL, DRAWDOWN, NAKED, RUNAWAY, Hold, Mode
 from strategies.execution.legs import Problem
 from strategies.execution.limits import Limits
 from strategies.execution.memory import Memory, net_usd, new_day
@@ -40,29 +41,44 @@ def told(memory: Memory) -> list[Note]:
     return notes
 
 
-def hold_note(hold: Hold, *, lifted: bool = False, why: str = "", by: str = "") -> Note:
-    """A hold that was set, or (`lifted`) taken back by somebody for a reason, as a record holds it."""
+def hold_note(hold: Hold) -> Note:
+    """A hold that was set, as a record holds it."""
     detail: dict[str, float | str] = {
         "scope": hold.scope, "mode": hold.mode.name, "cause": hold.cause, "why": hold.why, "by": hold.by,
         "at": str(hold.at), "until": str(hold.until),
     }  # fmt: skip
-    if lifted:
-        detail |= {"lifted": "yes", "lifted_why": why, "lifted_by": by}
-    scope, _, name = hold.scope.partition(":")
-    return Note(kind="hold", underlying=name if scope == "underlying" else "", detail=detail)
+    return Note(kind="hold", underlying=_underlying(hold.scope), detail=detail)
 
 
-def held(latch: Latch, note: Note) -> Latch:
-    """The latch after what a record tells of a hold."""
+def resumed_note(scope: str, modes: Iterable[Mode], *, number: int, why: str, by: str) -> Note:
+    """Holds of these modes on a scope were taken back: the `number`-th time that somebody did so here."""
+    names = " ".join(mode.name for mode in modes)
+    detail: dict[str, float | str] = {"scope": scope, "modes": names, "number": number, "why": why, "by": by}
+    return Note(kind="resumed", underlying=_underlying(scope), detail=detail)
+
+
+def heed_note(memory: Memory, note: Note) -> None:
+    """Folds a record of a hold or of its end into the memory."""
+    if note.kind == "resumed":
+        modes = (Mode[name] for name in str(note.detail["modes"]).split())
+        memory.heed(memory.latch.lifted(str(note.detail["scope"]), modes))
+        memory.resumed = int(note.detail["number"])
+    else:
+        memory.heed(memory.latch.set(hold_of(note)))
+
+
+def _underlying(scope: str) -> str:
+    """The share that a scope names, or nothing."""
+    kind, _, name = scope.partition(":")
+    return name if kind == "underlying" else ""
+
+
+def hold_of(note: Note) -> Hold:
+    """The hold that a record tells of."""
     detail = note.detail
-    mode = Mode[str(detail["mode"])]
-    if "lifted" in detail:
-        return latch.lifted(str(detail["scope"]), (mode,))
-    return latch.set(
-        Hold(
-            scope=str(detail["scope"]), mode=mode, cause=str(detail["cause"]), why=str(detail["why"]),
-            by=str(detail["by"]), at=int(detail["at"]), until=int(detail["until"]),
-        )
+    return Hold(
+        scope=str(detail["scope"]), mode=Mode[str(detail["mode"])], cause=str(detail["cause"]), why=str(detail["why"]),
+        by=str(detail["by"]), at=int(detail["at"]), until=int(detail["until"]),
     )  # fmt: skip
 
 

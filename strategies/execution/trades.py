@@ -120,8 +120,10 @@ class Trades:
     def noted(self, note: Note, now: int) -> None:
         """A note was recorded; those of kind "trade" and "resumed" change something."""
         if note.kind == "resumed":
-            self.reduce_only.pop(note.underlying, None)
-            self.unwinds.pop(note.underlying, None)
+            scope = str(note.detail["scope"])
+            for name in [name for name in self.reduce_only if scope in ("all", f"underlying:{name}")]:
+                del self.reduce_only[name]
+                self.unwinds.pop(name, None)
         if note.kind != "trade":
             return
         detail, underlying = note.detail, note.underlying

@@ -19,7 +19,7 @@ from strategies.execution.latch import Hold, Latch, Mode, scopes_of
 from strategies.execution.limits import Limits
 from strategies.execution.memory import DAY_NS, Memory
 from strategies.execution.risk import review
-from strategies.execution.stops import held, hold_note, told, watch
+from strategies.execution.stops import heed_note, hold_note, resumed_note, told, watch
 from strategies.market.session import Session
 from tests.strategies.test_risk import LIMITS, NOW, A, B, Case, instruments, intent, quote
 
@@ -147,8 +147,14 @@ def test_a_record_of_a_hold_makes_the_same_hold_and_takes_it_back() -> None:
     one = hold("underlying:S", Mode.REDUCE, until=7, by="ann")
     note = hold_note(one)
     assert ("hold", "S") == (note.kind, note.underlying)
-    assert Latch((one,)) == held(Latch(), note)
-    assert Latch() == held(Latch((one,)), hold_note(one, lifted=True, why="over", by="bob"))
+    memory = Memory()
+    heed_note(memory, note)
+    assert Latch((one,)) == memory.latch
+    end = resumed_note("underlying:S", (Mode.REDUCE, Mode.HALT), number=3, why="over", by="bob")
+    assert ("resumed", "S", "over", "bob") == (end.kind, end.underlying, end.detail["why"], end.detail["by"])
+    heed_note(memory, end)
+    assert (Latch(), 3) == (memory.latch, memory.resumed)
+    assert "" == hold_note(hold("token:S")).underlying
 
 
 # --- what reduces

@@ -1,0 +1,344 @@
+"""Holds on disk and the commands that change them: atomic, durable, and a halt wherever something is not understood."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from bot.cli import main
+from bot.clock import monotonic_s, wall_ns
+from bot.guard import AskedGuard, Guard, guarded
+from bot.holds import FILE, KILL, Holds
+from bot.watchdog import Watchdog
+from connectors.errors import DataError
+from connectors.orders import Approved, Intent, Leg, Outcome, Report, Side
+from connectors.ports import Asked, Books
+from strategies.execution.latch import ALL, Hold, Mode
+
+NOW = 1_788_537_600_000_000_000
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def halt(**more: object) -> Hold:
+    """An operator's halt of everything."""
+    return Hold(**{"scope": ALL, "mode": Mode.HALT, "cause": "operator", "why": "fire", "at": NOW, **more})  # type: ignore[arg-type]
+
+
+def pause(scope: str = "token:T", **more: object) -> Hold:
+    """An operator's pause."""
+    return halt(**{"scope": scope, "mode": Mode.REDUCE, "why": "look", **more})
+
+
+def said(folder: Path, *words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of a command on a state folder."""
+    code = main([*words, "--state", str(folder), "--config", str(folder / "none.toml")])
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def test_a_hold_is_there_for_whoever_reads_next(tmp_path: Path) -> None:
+    """
+    What was set stands in another reader's eyes, and what was taken back does not, with who and why.
+    """
+    Holds(tmp_path).set(pause())
+    Holds(tmp_path).set(pause("venue:a"))
+    assert (pause(), pause("venue:a")) == Holds(tmp_path).read(NOW).latch.holds
+    assert (pause(),) == Holds(tmp_path).resume("token:T", (Mode.REDUCE,), why="seen", by="ann", now=NOW)
+    kept = Holds(tmp_path).read(NOW)
+    assert (pause("venue:a"),) == kept.latch.holds
+    assert [(1, "token:T", "seen", "ann")] == [(one.number, one.scope, one.why, one.by) for one in kept.resumed]
+
+
+def test_an_empty_folder_holds_nothing(tmp_path: Path) -> None:
+    """
+    Reading makes no file, and no file is no hold.
+    """
+    assert () == Holds(tmp_path).read(NOW).latch.holds
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_kill_is_a_file_and_a_hold(tmp_path: Path) -> None:
+    """
+    Both are there, one hold is told, and only lifting the halt takes the file away.
+    """
+    holds = Holds(tmp_path)
+    holds.kill(halt())
+    assert holds.flagged()
+    assert (halt(),) == holds.read(NOW).latch.holds
+    holds.resume(ALL, (Mode.REDUCE,), why="x", by="ann", now=NOW)
+    assert holds.flagged()
+    holds.resume(ALL, (Mode.HALT,), why="x", by="ann", now=NOW)
+    assert not holds.flagged()
+    assert () == holds.read(NOW).latch.holds
+
+
+def test_a_file_by_hand_halts_with_its_words(tmp_path: Path) -> None:
+    """
+    `touch KILL`, a text in it, and even a link to nowhere are a halt.
+    """
+    holds = Holds(tmp_path)
+    (tmp_path / KILL).touch()
+    assert [(ALL, Mode.HALT, "flag")] == [hold.key for hold in holds.read(NOW).latch.holds]
+    (tmp_path / KILL).write_text("smoke in the room")
+    assert ["smoke in the room"] == [hold.why for hold in holds.read(NOW).latch.holds]
+    (tmp_path / KILL).unlink()
+    (tmp_path / KILL).symlink_to(tmp_path / "nowhere")
+    assert holds.flagged()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"latch": {"holds": [{"scope": "all"}]}}', "\x00" * 40])
+def test_a_file_that_cannot_be_read_halts_until_it_is_lifted(tmp_path: Path, text: str) -> None:
+    """
+    Torn or foreign, it is no leave to trade; a pause that is added keeps the halt.
+    """
+    holds = Holds(tmp_path)
+    (tmp_path / FILE).write_text(text)
+    assert [Mode.HALT] == [hold.mode for hold in holds.read(NOW).latch.holds]
+    holds.set(pause())
+    assert [Mode.HALT, Mode.REDUCE] == [hold.mode for hold in holds.read(NOW).latch.holds]
+    holds.resume(ALL, (Mode.HALT,), why="mended", by="ann", now=NOW)
+    assert (pause(),) == holds.read(NOW).latch.holds
+
+
+def test_a_folder_that_takes_no_file_is_an_error(tmp_path: Path) -> None:
+    """
+    A kill that could not be is never silent.
+    """
+    with pytest.raises(DataError, match="cannot be halted"):
+        Holds(tmp_path / "gone").kill(halt())
+
+
+def _die_at(folder: Path, stage: str) -> None:
+    """A process that kills, and is killed itself at a stage of the write."""
+
+    class Dies(Holds):
+        def _write(self, kept: object) -> None:
+            if stage == "before":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if stage == "between":
+                (self.state / f"{FILE}.new").write_bytes(b'{"latch"')
+                os.kill(os.getpid(), signal.SIGKILL)
+            super()._write(kept)  # type: ignore[arg-type]
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Dies(folder).kill(halt())
+
+
+@pytest.mark.parametrize("stage", ["before", "between", "after"])
+def test_a_process_that_dies_while_it_kills_has_killed(tmp_path: Path, stage: str) -> None:
+    """
+    kill -9 before the write, between write and rename, and after it: the halt stands, and an earlier pause with it.
+    """
+    Holds(tmp_path).set(pause())
+    process = multiprocessing.get_context("fork").Process(target=_die_at, args=(tmp_path, stage))
+    process.start()
+    process.join(20)
+    assert -signal.SIGKILL == process.exitcode
+    assert [Mode.REDUCE, Mode.HALT] == [hold.mode for hold in Holds(tmp_path).read(NOW).latch.holds]
+
+
+def test_commands_at_once_lose_nothing(tmp_path: Path) -> None:
+    """
+    Twenty pauses from twenty threads are twenty holds.
+    """
+    threads = [threading.Thread(target=Holds(tmp_path).set, args=(pause(f"token:T{n}"),)) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {f"token:T{n}" for n in range(20)} == {hold.scope for hold in Holds(tmp_path).read(NOW).latch.holds}
+
+
+# --- the last door
+
+
+class Inner:
+    """An executor that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def submit(self, order: Approved, now: int) -> tuple[int, ...]:
+        """Keeps it."""
+        self.sent.append(order.intent.id)
+        return (now + 7,)
+
+    def answer(self, due: int, books: Books) -> tuple[Report, ...]:
+        """Nothing to tell."""
+        return ()
+
+
+class InnerAsked(Inner):
+    """One that can be asked."""
+
+    def query(self, client_id: str, instrument: int, now: int) -> tuple[int, ...]:
+        """Keeps it."""
+        self.sent.append(f"query {client_id}")
+        return (now,)
+
+    def cancel(self, client_id: str, instrument: int, now: int) -> tuple[int, ...]:
+        """Keeps it."""
+        self.sent.append(f"cancel {client_id}")
+        return (now,)
+
+
+def order(id: str) -> Approved:
+    """An order of two legs."""
+    legs = tuple(
+        Leg(instrument=at, side=side, quantity=Decimal(1), limit=Decimal(1), seen=Decimal(1))
+        for at, side in enumerate(Side)
+    )
+    return Approved(
+        Intent(id=id, strategy="x", legs=legs, reason="", edge_bps=0.0, notional_usd=Decimal(1), deadline_ns=NOW)
+    )
+
+
+def test_nothing_passes_the_last_door_while_the_file_is_there(tmp_path: Path) -> None:
+    """
+    What was approved before is told as refused, each leg once and for good; with the file gone orders pass again.
+    """
+    inner = Inner()
+    door = guarded(inner, Holds(tmp_path).flagged)
+    books: Books = None  # type: ignore[assignment]
+    assert (NOW + 7,) == door.submit(order("x-1"), NOW)
+    (tmp_path / KILL).touch()
+    assert (NOW,) == door.submit(order("x-2"), NOW)
+    assert ["x-1"] == inner.sent
+    told = door.answer(NOW, books)
+    assert [("x-2-0", Outcome.REFUSED, True), ("x-2-1", Outcome.REFUSED, True)] == [
+        (one.client_id, one.outcome, one.final) for one in told
+    ]
+    assert () == door.answer(NOW, books)
+    (tmp_path / KILL).unlink()
+    door.submit(order("x-3"), NOW)
+    assert ["x-1", "x-3"] == inner.sent
+
+
+def test_questions_and_cancels_pass_under_a_halt(tmp_path: Path) -> None:
+    """
+    An executor that can be asked is one behind the door too, and one that cannot is not made one.
+    """
+    (tmp_path / KILL).touch()
+    inner = InnerAsked()
+    door = guarded(inner, Holds(tmp_path).flagged)
+    assert isinstance(door, AskedGuard)
+    door.cancel("x-1-0", 0, NOW)
+    door.query("x-1-0", 0, NOW)
+    assert ["cancel x-1-0", "query x-1-0"] == inner.sent
+    assert type(guarded(Inner(), Holds(tmp_path).flagged)) is Guard
+    assert not isinstance(guarded(Inner(), Holds(tmp_path).flagged), Asked)
+
+
+# --- the watchdog
+
+
+def test_a_loop_that_hangs_is_halted_from_outside(tmp_path: Path) -> None:
+    """
+    The loop beats once and then hangs: after the limit the file is there, and the hold says for how long it was silent.
+    """
+    holds = Holds(tmp_path)
+    dog = Watchdog(holds, 0.05, monotonic=monotonic_s, clock=wall_ns)
+    dog.beat()
+    for _ in range(2000):
+        if (tmp_path / FILE).exists():
+            break
+        threading.Event().wait(0.005)
+    dog.end()
+    (hold,) = holds.read(NOW).latch.holds
+    assert (ALL, Mode.HALT, "watchdog") == hold.key
+    assert "allowed 0.05 s" in hold.why
+
+
+def test_a_loop_that_beats_or_has_not_begun_is_left_alone(tmp_path: Path) -> None:
+    """
+    Before its first beat nobody watches; beating in time it is never halted.
+    """
+    now = [0.0]
+    dog = Watchdog(Holds(tmp_path), 10.0, monotonic=lambda: now[0], clock=wall_ns)
+    now[0] = 1e6
+    dog.beat()
+    dog.end()
+    assert not Holds(tmp_path).flagged()
+
+
+# --- the commands
+
+
+def test_kill_and_unkill_say_what_is_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    With a reason and without, as text and as JSON; unkill needs one.
+    """
+    code, out, _ = said(tmp_path, "kill", "--reason", "fire", capsys=capsys)
+    assert 0 == code
+    assert "all HALT by operator" in out
+    assert "fire" in out
+    code, out, _ = said(tmp_path, "pause", "venue:a", "--for", "10m", "--json", capsys=capsys)
+    told = json.loads(out)
+    assert [("all", "HALT"), ("venue:a", "REDUCE")] == [(one["scope"], one["mode"]) for one in told["in_force"]]
+    assert pytest.approx(600.0, abs=5) == told["in_force"][1]["until"] - told["in_force"][1]["at"]
+    code, _, err = said(tmp_path, "resume", "venue:a", capsys=capsys)
+    assert 6 == code
+    assert "pegline unkill" in err
+    assert 2 == said(tmp_path, "unkill", capsys=capsys)[0]
+    assert 2 == said(tmp_path, "unkill", "--reason", " ", capsys=capsys)[0]
+    assert 0 == said(tmp_path, "unkill", "--reason", "out", capsys=capsys)[0]
+    code, out, _ = said(tmp_path, "resume", "venue:a", capsys=capsys)
+    assert (0, True) == (code, "nothing is held back" in out)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("pause", "tokn:T"), "did you mean token"),
+        (("pause", "token:"), "is no scope"),
+        (("pause", "venue:a", "--for", "soon"), "no duration"),
+        (("resume", "everything"), "is no scope"),
+    ],
+)
+def test_a_scope_that_is_none_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], hint: str
+) -> None:
+    """
+    A slip must not look like a pause.
+    """
+    code, _, err = said(tmp_path, *words, capsys=capsys)
+    assert 2 == code
+    assert hint in err
+    assert not (tmp_path / FILE).exists()
+
+
+def test_a_name_that_the_config_does_not_have_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    The example has AAPLx on kraken: AAPLX is nobody, and kraken is a venue.
+    """
+    example = str(ROOT / "config.example.toml")
+    words = ["--state", str(tmp_path), "--config", example]
+    assert 2 == main(["pause", "token:AAPLX", *words])
+    assert "did you mean token:AAPLx" in capsys.readouterr().err
+    for scope in ("token:AAPLx", "venue:kraken", "underlying:AAPL", "issuer:xstocks", "strategy:cross_venue", "all"):
+        assert 0 == main(["pause", scope, *words])
+
+
+def test_without_a_config_and_a_folder_nothing_is_guessed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A kill that would land in some other folder kills nothing: it is refused and says what to name.
+    """
+    assert 2 == main(["kill", "--config", str(tmp_path / "none.toml")])
+    assert "--state DIR" in capsys.readouterr().err
+
+
+def test_a_config_with_mistakes_stops_no_kill(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Only its state folder is read.
+    """
+    config = tmp_path / "config.toml"
+    config.write_text(f'[run]\nstate_dir = "{tmp_path}/s"\n[nonsense]\nx = 1\n')
+    assert 0 == main(["kill", "--config", str(config)])
+    assert (tmp_path / "s" / KILL).exists()
