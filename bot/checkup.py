@@ -97,6 +97,7 @@ def state(config: Config) -> Iterator[Line]:
     yield Line(place="state", what="folder", state=State.WARN if hint else State.OK, detail=str(folder), hint=hint)
     yield _disk(folder)
     yield _lock(folder)
+    yield from _latch(folder)
     if not (folder / JOURNAL).exists():
         yield Line(place="state", what="journal", state=State.OK, detail="none yet")
     else:
@@ -148,6 +149,21 @@ def _lock(folder: Path) -> Line:
     finally:
         os.close(file)
     return Line(place="state", what="lock", state=State.OK, detail="free")
+
+
+def _latch(folder: Path) -> Iterator[Line]:
+    """What is held back, by whom and why."""
+    from bot.clock import wall_ns
+    from bot.holds import Holds
+    from strategies.execution.latch import ALL, Mode
+
+    found = Holds(folder).read(wall_ns()).latch.holds
+    if not found:
+        yield Line(place="state", what="latch", state=State.OK, detail="nothing is held back")
+    for hold in found:
+        whole = (hold.scope, hold.mode) == (ALL, Mode.HALT)
+        hint = "pegline unkill --reason TEXT" if whole else f"pegline resume {hold.scope}"
+        yield Line(place="state", what="latch", subject=hold.scope, state=State.WARN, detail=str(hold), hint=hint)
 
 
 def _tape(folder: Path) -> Line:

@@ -9,8 +9,8 @@ from bot.engine import Engine
 from bot.holds import Holds
 from connectors.errors import DataError
 from strategies.base import Step
-from strategies.execution.latch import DRAWDOWN, FLAG, NAKED, RUNAWAY, Hold, Latch
-from strategies.execution.stops import hold_note, hold_of, resumed_note
+from strategies.execution.latch import DRAWDOWN, FLAG, NAKED, RUNAWAY, Hold, Latch, hold_of
+from strategies.execution.stops import hold_note, resumed_note
 
 LOOK_S: Final = 0.5
 """How often the state folder is looked at."""
@@ -58,8 +58,8 @@ class Holding:
         """Keeps on disk what the gate holds back; called with each record, before anything that it allows is sent."""
         for note in step.notes:
             if note.kind == "hold" and note.detail["cause"] in OWN:
-                self._keep(hold_of(note))
-                self._recorded = self._recorded.set(hold_of(note))
+                self._keep(hold_of(note.detail))
+                self._recorded = self._recorded.set(hold_of(note.detail))
 
     def _keep(self, hold: Hold) -> None:
         """Writes a hold; where the disk refuses, it holds in this process all the same."""

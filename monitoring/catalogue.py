@@ -135,6 +135,12 @@ CATALOGUE: Final = (
         ("strategy", "reason"),
         "Trades that the risk review stopped, by its first objection",
     ),
+    Metric(
+        "pegline_kill_switch_engaged",
+        "gauge",
+        ("scope", "mode", "cause"),
+        "1 for each thing that is held back: mode HALT, nothing leaves; REDUCE, only what reduces; absent when none is",
+    ),
     Metric("pegline_edge_seen_usd_total", "counter", ("strategy",), "Net edge of all wishes after modelled costs"),
     Metric("pegline_edge_captured_usd_total", "counter", ("strategy",), "Gains of closed trades, fees paid"),
     Metric("pegline_edge_lost_usd_total", "counter", ("strategy",), "Losses of closed trades, as a positive number"),

@@ -12,6 +12,7 @@ from connectors.instruments import UnitModel, Universe
 from connectors.orders import Fill, Intent, Outcome, Purpose, Report, Side
 from monitoring.trade import ENDS, Trade
 from strategies.base import Note, Step
+from strategies.execution.latch import ALL, Hold, Latch, Mode, hold_of
 
 KEPT: Final = 10_000
 """Trades and peg states that are remembered; a daemon runs for months, and the journal has them all."""
@@ -43,6 +44,8 @@ class Tally:
         self.shares_per_unit = shares_per_unit or self._worth
         self.steps = 0
         self.last_ns = 0
+        self.latch = Latch()
+        """What is held back, as far as this run's records tell."""
         self.notes: Counter[str] = Counter()
         self.noted_rows: Counter[tuple[str, str]] = Counter()
         """Refusals of rows that were told, by (instrument, reason); the columns count every row."""
@@ -138,6 +141,10 @@ class Tally:
         if step.notes or step.approved or step.refused or step.reports:
             self.recent.append(step)
 
+    def holds(self) -> tuple[Hold, ...]:
+        """What is held back at the time of the last record."""
+        return self.latch.without_past(self.last_ns).holds
+
     def _note(self, note: Note, ts: int) -> None:
         self.notes[note.kind] += 1
         if note.kind in ("refused_row", "reference_refused"):
@@ -148,13 +155,10 @@ class Tally:
             self.multipliers[note.instrument] = float(note.detail["new"])
         elif note.kind == "start":
             self._keeps_trades = "open_trades" in note.detail
+        elif note.kind == "hold":
+            self.latch = self.latch.set(hold_of(note.detail))
         elif note.kind == "resumed":
-            scope = note.detail["scope"]
-            self.reduce_only = (
-                {}
-                if scope == "all"
-                else {name: why for name, why in self.reduce_only.items() if scope != f"underlying:{name}"}
-            )
+            self._resumed(str(note.detail["scope"]), [Mode[name] for name in str(note.detail["modes"]).split()])
         elif note.kind == "basis":
             self.basis[note.instrument] = str(note.detail["basis"])
         elif note.kind == "doubt":
@@ -164,6 +168,12 @@ class Tally:
         elif note.kind in ("feed_down", "feed_closed", "feed_degraded", "feed_up"):
             venue = self._venue(note)
             self.venues[venue] = (note.kind.removeprefix("feed_"), str(note.detail.get("why", "")))
+
+    def _resumed(self, scope: str, modes: list[Mode]) -> None:
+        """Somebody took holds back, and what a trade had told an operator of."""
+        self.latch = self.latch.lifted(scope, modes)
+        left = {name: why for name, why in self.reduce_only.items() if scope not in (ALL, f"underlying:{name}")}
+        self.reduce_only = left
 
     def _peg(self, note: Note, ts: int) -> None:
         """A state of the peg changed, or its cause: of an instrument, a token or a coin."""

@@ -92,6 +92,9 @@ class Desk:
         """The picture of this moment."""
         told = [str(line) for line in list(self.story)[-SHOWN:]]
         recording = self._recording()
+        troubles = [f"held back: {hold}" for hold in self.tally.holds()]
+        if recording is not None and recording.error:
+            troubles.append(f"recording stopped: {recording.error}")
         return snapshot(
             self.columns,
             self.tally,
@@ -100,7 +103,7 @@ class Desk:
             told=told,
             levels=self._levels,
             scores=self._scores(),
-            troubles=(f"recording stopped: {recording.error}",) if recording is not None and recording.error else (),
+            troubles=troubles,
             pools=self._pools(),
         )
 

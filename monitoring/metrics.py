@@ -263,6 +263,7 @@ class Metrics(Collector):
             "tape_up": [] if recording is None else [((), float(not recording.error))],
             "opportunities_total": _counted(tally.wishes, product(names, tokens)),
             "opportunities_skipped_total": _counted(tally.skipped, product(names, Reason)),
+            "kill_switch_engaged": [((hold.scope, hold.mode.name, hold.cause), 1.0) for hold in tally.holds()],
             "edge_seen_usd_total": _counted(tally.edge_seen_usd, product(names)),
             "edge_captured_usd_total": _counted(tally.edge_captured_usd, product(names)),
             "edge_lost_usd_total": _counted(tally.edge_lost_usd, product(names)),

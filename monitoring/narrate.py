@@ -16,6 +16,7 @@ from monitoring.tale import PegTale, Tone, moment
 from monitoring.trade import Trade, note_told, trade_told
 from monitoring.words import OF_CONTRACT, because
 from strategies.base import Note, Step
+from strategies.execution.latch import hold_of
 
 _QUICK_NS: Final = 600 * NS
 """A print that is believed again within this time was a slip; the refusal alone tells it."""
@@ -101,6 +102,8 @@ class Narrator:
             "fair_unknown": self._fair_unknown,
             "fair_known": self._fair_known,
             "session": self._session,
+            "hold": self._hold,
+            "resumed": self._resumed,
             "doubt": self._doubt,
             "doubt_cleared": self._doubt_cleared,
             "basis": self._basis,
@@ -122,6 +125,12 @@ class Narrator:
         text, tone = teller(note, ts)
         kind = "trade_stage" if note.kind == "trade" else note.kind
         return [Line(ts=ts, kind=kind, text=text, tone=tone)] if text else []
+
+    def _hold(self, note: Note, ts: int) -> tuple[str, Tone]:
+        return f"held back: {hold_of(note.detail)}", "bad"
+
+    def _resumed(self, note: Note, ts: int) -> tuple[str, Tone]:
+        return f"{note.detail['scope']} is resumed by {note.detail['by']}: {note.detail['why']}", "good"
 
     def _refused_row(self, note: Note, ts: int) -> tuple[str, Tone]:
         self._refused_since[note.instrument] = ts

@@ -30,8 +30,8 @@ FILES: Final = {
 } | {
     f"runbooks/{name}.md": f"runbooks/{name}.md"
     for name in (
-        "PeglineDepeg", "PeglineDown", "PeglineLiquidityCliff", "PeglinePegDeviation", "PeglineReferenceRefused",
-        "PeglineStablecoinDepeg", "PeglineWatchdog",
+        "PeglineDepeg", "PeglineDown", "PeglineHeldBack", "PeglineKilled", "PeglineLiquidityCliff",
+        "PeglinePegDeviation", "PeglineReferenceRefused", "PeglineStablecoinDepeg", "PeglineWatchdog",
     )
 }  # fmt: skip
 """Where a file of the package goes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Final
 
@@ -86,6 +86,14 @@ class Latch(msgspec.Struct, frozen=True):
     def without_past(self, now: int) -> Latch:
         """Without the holds whose time has ended."""
         return Latch(tuple(hold for hold in self.holds if hold.holds(now)))
+
+
+def hold_of(detail: Mapping[str, float | str]) -> Hold:
+    """The hold that the note of a record tells of."""
+    return Hold(
+        scope=str(detail["scope"]), mode=Mode[str(detail["mode"])], cause=str(detail["cause"]), why=str(detail["why"]),
+        by=str(detail["by"]), at=int(detail["at"]), until=int(detail["until"]),
+    )  # fmt: skip
 
 
 def scopes_of(intent: Intent, universe: Universe) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from math import inf, isfinite, isnan
 from connectors.exact import exact
 from connectors.orders import Intent, Reason
 from strategies.base import Note, View
-from strategies.execution.latch import ALL, DRAWDOWN, NAKED, RUNAWAY, Hold, Mode
+from strategies.execution.latch import ALL, DRAWDOWN, NAKED, RUNAWAY, Hold, Mode, hold_of
 from strategies.execution.legs import Problem
 from strategies.execution.limits import Limits
 from strategies.execution.memory import Memory, net_usd, new_day
@@ -64,22 +64,13 @@ def heed_note(memory: Memory, note: Note) -> None:
         memory.heed(memory.latch.lifted(str(note.detail["scope"]), modes))
         memory.resumed = int(note.detail["number"])
     else:
-        memory.heed(memory.latch.set(hold_of(note)))
+        memory.heed(memory.latch.set(hold_of(note.detail)))
 
 
 def _underlying(scope: str) -> str:
     """The share that a scope names, or nothing."""
     kind, _, name = scope.partition(":")
     return name if kind == "underlying" else ""
-
-
-def hold_of(note: Note) -> Hold:
-    """The hold that a record tells of."""
-    detail = note.detail
-    return Hold(
-        scope=str(detail["scope"]), mode=Mode[str(detail["mode"])], cause=str(detail["cause"]), why=str(detail["why"]),
-        by=str(detail["by"]), at=int(detail["at"]), until=int(detail["until"]),
-    )  # fmt: skip
 
 
 def _drawdown(view: View, limits: Limits, memory: Memory) -> list[Note]:

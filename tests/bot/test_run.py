@@ -276,3 +276,41 @@ def test_a_missing_key_file_is_exit_4(tmp_path: Path) -> None:
     urls = dict.fromkeys(("kraken", "bybit", "yahoo"), "http://127.0.0.1:1")
     config.write_text(CONFIG.format(state=tmp_path / "state", key=tmp_path / "none", **urls))
     assert 4 == main(["run", "--config", str(config)])
+
+
+async def test_a_halt_by_hand_is_noticed_recorded_and_outlives_a_restart(tmp_path: Path) -> None:
+    """
+    `touch KILL` while it runs: the page says so, nothing is traded although there is a gap, with the file deleted and
+    the process killed it still holds, and unkill lifts it.
+    """
+    key, state = tmp_path / "key", tmp_path / "state"
+    key.write_text(f'key = "{CANARY}"\n')
+    key.chmod(0o600)
+    async with KrakenServer() as kraken, BybitServer() as bybit, YahooServer() as yahoo:
+        config = tmp_path / "config.toml"
+        config.write_text(CONFIG.format(state=state, kraken=kraken.url, bybit=bybit.url, yahoo=yahoo.url, key=key))
+        await kraken.book("USDT/USD", bids=[("0.9998", "5000")], asks=[("0.9999", "7000")])
+        await kraken.book("TSLAx/USD", bids=[("400.10", "3")], asks=[("400.30", "2")])
+        await bybit.book("TSLAXUSDT", bids=[("400.10", "3")], asks=[("400.30", "2")])
+        async with running(config) as daemon:
+            await daemon.says("page http")
+            await daemon.says("bybit is heard")
+            (state / "KILL").touch()
+            await daemon.says("held back: all HALT by flag")
+            await daemon.shows("metrics", lambda text: value(text, "pegline_kill_switch_engaged", 'scope="all"') == 1)
+            await yahoo.until(lambda: bool(yahoo.subscribed))
+            await yahoo.price("TSLA", 401.25)
+            await bybit.book("TSLAXUSDT", bids=[("410.00", "3")], asks=[("410.20", "2")])
+            await daemon.shows(
+                "metrics",
+                lambda text: (value(text, "pegline_opportunities_skipped_total", 'reason="killed"') or 0) > 0,
+            )
+            daemon.process.kill()
+            await daemon.process.wait()
+        (state / "KILL").unlink()
+        async with running(config) as daemon:
+            await daemon.says("held back: all HALT by flag")
+            assert 0 == main(["unkill", "--config", str(config), "--reason", "a drill"])
+            await daemon.says("all is resumed by")
+            assert -9 == await daemon.end(signal.SIGKILL)
+    assert {} == positions(state)
