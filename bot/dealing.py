@@ -15,7 +15,7 @@ from bot.books import ColumnBooks
 from bot.permits import Permits
 from bot.triggers import Triggers
 from connectors.events import NEVER
-from connectors.orders import Approved, Intent, Reason, Refused, Report
+from connectors.orders import Approved, Intent, Purpose, Reason, Refused, Report
 from connectors.ports import Asked, Executor, Levels
 from strategies.base import Decision, Note, Step, View
 from strategies.execution.ledger import Ledger
@@ -85,7 +85,7 @@ class Dealer:
         """Reviews, records and submits what a strategy wishes. True where something was approved."""
         now, barred, wishes = view.now, list[Refused](), list[Intent]()
         for wish in decision.wishes:
-            objection = self._off() or self.trades.objection(wish, now, beside=wishes)
+            objection = self._off() or _no_opening(wish) or self.trades.objection(wish, now, beside=wishes)
             if objection is None:
                 wishes.append(wish)
             else:
@@ -260,3 +260,11 @@ class Dealer:
         self.scribe.append("step", now, self._encode(step))
         for listen in self.on_step:
             listen(step)
+
+
+def _no_opening(wish: Intent) -> tuple[Reason, str] | None:
+    """What speaks against a strategy's wish that calls itself a later round: those are made by the trades alone, and
+    a strategy's holds and its pace are for what it begins."""
+    if wish.purpose is Purpose.OPEN and not wish.trade:
+        return None
+    return Reason.MALFORMED, f"a strategy may not {wish.purpose.value} {wish.trade or 'without a trade'} itself"

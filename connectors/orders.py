@@ -69,6 +69,7 @@ class Reason(StrEnum):
     """Why the risk review refuses; one word each, they label metrics."""
 
     MODE = "mode"
+    MALFORMED = "malformed"
     KILLED = "killed"
     SESSION = "session"
     FAIR_UNKNOWN = "fair_unknown"

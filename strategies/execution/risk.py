@@ -21,6 +21,7 @@ from strategies.execution.limits import Limits
 from strategies.execution.memory import Memory, turnover
 from strategies.execution.reduces import reduces, units_of
 from strategies.execution.stops import loss_problem, naked_usd, wished
+from strategies.execution.wish import wish_problem
 
 NO_TRADES: Final[Mapping[str, Decimal]] = MappingProxyType({})
 
@@ -47,6 +48,9 @@ def review(
     earlier: list[Leg] = []
     memory.forget(view.now)
     for intent in wishes:
+        if malformed := wish_problem(intent, view.columns):
+            refused.append(Refused(intent=intent, reason=malformed[0], detail=malformed[1]))
+            continue
         opens = intent.purpose is Purpose.OPEN
         if opens:
             wished(intent, limits, memory, view.now)

@@ -92,9 +92,10 @@ class Trades:
         return intent
 
     def refused(self, intent: Intent, now: int) -> None:
-        """A wish was refused: one try of a trade is spent; a plan that was refused is none."""
+        """A wish was refused: one try of a trade is spent; a plan that was refused is none, nor is a trade unknown."""
         if intent.trade:
-            S.declined(self._find(intent.trade), now)
+            if intent.trade in self.open or intent.trade in self.over:
+                S.declined(self._find(intent.trade), now)
         elif intent.purpose is not Purpose.OPEN:
             self._swept(intent.underlying, now)
 

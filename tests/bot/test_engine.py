@@ -16,7 +16,7 @@ from bot.journal import Journal  # noqa: E402
 from bot.sessions import load_sessions  # noqa: E402
 from connectors.events import NAN, NEVER, NS, Flag, Kind, Row, Rows, Why  # noqa: E402
 from connectors.instruments import Instrument, Role, UnitModel, Universe  # noqa: E402
-from connectors.orders import Intent, Leg, Outcome, Reason, Side  # noqa: E402
+from connectors.orders import Intent, Leg, Outcome, Purpose, Reason, Side  # noqa: E402
 from connectors.paper import PaperExecutor, PaperTerms  # noqa: E402
 from strategies.base import Decision, Every, Step, View, Wake  # noqa: E402
 from strategies.execution.ledger import Ledger  # noqa: E402
@@ -45,9 +45,9 @@ class Eager:
 
     name, cooldown_ns, refusal_backoff_ns, max_open = "eager", 0, 0, 1
 
-    def __init__(self, instrument: int = A) -> None:
-        """Where it buys."""
-        self.instrument = instrument
+    def __init__(self, instrument: int = A, **words: object) -> None:
+        """Where it buys, and what else its wishes say of themselves."""
+        self.instrument, self.words = instrument, words
 
     def wakes(self, universe: Universe) -> tuple[Wake, ...]:
         """At every tick."""
@@ -64,7 +64,7 @@ class Eager:
         return Decision(
             (
                 Intent(id=f"eager-{view.now}", strategy="eager", legs=(leg,), reason="", edge_bps=0.0,
-                       notional_usd=Decimal(200), deadline_ns=NEVER, underlying="S"),
+                       notional_usd=Decimal(200), deadline_ns=NEVER, underlying="S", **self.words),  # type: ignore[arg-type]
             )
         )  # fmt: skip
 
@@ -95,8 +95,10 @@ class Ran:
         half_spread: float | None = None,
         latency_s: float = 0.0,
         max_age_s: float = 1e9,
+        **words: object,
     ) -> None:
-        """Runs the rows."""
+        """Runs the rows; `words` are what the strategy's wishes say of themselves."""
+        eager = Eager(A, **words)
         self.steps: list[Step] = []
         size = NAN if half_spread is None else 1.0
         facts = [
@@ -116,7 +118,7 @@ class Ran:
                 latency_ns=0, fee=Decimal(0), lot=Decimal(1), assumed_half_spread=Decimal(repr(half_spread))
             )
         self.engine = Engine(
-            columns=self.columns, strategies=[Eager()], triggers=[], timed=[Eager()], limits=limits,
+            columns=self.columns, strategies=[eager], triggers=[], timed=[eager], limits=limits,
             executor=PaperExecutor({A: paper}, 1), ledger=Ledger(universe), scribe=Journal(None), timer_ns=NS,
             maintenance_ns=NS, on_step=[self.steps.append],
         )  # fmt: skip
@@ -155,6 +157,15 @@ def test_without_limits_every_wish_is_refused_by_mode() -> None:
     on = Ran(*KNOWN, said(3, B, 199.9, 200.1))
     assert Reason.MODE not in on.reasons()
     assert Decimal("200.0") == on.prices()[0]
+
+
+@pytest.mark.parametrize("words", [{"purpose": Purpose.HEDGE}, {"purpose": Purpose.UNWIND}, {"trade": "eager-1"}])
+def test_a_strategy_makes_no_later_round_of_a_trade(words: dict[str, object]) -> None:
+    """
+    A wish that calls itself a hedge, or part of another trade, would pass by the holds and the pace of its strategy.
+    """
+    ran = Ran(*KNOWN, said(3, B, 199.9, 200.1), **words)
+    assert ({Reason.MALFORMED}, []) == (ran.reasons(), ran.prices())
 
 
 def test_one_price_is_filled_only_with_an_assumption() -> None:

@@ -10,6 +10,7 @@ from math import inf, nan
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as replaced
 
 from connectors.events import NEVER, NS, Flag
 from connectors.orders import Fill, Intent, Leg, Purpose, Reason, Side
@@ -184,7 +185,7 @@ def test_a_pause_lets_pass_what_brings_nearer_to_zero(units: dict[str, str], wis
     The books say whether an order reduces, whatever it calls itself; up to zero it does, beyond it does not.
     """
     for purpose in Purpose:
-        other = intent(legs=wish.legs, purpose=purpose, seen="100")
+        other = intent(legs=wish.legs, purpose=purpose, notional_usd=wish.notional_usd)
         found = why(holding(**units), other, memory=Memory(day=TODAY, latch=Latch((hold(mode=Mode.REDUCE),))))
         assert (None if passes else Reason.REDUCE_ONLY) is found
 
@@ -628,3 +629,42 @@ def test_shares_that_cannot_be_counted_are_naked() -> None:
     memory = Memory(day=TODAY)
     watch(view, replace(WIDE, max_naked_usd=1e9), memory)
     assert {"S": NOW} == memory.naked_since
+
+
+# --- wishes that are not what they say
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"legs": ()},
+        {"underlying": ""},
+        {"underlying": "Z"},
+        {"notional_usd": Decimal("1")},
+        {"notional_usd": Decimal("nan")},
+        {"notional_usd": Decimal("inf")},
+        *(
+            {"legs": (replaced(leg(A, Side.BUY), **wrong), leg(B, Side.SELL))}
+            for wrong in (
+                {"instrument": 99}, {"instrument": -1}, {"quantity": Decimal("nan")}, {"quantity": Decimal("inf")},
+                {"limit": Decimal("nan")}, {"seen": Decimal("nan")}, {"seen": Decimal("inf")},
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_a_wish_that_is_not_what_it_says_is_refused(changes: dict[str, object]) -> None:
+    """
+    No leg, an instrument that is none or of another share, a size below that of a leg, and numbers that are none are
+    refused, whatever the limits are and whatever it is for.
+    """
+    off = replace(WIDE, collar_bps=inf, need_fair=False)
+    for purpose in (Purpose.OPEN, Purpose.HEDGE):
+        assert Reason.MALFORMED is why(Case().view(), intent(purpose=purpose, **changes), off)
+
+
+def test_a_wish_of_its_own_size_without_a_worst_price_passes() -> None:
+    """
+    The size may be exactly that of the larger leg, and a limit may be infinite.
+    """
+    legs = (leg(A, Side.BUY, limit="inf"), leg(B, Side.SELL, limit="0"))
+    assert why(Case().view(), intent(legs=legs, notional_usd=Decimal(505))) is None
