@@ -137,7 +137,8 @@ def _venues(venues: Sequence[VenueQuote]) -> None:
     print()
     sizes = [rung.size_usd for rung in priced[0].executable]
     sides = ("after costs", *(f"{side} {_size(size)}" for size in sizes for side in ("buy", "sell")))
-    print_table(sides, [_rungs(venue) for venue in priced], numbers=sides[1:], whole=sides[1:])
+    rungs = [row for venue in priced for row in (_rungs(venue), _rungs_in_sigmas(venue))]
+    print_table(sides, rungs, numbers=sides[1:], whole=sides[1:])
     for why in dict.fromkeys(rung.why for venue in priced for rung in venue.executable if rung.why):
         of = [venue.instrument for venue in priced if any(rung.why == why for rung in venue.executable)]
         mark = (
@@ -184,6 +185,12 @@ def _rungs(venue: VenueQuote) -> list[str]:
     for rung in venue.executable:
         cells += [_side(rung, buy=True), _side(rung, buy=False)]
     return cells
+
+
+def _rungs_in_sigmas(venue: VenueQuote) -> list[str]:
+    """The line below it: the same in sigmas of the fair value."""
+    sides = [side for rung in venue.executable for side in (rung.buy_sigmas, rung.sell_sigmas)]
+    return ["  in sigmas", *(UNKNOWN if side is None else f"{side:+.1f}" for side in sides)]
 
 
 def _before(rung: Executable) -> bool:

@@ -13,7 +13,7 @@ from connectors.ports import Levels
 from monitoring.quote_lines import Executable
 from monitoring.snapshot import number
 from strategies.market.depth import for_value
-from strategies.market.fair import BPS
+from strategies.market.fair import BPS, FairValue
 
 if TYPE_CHECKING:
     from strategies.market.columns import Columns
@@ -24,14 +24,14 @@ LADDER_USD: Final = (1000.0, 10_000.0, 50_000.0)
 
 
 def ladder(
-    columns: Columns, at: int, fair: float, costs: Costs, levels: Levels | None, sizes: Sequence[float]
+    columns: Columns, at: int, fair: FairValue, costs: Costs, levels: Levels | None, sizes: Sequence[float]
 ) -> tuple[Executable, ...]:
     """Each size, walked through the levels in force, or taken at the best price where that holds it."""
     from strategies.market import kernel as K
 
     f = columns.f.item
     usd = f(at, K.USD_PER_UNIT)
-    worth = f(at, K.USD_PER_SHARE) / fair
+    worth = f(at, K.USD_PER_SHARE) / fair.price
     short = "its book does not hold that much"
     if levels is None:
         levels, short = best(columns, at)
@@ -43,11 +43,15 @@ def ladder(
         share = costs.share(exact(size))
         more = inf if share is None else float(share)
         why = short if not (isfinite(buy) and isfinite(sell)) else costs.why
+        bought = _bps(buy * (1 + more)) if share is not None else None
+        sold = _bps(sell * (1 - more)) if share is not None else None
         found.append(
             Executable(
                 size_usd=size,
-                buy_bps=_bps(buy * (1 + more)) if share is not None else None,
-                sell_bps=_bps(sell * (1 - more)) if share is not None else None,
+                buy_bps=bought,
+                sell_bps=sold,
+                buy_sigmas=_sigmas(bought, fair),
+                sell_sigmas=_sigmas(sold, fair),
                 buy_before_costs_bps=_bps(buy),
                 sell_before_costs_bps=_bps(sell),
                 why=why,
@@ -81,3 +85,8 @@ def best(columns: Columns, at: int) -> tuple[Levels | None, str]:
 def _bps(ratio: float) -> float | None:
     """A price over fair value in bps above it; None where unknown."""
     return number((ratio - 1) * BPS)
+
+
+def _sigmas(bps: float | None, fair: FairValue) -> float | None:
+    """A distance from a fair value in its sigmas; None where one of the two is unknown."""
+    return bps / fair.error_bps if bps is not None and fair.error > 0 else None

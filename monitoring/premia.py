@@ -18,9 +18,10 @@ from strategies.market.fair import BPS, SPREAD_SIGMAS
 if TYPE_CHECKING:
     from strategies.market.columns import Columns
 
-_OF_MEDIAN: Final = sqrt(pi / 2)
+OF_MEDIAN: Final = sqrt(pi / 2)
 """sd of a median over that of a mean, for normal errors (large samples)."""
-_OF_MAD: Final = 1.4826
+OF_MAD: Final = 1.4826
+"""sd over median absolute deviation, for normal errors."""
 
 
 class _Word(NamedTuple):
@@ -79,8 +80,8 @@ def _word(columns: Columns, numbers: list[int]) -> _Word | None:
     if not count:
         return None
     centre = median(logs)
-    scatter = median(abs(one - centre) for one in logs) * (_OF_MAD if count > 2 else 1.0)
-    wide = (_OF_MEDIAN if count > 2 else 1.0) / sqrt(count)
+    scatter = median(abs(one - centre) for one in logs) * (OF_MAD if count > 2 else 1.0)
+    wide = (OF_MEDIAN if count > 2 else 1.0) / sqrt(count)
     by_scatter = scatter * wide if count > 2 else scatter  # of two, half their distance
     variance = max(sum(prints) / count * wide**2, by_scatter**2) + min(coins)
     return _Word(centre, variance, count)

@@ -292,7 +292,7 @@ def _venue(market: Market, at: int, now: int, streams: dict[str, StreamState], s
         innovation=None if judged is None else number(judged.innovation),
         forecast_bps=forecast.premium * BPS,
         forecast_sd_bps=number(sqrt(forecast.variance) * BPS) if forecast.variance >= 0 else None,
-        executable=() if judged is None else ladder(columns, at, judged.fair.price, costs, market.levels(at), sizes),
+        executable=() if judged is None else ladder(columns, at, judged.fair, costs, market.levels(at), sizes),
         quote=instrument.quote,
         coin=None if instrument.quote == USD else _coin(columns, at, now),
         multiplier=multiplier,

@@ -146,6 +146,9 @@ class Executable(msgspec.Struct, frozen=True, kw_only=True):
     buy_bps: float | None
     """After costs."""
     sell_bps: float | None
+    buy_sigmas: float | None
+    """The same over one sigma of the fair value."""
+    sell_sigmas: float | None
     buy_before_costs_bps: float | None
     sell_before_costs_bps: float | None
     why: str

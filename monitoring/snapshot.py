@@ -18,7 +18,7 @@ from monitoring.facts import Facts, FeedState, StreamState
 from monitoring.pools import PoolLine, pool_lines
 from monitoring.premia import at_par_bps, premia
 from monitoring.premium_lines import IssuerPremium, TokenPremium
-from monitoring.words import OF_CONTRACT, because
+from monitoring.words import OF_CONTRACT, because, best_edge
 
 if TYPE_CHECKING:
     from strategies.liquidity import Reading
@@ -69,6 +69,8 @@ class TokenLine(msgspec.Struct, frozen=True, kw_only=True):
     """Gain of selling at the bid after costs, over fair value."""
     buy_edge_bps: float | None
     """Gain of buying at the ask after costs, under fair value."""
+    edge_sigmas: float | None = None
+    """The better of the two over one sigma of that fair value."""
     age_s: float | None
     bid_depth_usd: float | None
     """USD that rests within 1 % of the mid and would buy from us; None where no levels are in force."""
@@ -309,6 +311,9 @@ def _token(
     sigmas = None if premium is None else number(columns.sigmas[at])
     error = premium / sigmas if premium and sigmas else None
     par = None if premium is None else at_par_bps(premium, columns.known_fx(at))
+    sell_edge = None if why else number(columns.sell_premium_bps[at])
+    buy_edge = -buy if not why and buy is not None else None
+    edge = best_edge(sell_edge, buy_edge)
     book = levels(at) if live else None
     bid_usd, ask_usd, complete = (math.nan, math.nan, False) if book is None else depth_usd(columns, at, book, SHOWN)
     return TokenLine(
@@ -324,8 +329,9 @@ def _token(
         premium_error_bps=error,
         premium_at_par_bps=par,
         sigmas_at_par=par / error if par is not None and error is not None else None,
-        sell_edge_bps=None if why else number(columns.sell_premium_bps[at]),
-        buy_edge_bps=-buy if not why and buy is not None else None,
+        sell_edge_bps=sell_edge,
+        buy_edge_bps=buy_edge,
+        edge_sigmas=edge / error if edge is not None and error else None,
         age_s=_age_s(columns.now, int(columns.ts[at])),
         bid_depth_usd=number(bid_usd),
         ask_depth_usd=number(ask_usd),

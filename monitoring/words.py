@@ -99,6 +99,11 @@ def share(ratio: float | None) -> str:
     return "" if ratio is None else f"{100 * ratio:.0f} %"
 
 
+def edge_in_sigmas(edge_bps: float | None, sigmas: float | None) -> str:
+    """An edge as `+0.12%`, and behind it how many sigmas of the fair value that is, where it is known."""
+    return percent(edge_bps) if sigmas is None else f"{percent(edge_bps)} {distance(sigmas)}"
+
+
 def best_edge(sell_bps: float | None, buy_bps: float | None) -> float | None:
     """The better of the two executable edges of a token, bps; None where neither is known."""
     known = [edge for edge in (sell_bps, buy_bps) if edge is not None]

@@ -51,6 +51,45 @@ def test_issuers_are_compared_share_for_share() -> None:
     assert found.error_bps is None
 
 
+def quoted(*prints: tuple[int, int, float, float]) -> Samples:
+    """(second, instrument, premium, half a spread) in bps."""
+    ts, number, premium, half = (np.array(column) for column in zip(*prints, strict=True))
+    return Samples(
+        ts * NS,
+        number.astype(np.int32),
+        premium,
+        np.full(len(ts), 5.0),
+        sell_bps=premium - half,
+        buy_bps=premium + half,
+    )
+
+
+def test_a_pair_of_issuers_errs_as_both_prints_do() -> None:
+    """
+    Spreads of 9 and 12 bps are errors of 3 and 4 each way, together 5 bps; a premium of 100 is 20 sigmas.
+    """
+    ((*_, found),) = beyond(quoted((0, 0, 100.0, 4.5), (10, 3, 0.0, 6.0)), UNIVERSE, [0, 3], GAP_NS)
+    assert found.error_bps is not None and [pytest.approx(5.0)] == found.error_bps.tolist()
+
+
+def test_venues_that_are_apart_make_a_pair_less_sure() -> None:
+    """
+    Two venues of Sx at 80 and 120 bps are 20 off their middle each, whatever their spreads; with Sy's 15 that is 25.
+    """
+    told = quoted((0, 0, 80.0, 3.0), (1, 1, 120.0, 3.0), (10, 3, 0.0, 22.5))
+    *_, (_, over, found) = beyond(told, UNIVERSE, [0, 1, 3], GAP_NS)
+    assert "Sy" == over and found.error_bps is not None and [pytest.approx(25.0)] == found.error_bps.tolist()
+
+
+def test_a_pair_where_one_shows_no_spread_has_no_error() -> None:
+    """
+    A venue with one price says nothing of how sure it is: the premium stays, its error is unknown.
+    """
+    told = quoted((0, 0, 100.0, np.nan), (10, 3, 0.0, 6.0))
+    ((*_, found),) = beyond(told, UNIVERSE, [0, 3], GAP_NS)
+    assert [pytest.approx(100.0)] == found.premium_bps.tolist() and found.error_bps is None
+
+
 def test_the_statistics_tell_both_behind_the_venues() -> None:
     """
     Two venues of Sx and one of Sy: a line for all venues of Sx and one for Sx over Sy, whose sigmas are unknown.

@@ -210,13 +210,25 @@ def test_a_size_is_walked_through_the_book_and_pays_costs() -> None:
     assert None is pool.executable[3].sell_bps
 
 
+def test_a_size_stands_in_sigmas_of_the_fair_value_too() -> None:
+    """
+    What is paid and got after costs, over the error of the fair value that the venue is judged by.
+    """
+    venue = at(told(), POOL)
+    rung = venue.executable[0]
+    assert venue.fair is not None and venue.premium_bps is not None and venue.sigmas
+    one = venue.premium_bps / venue.sigmas
+    assert rung.buy_bps is not None and rung.sell_bps is not None
+    assert (rung.buy_bps / one, rung.sell_bps / one) == pytest.approx((rung.buy_sigmas, rung.sell_sigmas))
+
+
 def test_without_a_book_the_best_price_counts_as_far_as_its_size_goes() -> None:
     """
     The exchange shows 10 units a side, about 2,000 USD: 1,000 is known, 10,000 is not; the one price tells nothing.
     """
     thousand, ten, _ = at(told(), EXCHANGE).executable
     assert (7.001, -6.999) == pytest.approx((thousand.buy_bps, thousand.sell_bps), abs=1e-6)
-    assert (None, None) == (ten.buy_bps, ten.sell_bps)
+    assert (None, None, None, None) == (ten.buy_bps, ten.sell_bps, ten.buy_sigmas, ten.sell_sigmas)
     assert "only the best price is known" in ten.why
     for rung in at(told(), SERIES).executable:
         assert None is rung.buy_bps is rung.buy_before_costs_bps

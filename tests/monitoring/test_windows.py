@@ -24,7 +24,7 @@ from monitoring.page import page
 from monitoring.snapshot import Snapshot
 from monitoring.tale import moment
 from monitoring.view import LiveView, premia
-from monitoring.words import age, percent, usd
+from monitoring.words import age, best_edge, percent, usd
 from strategies.base import Note, Step
 from tests.monitoring.played import Played, play
 
@@ -73,6 +73,17 @@ def test_the_page_shows_every_token_and_says_unknown(picture: Snapshot):
     words = Seen(page(replace(picture, tokens=(broken, *picture.tokens[1:])), health(picture))).words
     assert all(words.count(line.token) >= 1 for line in picture.tokens)
     assert percent(picture.tokens[1].premium_bps) in words and words.count("unknown") >= 3
+
+
+def test_an_executable_edge_stands_with_its_sigmas(picture: Snapshot):
+    """The better edge over one sigma of the fair value: what the premium is in sigmas, of the edge; unknown without."""
+    line = next(line for line in picture.tokens if line.sell_edge_bps is not None and line.premium_error_bps)
+    edge = best_edge(line.sell_edge_bps, line.buy_edge_bps)
+    assert edge is not None and line.premium_error_bps
+    assert line.edge_sigmas == pytest.approx(edge / line.premium_error_bps)
+    assert f"{percent(edge)} {edge / line.premium_error_bps:+.1f}" in Seen(page(picture, health(picture))).words
+    unsure = replace(picture, tokens=(replace(line, edge_sigmas=None),))
+    assert percent(edge) in Seen(page(unsure, health(unsure))).words
 
 
 def test_a_name_cannot_write_html(picture: Snapshot):
