@@ -18,10 +18,12 @@ from connectors.events import NEVER
 from connectors.orders import Approved, Intent, Purpose, Reason, Refused, Report
 from connectors.ports import Asked, Executor, Levels
 from strategies.base import Decision, Note, Step, View
+from strategies.execution.latch import TRADE, Hold, Mode
 from strategies.execution.ledger import Ledger
 from strategies.execution.limits import Limits
 from strategies.execution.memory import Memory
 from strategies.execution.risk import review
+from strategies.execution.saga import ENDS, Stage
 from strategies.execution.stops import told
 from strategies.execution.trades import Trades
 from strategies.market.columns import Columns
@@ -191,7 +193,8 @@ class Dealer:
             notes = (*notes, *thought.notes)
             if not (notes or thought.wishes or reports):
                 break
-            ended = [note for note in thought.notes if note.detail.get("stage") in ("flat", "hedged", "paged")]
+            self._page(thought.notes, now)
+            ended = [note for note in thought.notes if note.detail.get("stage") in ENDS]
             approved, refused = self._review(thought.wishes, view)
             self._deal(cause, now, thought.wishes, approved, refused, (*notes, *told(self.memory)), reports)
             for note in ended:
@@ -200,6 +203,15 @@ class Dealer:
         if self.asked is not None and self.trades.open:
             self._ask(self.asked, now)
         self._schedule(now)
+
+    def _page(self, notes: Sequence[Note], now: int) -> None:
+        """What an operator must look at is only reduced until he says so."""
+        for note in notes:
+            paged = note.detail.get("stage") == Stage.PAGED
+            why = str(note.detail.get("why", "") if paged else note.detail.get("reduce_only", ""))
+            if why:
+                scope = f"underlying:{note.underlying}"
+                self.memory.trip(Hold(scope=scope, mode=Mode.REDUCE, cause=TRADE, why=why, at=now))
 
     def _ended(self, trade: str) -> None:
         """A trade has come to its end: its strategy may open another one."""

@@ -12,7 +12,7 @@ from connectors.instruments import UnitModel, Universe
 from connectors.orders import Fill, Intent, Outcome, Purpose, Report, Side
 from monitoring.trade import ENDS, Trade
 from strategies.base import Note, Step
-from strategies.execution.latch import ALL, Hold, Latch, Mode, hold_of
+from strategies.execution.latch import Hold, Latch, Mode, hold_of
 
 KEPT: Final = 10_000
 """Trades and peg states that are remembered; a daemon runs for months, and the journal has them all."""
@@ -107,8 +107,6 @@ class Tally:
         """USD x seconds without a hedge of trades that are over, by strategy."""
         self.pages: Counter[str] = Counter()
         """How often an operator was told of a share's trades."""
-        self.reduce_only: dict[str, str] = {}
-        """Why nothing new is opened in a share."""
         self.dust: defaultdict[str, float] = defaultdict(float)
         """Net shares that ended trades have left, less than can be traded."""
         self._trade_of: dict[str, str] = {}
@@ -170,10 +168,8 @@ class Tally:
             self.venues[venue] = (note.kind.removeprefix("feed_"), str(note.detail.get("why", "")))
 
     def _resumed(self, scope: str, modes: list[Mode]) -> None:
-        """Somebody took holds back, and what a trade had told an operator of."""
+        """Somebody took holds back."""
         self.latch = self.latch.lifted(scope, modes)
-        left = {name: why for name, why in self.reduce_only.items() if scope not in (ALL, f"underlying:{name}")}
-        self.reduce_only = left
 
     def _peg(self, note: Note, ts: int) -> None:
         """A state of the peg changed, or its cause: of an instrument, a token or a coin."""
@@ -243,7 +239,6 @@ class Tally:
         trade, stage = self._find(str(detail["trade"])), str(detail.get("stage", ""))
         if stage == "paged" or "reduce_only" in detail:
             self.pages[share] += 1
-            self.reduce_only[share] = str(detail.get("reduce_only") or detail.get("why", ""))
         if trade is None or not stage:
             return
         trade.stage = stage

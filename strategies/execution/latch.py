@@ -20,6 +20,7 @@ WATCHDOG: Final = "watchdog"
 DRAWDOWN: Final = "drawdown"
 NAKED: Final = "naked"
 RUNAWAY: Final = "runaway"
+TRADE: Final = "trade"
 
 
 class Mode(IntEnum):
@@ -39,7 +40,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scope: str
     mode: Mode
     cause: str
-    """operator, flag, watchdog, drawdown, naked or runaway."""
+    """operator, flag, watchdog, drawdown, naked, runaway or trade."""
     why: str
     at: int
     """ns UTC."""

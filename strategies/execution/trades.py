@@ -1,4 +1,4 @@
-"""Every trade under way, and what they leave behind: dust, shares that rest, shares that are only reduced.
+"""Every trade under way, and what they leave behind: dust, and shares that rest.
 
 The engine folds what it recorded (`approved`, `refused`, `heard`, `noted`) and asks what to do next (`think`, `asks`,
 `due`). bot/restore.py folds the same records after a restart, and the state is the same.
@@ -59,8 +59,6 @@ class Trades:
         """The last ones that are over."""
         self.dust: dict[str, Decimal] = {}
         """Net shares that ended trades have left, by underlying: less than can be traded."""
-        self.reduce_only: dict[str, str] = {}
-        """Why nothing new is opened in an underlying, until an operator says so."""
         self.cooling: dict[str, int] = {}
         """Until when (ns) an underlying rests after an unwind."""
         self.unwinds: Counter[str] = Counter()
@@ -121,30 +119,22 @@ class Trades:
     def noted(self, note: Note, now: int) -> None:
         """A note was recorded; those of kind "trade" and "resumed" change something."""
         if note.kind == "resumed":
-            scope = str(note.detail["scope"])
-            for name in [name for name in self.reduce_only if scope in ("all", f"underlying:{name}")]:
-                del self.reduce_only[name]
-                self.unwinds.pop(name, None)
+            self.unwinds.pop(note.underlying, None)
         if note.kind != "trade":
             return
-        detail, underlying = note.detail, note.underlying
-        trade = str(detail["trade"])
+        detail, trade = note.detail, str(note.detail["trade"])
         if detail.get("event") == "no_offer":
             S.declined(self._find(trade), now)
         if "stage" in detail:
-            self._turned(trade, Stage(str(detail["stage"])), str(detail.get("why", "")), note, now)
-        if "reduce_only" in detail:
-            self.reduce_only[underlying] = str(detail["reduce_only"])
+            self._turned(trade, Stage(str(detail["stage"])), Decimal(str(detail.get("dust", 0))), now)
 
-    def _turned(self, trade: str, stage: Stage, why: str, note: Note, now: int) -> None:
+    def _turned(self, trade: str, stage: Stage, dust: Decimal, now: int) -> None:
         """A trade came to a stage, and with an end to what that means for its share."""
         saga = self._find(trade)
         before, underlying = saga.stage, saga.plan.underlying
         S.turn(saga, stage, now)
-        if stage is Stage.PAGED:
-            self.reduce_only[underlying] = why
-        elif stage in ENDS:
-            saga.dust = Decimal(str(note.detail.get("dust", 0)))
+        if stage in ENDS and stage is not Stage.PAGED:
+            saga.dust = dust
             self._leave(underlying, saga.dust)
             if before in (Stage.UNWIND, Stage.COOL):
                 self.unwinds[underlying] += 1
@@ -226,8 +216,6 @@ class Trades:
     def objection(self, plan: Intent, now: int, *, beside: Sequence[Intent] = ()) -> tuple[Reason, str] | None:
         """Why a new trade may not be opened, with those under way and `beside` others of this moment; None: it may."""
         underlying = plan.underlying
-        if underlying in self.reduce_only:
-            return Reason.REDUCE_ONLY, f"{underlying} is only reduced: {self.reduce_only[underlying]}"
         if now < self.cooling.get(underlying, 0):
             return Reason.COOLDOWN, f"{underlying} rests after an unwind"
         if plan.in_order and self.rules.retries == 0:
@@ -320,7 +308,7 @@ class Trades:
         """Orders that bring dust to zero where it has become enough to be traded and nothing of its share is open."""
         wishes = []
         for underlying, shares in self.dust.items():
-            if self.rules.retries == 0 or underlying in self.reduce_only or view.now < self._sweep_ns(underlying):
+            if self.rules.retries == 0 or view.now < self._sweep_ns(underlying):
                 continue
             if any(saga.plan.underlying == underlying for saga in self.open.values()):
                 continue
