@@ -34,8 +34,10 @@ def arguments(parser: argparse.ArgumentParser, *, scope: bool = False, reason: b
 
 def holds_of(args: argparse.Namespace) -> Holds:
     """The holds of the state folder that is meant. A config is read only for its [run] state_dir, so that one with
-    mistakes stops nobody. Raises UsageError where there is neither."""
+    mistakes stops nobody. Raises UsageError where there is neither: a halt in a folder that is none halts nothing."""
     if args.state:
+        if not Path(args.state).expanduser().is_dir():
+            raise UsageError(f"--state {args.state} is no folder", hint="name the one that the daemon runs on")
         return Holds(state_dir(args.state))
     try:
         run = tomllib.loads(Path(args.config).read_text(encoding="utf-8")).get("run", {})

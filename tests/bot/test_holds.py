@@ -293,6 +293,18 @@ def test_kill_and_unkill_say_what_is_in_force(tmp_path: Path, capsys: pytest.Cap
     assert (0, True) == (code, "nothing is held back" in out)
 
 
+@pytest.mark.parametrize("name", ["stat", "file"])
+def test_a_kill_in_a_folder_that_is_none_says_so(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    A mistyped --state is an error and makes nothing; it never says that something was killed.
+    """
+    (tmp_path / "file").write_text("")
+    code, out, err = said(tmp_path / name, "kill", capsys=capsys)
+    assert (2, "") == (code, out)
+    assert f"{name} is no folder" in err
+    assert ["file"] == [one.name for one in tmp_path.iterdir()]
+
+
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
