@@ -23,7 +23,7 @@ from strategies.execution.ledger import Ledger
 from strategies.execution.limits import Limits
 from strategies.execution.memory import Memory
 from strategies.execution.risk import review
-from strategies.execution.saga import ENDS, Stage
+from strategies.execution.saga import ENDS, Stage, first_round
 from strategies.execution.stops import told
 from strategies.execution.trades import Trades
 from strategies.market.columns import Columns
@@ -129,11 +129,13 @@ class Dealer:
         self.record(cause, now, notes=notes, wishes=wishes, refused=refused, approved=passed, reports=reports)
         for one in refused:
             self.trades.refused(one.intent, now)
-        rounds = [Approved(self.trades.approved(order.intent, now)) for order in approved]
+        for wish in wishes:
+            if wish.id in passed:
+                self.trades.approved(wish, now)
         for note in notes:
             self.trades.noted(note, now)
-        for order in rounds:
-            self._submit(order, now)
+        for order in approved:
+            self._submit(Approved(first_round(order.intent)), now)
 
     def _submit(self, order: Approved, now: int) -> None:
         """Sends an approved order; its answers are dues on paper, rows in the real world."""

@@ -74,20 +74,17 @@ class Trades:
 
     # --- the fold
 
-    def approved(self, intent: Intent, now: int) -> Intent:
-        """An intent passed the review and is recorded; gives what of it leaves now."""
+    def approved(self, intent: Intent, now: int) -> None:
+        """An intent passed the review and is recorded."""
+        self._trade_of[intent.id] = intent.trade or intent.id
         if intent.trade:
             S.sent(self._find(intent.trade), intent, now)
-            self._trade_of[intent.id] = intent.trade
             self._place(intent.trade)
-            return intent
-        self._trade_of[intent.id] = intent.id
-        if intent.purpose is Purpose.OPEN:
+        elif intent.purpose is Purpose.OPEN:
             self.open[intent.id] = S.begin(intent, now)
-            return S.first_round(intent)
-        self.open[intent.id] = S.sweep(intent, self.dust.pop(intent.underlying, ZERO), now)
-        self._swept(intent.underlying, now)
-        return intent
+        else:
+            self.open[intent.id] = S.sweep(intent, self.dust.pop(intent.underlying, ZERO), now)
+            self._swept(intent.underlying, now)
 
     def refused(self, intent: Intent, now: int) -> None:
         """A wish was refused: one try of a trade is spent; a plan that was refused is none, nor is a trade unknown."""
