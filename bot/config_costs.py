@@ -104,5 +104,9 @@ class IssuerTable(Table):
     """Smallest request."""
     most_usd: Positive | None = None
     """Largest request; None: its limit is not known, or it has none."""
+    most_open_usd: Positive | None = None
+    """Of all our open requests for one token together; None as above."""
+    shares_at: str = ""
+    """Venue of ours whose shares it takes and gives; empty: those of any venue."""
     hours: Literal["24/7", "24/5", "extended", "regular"]
     """When it takes requests on."""

@@ -14,22 +14,28 @@ from bot.keys import missing, reader
 from connectors.errors import DataError
 from connectors.events import Rows
 from connectors.exact import exact
-from connectors.instruments import Role, Token, Universe
-from connectors.ports import Feed, FeedSetup, Option
+from connectors.instruments import Hours, Role, Token, Universe
+from connectors.ports import Feed, FeedSetup, Option, Primary
 from connectors.vitals import Vitals
+from strategies.market.columns import HOURS
 from strategies.market.session import SessionTable
 
 if TYPE_CHECKING:
     from bot.config import Config
+    from bot.config_costs import IssuerTable
     from connectors.evm.tokens_verify import Verified as Verified
     from connectors.paper import PaperExecutor
     from connectors.registry import Registry
     from connectors.simulated.feed import SimulatedFeed
+    from connectors.simulated.issuer_terms import Open, Ways
     from connectors.simulated.subsidised import SubsidisedWorld
     from connectors.simulated.world import World
 
 
 BPS = Decimal(10_000)
+
+NOWHERE: Final = "-"
+"""The venue of an issuer's shares where it takes no shares."""
 
 FEEDS: Final[Mapping[str, str]] = {
     "bybit": "connectors.cex.bybit",
@@ -273,3 +279,61 @@ def paper(config: Config, universe: Universe, seed: int) -> PaperExecutor:
             assumed_half_spread=None if spread is None else exact(spread) / BPS,
         )
     return PaperExecutor(terms, seed)
+
+
+IssuersOf = Callable[[Callable[[int], float], Callable[[int], float]], dict[str, Primary]]
+"""From what an instrument is worth in USD and in shares, by its number, to the doors of issuers by name."""
+
+
+def paper_issuers(config: Config, sessions: SessionTable, universe: Universe, seed: int) -> IssuersOf:
+    """An issuer on paper for every `[issuers.NAME]` whose fee, cost and delay of a way are written; a way of which one
+    is not is closed."""
+    from connectors.simulated.issuer import SimulatedIssuer
+    from connectors.simulated.issuer_terms import IssuerFault, IssuerTerms
+
+    terms = {
+        name: IssuerTerms(
+            mint=_way(table, table.mint_fee_bps, table.mint_delay_s),
+            redeem=_way(table, table.redeem_fee_bps, table.redeem_delay_s),
+            hours=_hours(sessions, Hours(table.hours)),
+            shares_at=table.shares_at if table.takes == "share" else NOWHERE,
+            cash=table.takes == "cash",
+            shares={IssuerFault.REJECTED: table.reject_share or 0.0},
+            seed=seed,
+        )
+        for name, table in config.issuers.items()
+    }
+    return lambda usd, shares: {name: SimulatedIssuer(name, universe, one, usd, shares) for name, one in terms.items()}
+
+
+def _hours(sessions: SessionTable, hours: Hours) -> Callable[[int], Open]:
+    """Whether an issuer on paper takes requests on at a moment (ns UTC)."""
+    from connectors.simulated.issuer_terms import Open
+
+    def at(now: int) -> Open:
+        session = sessions.at(now)
+        return Open("" if session in HOURS[hours] else f"closed in session {session.label}", 0)
+
+    return at
+
+
+def _way(table: IssuerTable, fee_bps: float | None, delay_s: float | None) -> Ways | None:
+    """One direction of an issuer on paper; None where something of it is not known."""
+    from connectors.simulated.issuer_terms import Delay
+    from connectors.simulated.issuer_terms import Ways as Way
+
+    if fee_bps is None or delay_s is None or table.request_usd is None or table.least_usd is None:
+        return None
+    spread = Decimal(0)
+    if table.takes == "cash":
+        if table.spread_bps is None:
+            return None
+        spread = exact(table.spread_bps) / BPS
+    return Way(
+        fee=1 - (1 - exact(fee_bps) / BPS) / (1 + spread),
+        fee_usd=table.request_usd,
+        delay=Delay(delay_s),
+        least_usd=table.least_usd,
+        most_usd=table.most_usd,
+        most_open_usd=table.most_open_usd,
+    )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
 from connectors.instruments import Universe
-from connectors.orders import Intent, Refused, Report, Side
-from connectors.ports import Levels
+from connectors.orders import Charge, Conversion, Intent, Progress, Refused, Report, Side
+from connectors.ports import Desk, Levels
 
 if TYPE_CHECKING:
     from strategies.execution.ledger import Ledger
@@ -63,6 +63,8 @@ class Decision(msgspec.Struct, frozen=True):
 
     wishes: tuple[Intent, ...] = ()
     notes: tuple[Note, ...] = ()
+    conversions: tuple[Conversion, ...] = ()
+    """Mints and redemptions that it wishes."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -79,6 +81,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     approved: tuple[str, ...] = ()
     """Ids of the wishes that passed."""
     reports: tuple[Report, ...] = ()
+    conversions: tuple[Conversion, ...] = ()
+    """Those that were let pass; each is asked for once this stands. A refused one is a note."""
+    progress: tuple[Progress, ...] = ()
+    """What issuers told."""
+    charges: tuple[Charge, ...] = ()
+    """What holding something has cost."""
 
 
 def no_levels(number: int, now: int) -> Levels | None:
@@ -99,6 +107,8 @@ class View(msgspec.Struct, frozen=True):
     """Number of the record that this decision will have; unique in a journal."""
     levels: Callable[[int, int], Levels | None] = no_levels
     """Levels in force of an instrument at a moment (ns); None where there are none."""
+    desks: Mapping[str, Desk] = {}
+    """Issuers that may be asked what a mint or redemption would bring, by name."""
 
     def left(self, instrument: int, side: Side) -> float:
         """Units that an order may still find at the best price: what was seen less what we took of it, and less what

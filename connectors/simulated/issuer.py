@@ -65,8 +65,15 @@ class SimulatedIssuer:
         for freeze in self.terms.freezes:
             if freeze.underlying == underlying and freeze.begin <= now < freeze.end:
                 closed, opens = freeze.why, max(opens, freeze.end)
-        return Bounds(closed, ways.least, max(ZERO, min(ways.most, ways.most_open - self._open(source, target, now))),
-                      opens)  # fmt: skip
+        usd, open_ = exact(self._usd(source)), self._open(source, target, now)
+        caps = [ways.most, ways.most_open - open_]
+        if ways.least_usd or ways.most_usd is not None or ways.most_open_usd is not None:
+            if not usd.is_finite() or not usd > 0:
+                return Bounds(closed or "no price", ZERO, ZERO, opens)
+            caps += [ways.most_usd / usd] if ways.most_usd is not None else []
+            caps += [ways.most_open_usd / usd - open_] if ways.most_open_usd is not None else []
+            return Bounds(closed, max(ways.least, ways.least_usd / usd), max(ZERO, min(caps)), opens)
+        return Bounds(closed, ways.least, max(ZERO, min(caps)), opens)
 
     def _ways(self, mint: bool) -> Ways | None:
         return self.terms.mint if mint else self.terms.redeem
@@ -74,7 +81,9 @@ class SimulatedIssuer:
     def _pair(self, mint: bool, source: int, target: int) -> bool:
         """Whether one is a token of this issuer and the other its share or a coin."""
         token, other = self.universe[target if mint else source], self.universe[source if mint else target]
-        same = other.role is Role.COIN or (other.role is Role.SHARE and other.underlying == token.underlying)
+        shares_at = self.terms.shares_at or other.venue
+        share = other.role is Role.SHARE and other.underlying == token.underlying and other.venue == shares_at
+        same = share or (other.role is Role.COIN and self.terms.cash)
         return token.role is Role.TOKEN and token.issuer == self.issuer and same
 
     def _rate(self, mint: bool, source: int, target: int) -> Decimal | None:

@@ -90,6 +90,11 @@ class Ways:
     most: Decimal = Decimal("Infinity")
     most_open: Decimal = Decimal("Infinity")
     """Units of the source in all open requests of a pair together."""
+    least_usd: Decimal = ZERO
+    """Of one request, at the price of what is given; so the next one. Where one is set, a price must be known."""
+    most_usd: Decimal | None = None
+    most_open_usd: Decimal | None = None
+    """Of all open requests of a pair together."""
 
     def delay_at(self, now: int) -> Delay:
         """The delay of a request at `now`."""
@@ -108,6 +113,10 @@ class IssuerTerms:
     """Decimals of what it delivers; the rest is not delivered."""
     valid_s: float = 30.0
     """How long its soft quotes hold."""
+    shares_at: str = ""
+    """Venue of the shares that it takes and gives; empty: shares at any."""
+    cash: bool = True
+    """Whether it takes and gives coins."""
     attested: bool = False
     """It mints and redeems in one step against a signed price, or not at all."""
     by_transfer: bool = True

@@ -1,0 +1,135 @@
+"""Mints and redemptions on their way: reviewed, recorded, asked for, followed, and told when they are late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from connectors.events import NS
+from connectors.orders import CONVERTED, Conversion, Progress, Reason
+from connectors.ports import Primary
+from strategies.base import Note, View
+from strategies.execution.conversions import Running
+from strategies.execution.ledger import Ledger
+from strategies.execution.requests import review_conversion
+from strategies.execution.risk import Limits
+
+ASK_AGAIN_NS = 60 * NS
+"""How long after its word an issuer is asked again about a request that is late or was unknown once."""
+
+
+class Recorder(Protocol):
+    """Who writes a decision record; it is chained before anything that it allows is sent."""
+
+    def __call__(
+        self,
+        cause: str,
+        now: int,
+        *,
+        notes: Sequence[Note] = (),
+        conversions: tuple[Conversion, ...] = (),
+        progress: tuple[Progress, ...] = (),
+    ) -> None:
+        """Writes one record."""
+
+
+class Converter:
+    """Whoever wishes a mint or redemption goes through here."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        primaries: Mapping[str, Primary],
+        limits: Limits | None,
+        *,
+        record: Recorder,
+        push: Callable[[int], None],
+        killed: Callable[[], str],
+    ) -> None:
+        """`push` asks for `hear` at a moment (ns); `killed` says why nothing may be sent, or nothing."""
+        self.ledger, self.primaries, self.limits = ledger, dict(primaries), limits
+        self._record, self._push, self._killed = record, push, killed
+        self._asks: dict[int, list[str]] = {}
+        """Ids that are asked about at a moment, ns UTC."""
+
+    def take_up(self, now: int) -> None:
+        """After a restart: asks how each open request stands, also for one whose recording was the last thing done."""
+        for one in list(self.ledger.conversions.open()):
+            self.ask(one.order.id, now)
+            self._push(max(now, one.order.sla_ns) + 1)
+
+    def ask(self, id: str, now: int) -> None:
+        """Asks the issuer how a request stands."""
+        primary = self.primaries.get(self.ledger.conversions.all[id].order.issuer)
+        for due in () if primary is None else primary.status(id, now):
+            self._push(due)
+
+    def decided(self, wishes: Iterable[Conversion], view: View) -> tuple[tuple[Conversion, ...], tuple[Note, ...]]:
+        """Those of the wishes that pass, and a note for each that does not."""
+        passed: tuple[Conversion, ...] = ()
+        notes: list[Note] = []
+        for wish in wishes:
+            why = self._objection(wish, passed, view)
+            if why is None:
+                passed = (*passed, wish)
+            else:
+                detail: dict[str, float | str] = {"id": wish.id, "reason": why[0].value, "detail": why[1]}
+                notes.append(Note(kind="conversion_refused", underlying=wish.underlying, detail=detail))
+        return passed, tuple(notes)
+
+    def _objection(self, wish: Conversion, passed: tuple[Conversion, ...], view: View) -> tuple[Reason, str] | None:
+        """What speaks against a wish."""
+        if self.limits is None:
+            return Reason.MODE, "nothing is traded in this run: it has no limits"
+        if self._killed():
+            return Reason.KILLED, self._killed()
+        return review_conversion(wish, passed, view, self.primaries, self.limits.max_order_usd)
+
+    def send(self, passed: Iterable[Conversion], now: int) -> None:
+        """Asks for what passed and is recorded."""
+        for order in passed:
+            self.ledger.convert(order, now)
+            for due in self.primaries[order.issuer].request(order, now):
+                self._push(due)
+            self._push(order.sla_ns + 1)
+
+    def hear(self, now: int) -> None:
+        """Takes what issuers tell at `now`, and says which requests have become late: each once."""
+        for id in self._asks.pop(now, ()):
+            if not self.ledger.conversions.all[id].closed:
+                self.ask(id, now)
+        notes: list[Note] = []
+        fresh: list[Progress] = []
+        for word in [word for primary in self.primaries.values() for word in primary.progress(now)]:
+            one = self.ledger.conversions.all.get(word.id)
+            if one is None:
+                continue
+            before, news = one.state, one.news
+            self.ledger.progress(word)
+            if one.news > news or one.state is not before:
+                fresh.append(word)
+            if one.state is not before:
+                notes.append(self._note(one))
+            if one.state not in CONVERTED and (one.unknown_ts >= 0 or word.id in self.ledger.conversions.paged):
+                self._later(word.id, now + ASK_AGAIN_NS)
+        for late in self.ledger.conversions.overdue(now):
+            hours = (now - late.since) / NS / 3600
+            detail: dict[str, float | str] = {"id": late.order.id, "issuer": late.order.issuer, "hours": hours}
+            self._later(late.order.id, now + ASK_AGAIN_NS)
+            detail |= {"state": late.state.value, "units": float(late.away or late.order.quantity)}
+            notes.append(Note(kind="conversion_late", underlying=late.order.underlying, detail=detail))
+        if fresh or notes:
+            self._record("issuer", now, notes=notes, progress=tuple(fresh))
+
+    def _later(self, id: str, due: int) -> None:
+        """Asks about a request at `due`."""
+        self._asks.setdefault(due, []).append(id)
+        self._push(due)
+
+    def _note(self, one: Running) -> Note:
+        """How one stands now, and what is owed of it."""
+        order = one.order
+        detail: dict[str, float | str] = {"id": order.id, "issuer": order.issuer, "state": one.state.value}
+        if one.claim is not None:
+            detail |= {"owed": str(one.claim.units), "why": one.claim.why.value}
+        return Note(kind="conversion", instrument=order.target, underlying=order.underlying, detail=detail)

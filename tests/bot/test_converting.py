@@ -1,0 +1,178 @@
+"""Mints and redemptions on their way: reviewed, asked for once, followed, and told once when they are late."""
+
+from __future__ import annotations
+
+from decimal import Decimal as D
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bot.converting import Converter
+from connectors.events import NAN, NS
+from connectors.instruments import Instrument, Role, Universe
+from connectors.orders import Conversion, Fill, Leg, Reason, Side
+from connectors.simulated.issuer import SimulatedIssuer
+from connectors.simulated.issuer_terms import Delay, Freeze, IssuerFault, IssuerTerms, Ways
+from strategies.base import Note
+from strategies.execution.ledger import Ledger
+
+UNIVERSE = Universe(
+    (
+        Instrument(venue="b", symbol="X", role=Role.SHARE, underlying="X"),
+        Instrument(venue="v", symbol="Xt/USD", role=Role.TOKEN, underlying="X", token="Xt", issuer="i"),
+    )
+)
+HOUR = 3600 * NS
+
+
+class Desk:
+    """A converter over a simulated issuer, with 150 shares in the books; time passes by hand."""
+
+    def __init__(self, *faults: IssuerFault, most_usd: str = "20000", limits: bool = True, **terms: Any) -> None:
+        ways = Ways(fee=D("0.002"), delay=Delay(600.0), least=D(1))
+        said = IssuerTerms(mint=ways, redeem=ways, scripted=dict(enumerate(faults)), **terms)
+        self.issuer = SimulatedIssuer("i", UNIVERSE, said, lambda _: 100.0, lambda _: 1.0)
+        self.ledger = Ledger(UNIVERSE)
+        fill = Fill(id="f", client_id="o-0", instrument=0, side=Side.BUY, quantity=D(150), price=D(100), fee=D(0),
+                    fx=D(1), ts=0)  # fmt: skip
+        self.ledger.fill(fill, seen=D(100))
+        self.records: list[tuple[str, int, Any]] = []
+        self.dues: list[int] = []
+        self.killed, self.mark = "", 100.0
+        allowed: Any = SimpleNamespace(max_order_usd=D(most_usd)) if limits else None
+        self.converter = Converter(
+            self.ledger, {"i": self.issuer}, allowed, record=self.record, push=lambda due: self.dues.append(due),
+            killed=lambda: self.killed,
+        )  # fmt: skip
+
+    def record(self, cause: str, now: int, **what: Any) -> None:
+        self.records.append((cause, now, what))
+
+    def view(self, now: int = 0) -> Any:
+        columns = SimpleNamespace(universe=UNIVERSE, mark_usd=lambda _: self.mark)
+        return SimpleNamespace(columns=columns, ledger=self.ledger, now=now)
+
+    def wish(self, *wishes: Conversion, now: int = 0) -> tuple[list[str], list[str]]:
+        """Ids that pass and are asked for, and the reasons of the others."""
+        passed, notes = self.converter.decided(wishes, self.view(now))
+        self.converter.send(passed, now)
+        return [one.id for one in passed], [str(note.detail["reason"]) for note in notes]
+
+    def pass_to(self, now: int) -> list[Note]:
+        """Delivers all that is due by then; gives the notes of it."""
+        at = len(self.records)
+        while (due := min(self.dues, default=now + 1)) <= now:
+            self.dues = [one for one in self.dues if one != due]
+            self.converter.hear(due)
+        return [note for _, _, what in self.records[at:] for note in what.get("notes", ())]
+
+
+def mint(id: str = "c", quantity: str = "100", **more: Any) -> Conversion:
+    """A mint of the token, promised within an hour."""
+    said = {"expected": D(quantity), "least": D(quantity) * D("0.99"), "sla_ns": HOUR, **more}
+    return Conversion(
+        id=id, issuer="i", mint=True, source=0, target=1, quantity=D(quantity), underlying="X", reason="", **said
+    )  # fmt: skip
+
+
+def test_a_mint_goes_its_way_and_each_change_is_recorded() -> None:
+    """
+    Accepted, journaled, delivered, settled: 99.8 tokens for 100 shares, and four records that hold the issuer's words.
+    """
+    desk = Desk()
+    assert (["c"], []) == desk.wish(mint())
+    notes = desk.pass_to(HOUR)
+    assert ["accepted", "journaled", "delivered", "settled"] == [note.detail["state"] for note in notes]
+    assert (D(50), D("99.8")) == (desk.ledger.position(0), desk.ledger.position(1))
+    assert 4 == sum(len(what["progress"]) for _, _, what in desk.records)
+
+
+def test_one_that_is_late_is_told_once_and_not_asked_for_again() -> None:
+    """
+    Row 54: one note at its moment and none after it; the capital is in flight, and there is no second request.
+    """
+    desk = Desk(IssuerFault.NEVER_SETTLES)
+    desk.wish(mint())
+    late = [note for note in desk.pass_to(2 * HOUR) if note.kind == "conversion_late"]
+    assert ["c"] == [note.detail["id"] for note in late]
+    assert [] == desk.pass_to(48 * HOUR)
+    assert ({0: 100.0}, 1) == (desk.ledger.away, len(desk.issuer.orders))
+    assert ([], ["open_pairs"]) == desk.wish(mint(), now=48 * HOUR)
+
+
+def test_a_short_delivery_tells_what_is_owed() -> None:
+    """
+    Row 56: 98 hundredths of 99.8 came; the note of the end names the rest.
+    """
+    desk = Desk(IssuerFault.SHORT)
+    desk.wish(mint())
+    (end,) = [note for note in desk.pass_to(HOUR) if note.detail["state"] == "settled"]
+    assert (D("2.196"), "short") == (D(str(end.detail["owed"])), end.detail["why"])
+
+
+def test_a_freeze_refuses_with_its_reason() -> None:
+    """
+    Row 57: nothing is asked for, and the issuer has not heard of it.
+    """
+    desk = Desk(freezes=(Freeze("X", 0),))
+    assert ([], ["session"]) == desk.wish(mint())
+    assert {} == desk.issuer.orders
+
+
+@pytest.mark.parametrize(("quantity", "reason"), [("0.5", Reason.NO_SIZE), ("151", Reason.POSITION)])
+def test_what_the_issuer_or_our_books_cannot_do_is_refused(quantity: str, reason: Reason) -> None:
+    """
+    Less than the least; more than we hold.
+    """
+    assert ([], [reason.value]) == Desk().wish(mint(quantity=quantity))
+
+
+def test_units_are_given_once() -> None:
+    """
+    Of 150 shares 100 are asked for, so that 60 more are not there; nor while a sale of 50 is under way are 100.
+    """
+    desk = Desk()
+    assert (["c"], ["position"]) == desk.wish(mint(), mint("d", "60"))
+    assert ([], ["position"]) == desk.wish(mint("e", "60"), now=1)
+    other = Desk()
+    other.ledger.reserve(Leg(instrument=0, side=Side.SELL, quantity=D(60), limit=D(1), seen=D(1)))
+    assert ([], ["position"]) == other.wish(mint())
+
+
+def test_a_limit_a_kill_and_a_missing_price_refuse() -> None:
+    """
+    More USD than the largest order, no price, no limits at all, and a stop.
+    """
+    assert ([], ["notional"]) == Desk(most_usd="9999").wish(mint())
+    desk = Desk()
+    desk.mark = NAN
+    assert ([], ["notional"]) == desk.wish(mint())
+    assert ([], ["mode"]) == Desk(limits=False).wish(mint())
+    stopped = Desk()
+    stopped.killed = "stop"
+    assert ([], ["killed"]) == stopped.wish(mint())
+    assert (["c"], []) == Desk().wish(mint())
+
+
+def test_after_a_restart_open_requests_are_asked_about_and_not_sent_again() -> None:
+    """
+    A new converter over the same books hears of the end that its predecessor was not told.
+    """
+    desk = Desk(IssuerFault.NO_WORD)
+    desk.wish(mint())
+    desk.pass_to(30 * NS)
+    desk.dues.clear()
+    desk.converter.take_up(HOUR)
+    desk.pass_to(2 * HOUR)
+    assert (D("99.8"), 1) == (desk.ledger.position(1), len(desk.issuer.orders))
+
+
+def test_one_that_nobody_can_tell_about_is_asked_about_again() -> None:
+    """
+    Its answer was lost; asked a minute later and each minute from then on, it is heard to have settled.
+    """
+    desk = Desk(IssuerFault.NO_WORD)
+    desk.wish(mint())
+    desk.pass_to(HOUR)
+    assert (D("99.8"), D(50)) == (desk.ledger.position(1), desk.ledger.position(0))
