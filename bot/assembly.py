@@ -10,6 +10,7 @@ from pathlib import Path
 from bot.config import Config, InstrumentTable
 from bot.config_costs import VenueTable
 from bot.config_risk import CapsTable
+from bot.converting import IssuersOf
 from bot.costs import reference_usd, taken_costs
 from bot.dealing import Scribe
 from bot.engine import Engine
@@ -67,6 +68,7 @@ def assemble(
     scribe: Scribe,
     *,
     executor: Executor | None,
+    issuers: IssuersOf | None = None,
     seed: int = 0,
     judge: bool = True,
     doubt: bool = True,
@@ -81,6 +83,7 @@ def assemble(
 
     Without `doubt` every believed quote counts: nothing is held against another source, and prices are per unit.
     With `health` the engine keeps the peg health of every token.
+    `issuers` makes the doors of issuers, given what a unit of each instrument is worth; without it nothing is minted.
     Without `witnesses` a share is worth what its best source says. So it is where strategies trade and none of them
     judges pegs: who trades goes by that alone.
     Raises UsageError where a strategy is enabled that needs what the config does not say.
@@ -133,6 +136,8 @@ def assemble(
         trade_rules=_trade_rules(config),
     )
     engine.memory.funds = _funds(config, sessions)
+    if issuers is not None:
+        engine.dealer.converter.primaries = issuers(_usd_of(columns), engine.judges.units.shares)
     if health:
         rules = peg_rules(config)
         engine.health = HealthWatch(columns, lambda number: rules, engine.depths.levels)
@@ -161,6 +166,18 @@ def refused_rows(columns: Columns, since: I8 | None = None) -> dict[str, dict[st
         if reasons:
             out[instrument.name] = reasons
     return out
+
+
+def _usd_of(columns: Columns) -> Callable[[int], float]:
+    """USD per unit of an instrument now, of a coin per coin; NaN where unknown."""
+
+    def usd(number: int) -> float:
+        instrument = columns.universe[number]
+        if instrument.role is Role.COIN:
+            return float(columns.fx[columns.coins.index(instrument.coin)])
+        return columns.mark_usd(number)
+
+    return usd
 
 
 def ns(seconds: float) -> int:

@@ -19,7 +19,7 @@ from bot.journal_file import Durability
 from bot.marks import coin_usd, unit_usd
 from bot.sessions import load_sessions
 from bot.told import Told, fills_of
-from bot.wiring import paper
+from bot.wiring import paper, paper_issuers
 from connectors.events import NEVER, Rows
 from connectors.instruments import Role, Universe
 from connectors.orders import Fill
@@ -144,6 +144,7 @@ def run_over(
             load_sessions(),
             journal,
             executor=paper(world or config, universe, seed),
+            issuers=paper_issuers(world or config, universe, load_sessions(), seed),
             seed=seed,
             on_step=(hear,),
             levels=levels,

@@ -10,12 +10,16 @@ from connectors.orders import CONVERTED, Conversion, Progress, Reason
 from connectors.ports import Primary
 from strategies.base import Note, View
 from strategies.execution.conversions import Running
+from strategies.execution.latch import Latch, Mode
 from strategies.execution.ledger import Ledger
+from strategies.execution.limits import Limits
 from strategies.execution.requests import review_conversion
-from strategies.execution.risk import Limits
 
 ASK_AGAIN_NS = 60 * NS
 """How long after its word an issuer is asked again about a request that is late or was unknown once."""
+
+IssuersOf = Callable[[Callable[[int], float], Callable[[int], float]], Mapping[str, Primary]]
+"""From what a unit of an instrument is worth in USD and in shares, by its number, to the doors of issuers by name."""
 
 
 class Recorder(Protocol):
@@ -39,16 +43,17 @@ class Converter:
     def __init__(
         self,
         ledger: Ledger,
-        primaries: Mapping[str, Primary],
         limits: Limits | None,
         *,
         record: Recorder,
         push: Callable[[int], None],
-        killed: Callable[[], str],
+        latch: Callable[[], Latch],
     ) -> None:
-        """`push` asks for `hear` at a moment (ns); `killed` says why nothing may be sent, or nothing."""
-        self.ledger, self.primaries, self.limits = ledger, dict(primaries), limits
-        self._record, self._push, self._killed = record, push, killed
+        """`push` asks for `hear` at a moment (ns); `latch` says what is held back now."""
+        self.ledger, self.limits = ledger, limits
+        self.primaries: Mapping[str, Primary] = {}
+        """Doors of issuers by name; without any nothing is asked for."""
+        self._record, self._push, self._latch = record, push, latch
         self._asks: dict[int, list[str]] = {}
         """Ids that are asked about at a moment, ns UTC."""
 
@@ -81,8 +86,13 @@ class Converter:
         """What speaks against a wish."""
         if self.limits is None:
             return Reason.MODE, "nothing is traded in this run: it has no limits"
-        if self._killed():
-            return Reason.KILLED, self._killed()
+        universe = view.columns.universe
+        names = {f"underlying:{wish.underlying}", f"issuer:{wish.issuer}"}
+        names |= {f"{kind}:{name}" for at in (wish.source, wish.target) for kind, name in
+                  (("token", universe[at].token), ("venue", universe[at].venue))}  # fmt: skip
+        hold = self._latch().strictest(names, view.now)
+        if hold is not None and hold.mode is not Mode.RUN:
+            return (Reason.KILLED if hold.mode is Mode.HALT else Reason.REDUCE_ONLY), str(hold)
         return review_conversion(wish, passed, view, self.primaries, self.limits.max_order_usd)
 
     def send(self, passed: Iterable[Conversion], now: int) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from bot.assembly import Assembly, assemble
 from bot.closing import ClosingPaths
 from bot.config import Config
+from bot.converting import IssuersOf
 from bot.guard import guarded
 from bot.holding import Holding
 from bot.holds import Holds
@@ -71,6 +72,8 @@ class Doors:
     """`clock`, where it is one that does not jump with the machine's."""
     vitals: Mapping[str, Vitals] = field(default_factory=dict)
     """What each venue's connections have counted."""
+    issuers: IssuersOf | None = None
+    """Makes the doors of issuers; without it nothing is minted or redeemed."""
     world_ends: bool = False
     """The feeds end by themselves and the run with them; else a feed that ends is a fault."""
 
@@ -108,6 +111,7 @@ class Daemon:
             sessions,
             self.journal,
             executor=executor if holds is None or executor is None else guarded(executor, holds.flagged),
+            issuers=doors.issuers,
             seed=config.run.seed,
             on_step=[self.steps.append, self._keep_holds],
             levels=self.inbox.levels,

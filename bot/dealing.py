@@ -12,10 +12,11 @@ from typing import Protocol
 import msgspec
 
 from bot.books import ColumnBooks
+from bot.converting import Converter
 from bot.permits import Permits
 from bot.triggers import Triggers
 from connectors.events import NEVER
-from connectors.orders import Approved, Intent, Purpose, Reason, Refused, Report
+from connectors.orders import Approved, Conversion, Intent, Progress, Purpose, Reason, Refused, Report
 from connectors.ports import Asked, Executor, Levels
 from strategies.base import Decision, Note, Step, View
 from strategies.execution.latch import TRADE, Hold, Mode
@@ -54,9 +55,11 @@ class Dealer:
         levels: Callable[[int, int], Levels | None],
         push: Callable[[int], None],
         push_look: Callable[[int], None],
+        push_issuer: Callable[[int], None],
         on_step: Sequence[Callable[[Step], None]],
     ) -> None:
-        """`push` asks for `answer` at a moment (ns), `push_look` for `look`; `on_step` hears every record."""
+        """`push` asks for `answer` at a moment (ns), `push_look` for `look`, `push_issuer` for `converter.hear`;
+        `on_step` hears every record."""
         self.columns, self.ledger, self.trades, self.limits = columns, ledger, trades, limits
         self.executor, self.scribe, self.max_open = executor, scribe, max_open
         self.asked = executor if isinstance(executor, Asked) else None
@@ -65,6 +68,9 @@ class Dealer:
         self.on_step = tuple(on_step)
         self.memory = Memory()
         self.books = ColumnBooks(columns)
+        self.converter = Converter(
+            ledger, limits, record=self.record, push=push_issuer, latch=lambda: self.memory.latch
+        )
         self.seq = self.steps = 0
         """Of the last record; and how many this run has written."""
         self._look = NEVER
@@ -79,7 +85,15 @@ class Dealer:
 
     def view(self, now: int, woken: tuple[str, ...] = ()) -> View:
         """What may be read at a moment."""
-        return View(self.columns, self.ledger, now, seq=self.seq + 1, woken=woken, levels=self.levels)
+        return View(
+            self.columns,
+            self.ledger,
+            now,
+            seq=self.seq + 1,
+            woken=woken,
+            levels=self.levels,
+            desks=self.converter.primaries,
+        )
 
     # --- wishes
 
@@ -93,11 +107,13 @@ class Dealer:
             else:
                 barred.append(Refused(intent=wish, reason=objection[0], detail=objection[1]))
         approved, refused = self._review(tuple(wishes), view)
-        noted = (*notes, *decision.notes, *told(self.memory))
-        self._deal(cause, now, decision.wishes, approved, (*barred, *refused), noted)
+        passed, whys = self.converter.decided(decision.conversions, view)
+        noted = (*notes, *decision.notes, *told(self.memory), *whys)
+        self._deal(cause, now, decision.wishes, approved, (*barred, *refused), noted, conversions=passed)
+        self.converter.send(passed, now)
         if approved:
             self._schedule(now)
-        return bool(approved)
+        return bool(approved or passed)
 
     def _off(self) -> tuple[Reason, str] | None:
         """Why nothing at all may be traded."""
@@ -123,10 +139,14 @@ class Dealer:
         refused: tuple[Refused, ...],
         notes: tuple[Note, ...],
         reports: tuple[Report, ...] = (),
+        conversions: tuple[Conversion, ...] = (),
     ) -> None:
         """Records, folds into the trades, and only then sends."""
         passed = tuple([order.intent.id for order in approved])
-        self.record(cause, now, notes=notes, wishes=wishes, refused=refused, approved=passed, reports=reports)
+        self.record(
+            cause, now, notes=notes, wishes=wishes, refused=refused, approved=passed, reports=reports,
+            conversions=conversions,
+        )  # fmt: skip
         for one in refused:
             self.trades.refused(one.intent, now)
         for wish in wishes:
@@ -257,6 +277,8 @@ class Dealer:
         refused: tuple[Refused, ...] = (),
         approved: tuple[str, ...] = (),
         reports: tuple[Report, ...] = (),
+        conversions: tuple[Conversion, ...] = (),
+        progress: tuple[Progress, ...] = (),
     ) -> None:
         """Writes one decision record; it is chained before anything that it allows is sent."""
         self.seq += 1
@@ -270,6 +292,8 @@ class Dealer:
             refused=refused,
             approved=approved,
             reports=reports,
+            conversions=conversions,
+            progress=progress,
         )
         self.scribe.append("step", now, self._encode(step))
         for listen in self.on_step:

@@ -36,7 +36,7 @@ from strategies.market.columns import Columns
 from strategies.market.evidence import Evidence
 from strategies.market.pools import Pools
 
-_SESSION, _TIMER, _ANSWER, _MULTIPLIER, _EVIDENCE, _TRADES = range(6)
+_SESSION, _TIMER, _ANSWER, _MULTIPLIER, _EVIDENCE, _TRADES, _ISSUER = range(7)
 
 
 @dataclass(slots=True)
@@ -113,6 +113,7 @@ class Engine:
             levels=self.depths.levels,
             push=lambda due: self._push(due, _ANSWER),
             push_look=lambda due: self._push(due, _TRADES),
+            push_issuer=lambda due: self._push(due, _ISSUER),
             on_step=on_step,
         )
         self.memory = self.dealer.memory
@@ -207,6 +208,7 @@ class Engine:
         self.permits.all(self.now)
         self._record("start", first, notes=notes)
         self.dealer.follow(first)
+        self.dealer.converter.take_up(first)
 
     def _push(self, due: int, kind: int, payload: int = 0) -> None:
         """Something must happen after every row with ts <= `due` and before the first with ts > `due`."""
@@ -222,6 +224,8 @@ class Engine:
                 self.dealer.answer(due)
             elif kind == _TRADES:
                 self.dealer.look(due)
+            elif kind == _ISSUER:
+                self.dealer.converter.hear(due)
             elif kind == _TIMER:
                 # Between two rows only the last tick can tell anything new, so the others are passed over.
                 self._push(due + max(1, (ts - 1 - due) // self.timer_ns) * self.timer_ns, _TIMER)
@@ -312,7 +316,7 @@ class Engine:
         view = self.dealer.view(now, woken)
         decision = strategy.decide(view)
         self._heed(decision.notes)
-        if decision.wishes:
+        if decision.wishes or decision.conversions:
             return self.dealer.decided(decision, view, cause, notes)
         if decision.notes or notes:
             self._record(cause, now, notes=(*notes, *decision.notes))

@@ -34,7 +34,9 @@ def marks(columns: Columns, ledger: Ledger) -> tuple[Note, ...]:
     What has no price is left out.
     """
     held: dict[str, Decimal | None] = {
-        columns.universe[number].name: unit_usd(columns, number) for number, units in ledger.positions.items() if units
+        columns.universe[number].name: unit_usd(columns, number)
+        for number, units in (*ledger.positions.items(), *ledger.in_flight().items())
+        if units
     }
     held |= {coin: coin_usd(columns, coin) for coin, amount in ledger.cash.items() if amount and coin != USD}
     known: dict[str, float | str] = {name: float(usd) for name, usd in held.items() if usd is not None}

@@ -10,7 +10,7 @@ import msgspec
 
 from connectors.errors import DataError
 from connectors.instruments import Universe
-from connectors.orders import Fill, Intent, Report
+from connectors.orders import Conversion, Fill, Intent, Report
 from strategies.base import Note, Step
 from strategies.execution.ledger import Ledger
 from strategies.execution.memory import Memory
@@ -111,6 +111,12 @@ def restore(
                 trades.approved(_placed(intent, names, numbers), step.ts)
         for note in step.notes:
             trades.noted(note, step.ts)
+            if note.kind == "conversion_late":
+                ledger.conversions.paged.add(str(note.detail["id"]))
+        for order in step.conversions:
+            ledger.convert(_asked_for(order, names, numbers), step.ts)
+        for word in step.progress:
+            ledger.progress(word)
         if not keeps:
             trades.forget_finals()
     memory.open_intents = trades.under_way()
@@ -142,6 +148,12 @@ def _placed(intent: Intent, names: Sequence[str], numbers: dict[str, int]) -> In
     """An intent of an earlier run under today's numbers; a leg whose instrument is gone has none (-1)."""
     legs = tuple(msgspec.structs.replace(leg, instrument=numbers.get(names[leg.instrument], -1)) for leg in intent.legs)
     return msgspec.structs.replace(intent, legs=legs)
+
+
+def _asked_for(order: Conversion, names: Sequence[str], numbers: dict[str, int]) -> Conversion:
+    """A mint or redemption of an earlier run under today's numbers of its instruments."""
+    source, target = (_known(numbers.get(names[at], -1), names[at]) for at in (order.source, order.target))
+    return msgspec.structs.replace(order, source=source, target=target)
 
 
 def _known(number: int, name: str) -> int:

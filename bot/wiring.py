@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bot.clock import Clock, chance, monotonic_s, sleep, wall_ns
+from bot.converting import IssuersOf
 from bot.keys import missing, reader
 from connectors.errors import DataError
 from connectors.events import Rows
 from connectors.exact import exact
 from connectors.instruments import Hours, Role, Token, Universe
-from connectors.ports import Feed, FeedSetup, Option, Primary
+from connectors.ports import Feed, FeedSetup, Option
 from connectors.vitals import Vitals
 from strategies.market.columns import HOURS
 from strategies.market.session import SessionTable
@@ -281,11 +282,7 @@ def paper(config: Config, universe: Universe, seed: int) -> PaperExecutor:
     return PaperExecutor(terms, seed)
 
 
-IssuersOf = Callable[[Callable[[int], float], Callable[[int], float]], dict[str, Primary]]
-"""From what an instrument is worth in USD and in shares, by its number, to the doors of issuers by name."""
-
-
-def paper_issuers(config: Config, sessions: SessionTable, universe: Universe, seed: int) -> IssuersOf:
+def paper_issuers(config: Config, universe: Universe, sessions: SessionTable, seed: int) -> IssuersOf:
     """An issuer on paper for every `[issuers.NAME]` whose fee, cost and delay of a way are written; a way of which one
     is not is closed."""
     from connectors.simulated.issuer import SimulatedIssuer

@@ -114,7 +114,7 @@ async def play(
     from bot.facts import facts_of
     from bot.sessions import load_sessions
     from bot.show import Show
-    from bot.wiring import paper, simulated_market
+    from bot.wiring import paper, paper_issuers, simulated_market
     from connectors.errors import RegistryError
     from monitoring.view import LiveView
 
@@ -126,6 +126,7 @@ async def play(
     doors = Doors(
         feeds=[feed],
         executor=paper(config, world.universe, args.seed),
+        issuers=paper_issuers(config, world.universe, sessions, args.seed),
         clock=feed.now,
         monotonic=monotonic_s,
         sleep=sleep,

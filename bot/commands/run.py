@@ -62,7 +62,7 @@ async def _run(config: Config, file: Path, digest: str, seconds: float | None) -
     from bot.sessions import load_sessions
     from bot.steady import SteadyClock
     from bot.universe import universe_of
-    from bot.wiring import live_feeds, paper
+    from bot.wiring import live_feeds, paper, paper_issuers
     from connectors.vitals import Vitals
     from strategies.base import Step
 
@@ -74,6 +74,7 @@ async def _run(config: Config, file: Path, digest: str, seconds: float | None) -
     doors = Doors(
         feeds=feeds,
         executor=paper(config, universe, config.run.seed),
+        issuers=paper_issuers(config, universe, load_sessions(), config.run.seed),
         clock=clock,
         steady=clock,
         monotonic=monotonic_s,

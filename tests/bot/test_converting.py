@@ -15,6 +15,7 @@ from connectors.orders import Conversion, Fill, Leg, Reason, Side
 from connectors.simulated.issuer import SimulatedIssuer
 from connectors.simulated.issuer_terms import Delay, Freeze, IssuerFault, IssuerTerms, Ways
 from strategies.base import Note
+from strategies.execution.latch import Hold, Latch, Mode
 from strategies.execution.ledger import Ledger
 
 UNIVERSE = Universe(
@@ -39,12 +40,13 @@ class Desk:
         self.ledger.fill(fill, seen=D(100))
         self.records: list[tuple[str, int, Any]] = []
         self.dues: list[int] = []
-        self.killed, self.mark = "", 100.0
+        self.latch, self.mark = Latch(), 100.0
         allowed: Any = SimpleNamespace(max_order_usd=D(most_usd)) if limits else None
         self.converter = Converter(
-            self.ledger, {"i": self.issuer}, allowed, record=self.record, push=lambda due: self.dues.append(due),
-            killed=lambda: self.killed,
+            self.ledger, allowed, record=self.record, push=lambda due: self.dues.append(due),
+            latch=lambda: self.latch,
         )  # fmt: skip
+        self.converter.primaries = {"i": self.issuer}
 
     def record(self, cause: str, now: int, **what: Any) -> None:
         self.records.append((cause, now, what))
@@ -150,8 +152,9 @@ def test_a_limit_a_kill_and_a_missing_price_refuse() -> None:
     assert ([], ["notional"]) == desk.wish(mint())
     assert ([], ["mode"]) == Desk(limits=False).wish(mint())
     stopped = Desk()
-    stopped.killed = "stop"
-    assert ([], ["killed"]) == stopped.wish(mint())
+    for mode, reason in ((Mode.REDUCE, "reduce_only"), (Mode.HALT, "killed")):
+        stopped.latch = Latch((Hold(scope="issuer:i", mode=mode, cause="operator", why="stop", at=0),))
+        assert ([], [reason]) == stopped.wish(mint())
     assert (["c"], []) == Desk().wish(mint())
 
 
