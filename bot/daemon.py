@@ -145,6 +145,7 @@ class Daemon:
             facts=facts,
             feeds=self.feed_states,
             positions=dict(self.parts.ledger.positions),
+            conversions=self.parts.ledger.conversions,
             idle_s=lambda: doors.monotonic() - self._heard_at,
             loop=self.loop_state,
             histograms=self.histograms,

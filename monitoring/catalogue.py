@@ -324,6 +324,30 @@ CATALOGUE: Final = (
         "What could be sold within 1 % after the incentive, and after the largest owners have left: hold no more",
     ),
     Metric(
+        "pegline_settlement_requests",
+        "gauge",
+        ("issuer", "kind", "state"),
+        "Mints and redemptions that are not closed, by state",
+    ),
+    Metric(
+        "pegline_settlement_oldest_timestamp_seconds",
+        "gauge",
+        ("issuer", "kind"),
+        "Unix time at which the oldest of them was asked for",
+    ),
+    Metric(
+        "pegline_settlement_sla_seconds",
+        "gauge",
+        ("issuer", "kind"),
+        "Promised time of the oldest, from the request to its end",
+    ),
+    Metric(
+        "pegline_capital_locked_usd",
+        "gauge",
+        ("reason",),
+        "What is in flight to issuers, at the price of what was given; reason is mint or redeem",
+    ),
+    Metric(
         "pegline_liquidity_cliff",
         "gauge",
         _TOKEN,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from decimal import Decimal
 from typing import Final
 
 from connectors.events import NS
-from connectors.instruments import UnitModel, Universe
-from connectors.orders import Fill, Intent, Outcome, Purpose, Report, Side
+from connectors.instruments import Role, UnitModel, Universe
+from connectors.orders import Fill, Intent, Outcome, Progress, Purpose, Report, Side
 from monitoring.trade import ENDS, Trade
 from strategies.base import Note, Step
+from strategies.execution.conversions import Conversions
 from strategies.execution.latch import Hold, Latch, Mode, hold_of
 
 KEPT: Final = 10_000
@@ -30,9 +32,10 @@ class Tally:
         *,
         shares_per_unit: Callable[[int], float] | None = None,
         positions: Mapping[int, Decimal] | None = None,
+        conversions: Conversions | None = None,
     ) -> None:
         """`shares_per_unit` of an instrument now (default: as the universe says, then as the records tell of changes);
-        `positions` a ledger begins with.
+        `positions` and `conversions` a ledger begins with; they are copied.
         """
         self.universe = universe
         self.multipliers: dict[int, float] = {}
@@ -65,6 +68,7 @@ class Tally:
         self.fills = 0
         self.positions: dict[int, Decimal] = dict(positions or {})
         """Units by instrument."""
+        self.conversions = deepcopy(conversions) if conversions is not None else Conversions()
         self.cash_usd = Decimal(0)
         """What fills brought and took, fees included, each at the coin's price of its moment."""
         self.peg: dict[int, str] = {}
@@ -133,6 +137,10 @@ class Tally:
                 self.orders[self.universe[leg.instrument].venue, intent.strategy] += 1
         for report in step.reports:
             self._report(report, step.ts)
+        for order in step.conversions:
+            self.conversions.ask(order, step.ts)
+        for word in step.progress:
+            self._moved(word)
         for note in step.notes:
             if note.kind == "trade":
                 self._trade(note, step.ts)
@@ -286,6 +294,16 @@ class Tally:
         if not matched > 0:
             return 0.0
         return matched * (value[Side.SELL] / shares[Side.SELL] - value[Side.BUY] / shares[Side.BUY])
+
+    def _moved(self, word: Progress) -> None:
+        """Units that left and came by a mint or redemption."""
+        moved = self.conversions.hear(word)
+        if moved is None:
+            return
+        order = self.conversions.all[word.id].order
+        for number, units in ((order.source, -moved.given), (order.target, moved.got)):
+            if units and self.universe[number].role is not Role.COIN:
+                self.positions[number] = self.positions.get(number, Decimal(0)) + units
 
     def _worth(self, number: int) -> float:
         instrument = self.universe[number]

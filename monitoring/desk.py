@@ -19,6 +19,7 @@ from monitoring.narrate import Line, Narrator
 from monitoring.pools import Readings
 from monitoring.snapshot import Snapshot, snapshot
 from strategies.base import Step
+from strategies.execution.conversions import Conversions
 
 if TYPE_CHECKING:
     from strategies.market.columns import Columns
@@ -45,6 +46,7 @@ class Desk:
         facts: Facts,
         feeds: Callable[[], Sequence[FeedState]] = tuple,
         positions: Mapping[int, Decimal] | None = None,
+        conversions: Conversions | None = None,
         idle_s: Callable[[], float] | None = None,
         loop: Callable[[], LoopState] = LoopState,
         histograms: Callable[[], Mapping[str, Mapping[tuple[str, ...], Histogram]]] = dict,
@@ -56,8 +58,8 @@ class Desk:
         """`scores` is the known peg health by instrument.
 
         `levels` of an instrument's book, the state of the `recording`, readings of `pools`, `feeds` and `idle_s`
-        (wall seconds since the last row) are asked when needed; `positions` of a ledger that goes on from an earlier
-        run, in units by instrument; `loop` and `histograms` as Metrics.
+        (wall seconds since the last row) are asked when needed; `positions` (units by instrument) and
+        `conversions` of a ledger that goes on from an earlier run; `loop` and `histograms` as Metrics.
         """
         self._levels, self._recording, self._pools, self._scores = levels, recording, pools, scores
         self.columns, self.facts, self._feeds, self._idle_s = columns, facts, feeds, idle_s
@@ -65,6 +67,7 @@ class Desk:
             columns.universe,
             shares_per_unit=lambda number: float(columns.shares_per_unit[number]),
             positions=positions,
+            conversions=conversions,
         )
         self._narrator = Narrator(columns.universe, self.tally)
         self.story: deque[Line] = deque(maxlen=KEPT)

@@ -28,6 +28,7 @@ from monitoring.histogram import Histogram
 from monitoring.pegs import peg_samples, premium_samples
 from monitoring.pools import Readings, pool_lines
 from monitoring.pools import samples as pool_samples
+from monitoring.settlements import samples as settlements
 from monitoring.snapshot import believed_worth, number, refusals, shares_per_unit, snapshot, unbelieved, valued
 from strategies.market.session import Session
 
@@ -105,7 +106,13 @@ class Metrics(Collector):
     def _samples(self) -> dict[str, Iterable[Sample]]:
         return {
             f"pegline_{name}": values
-            for part in (self._facts_samples(), self._market_samples(), self._count_samples(), self._pool_samples())
+            for part in (
+                self._facts_samples(),
+                self._market_samples(),
+                self._count_samples(),
+                self._pool_samples(),
+                settlements(self._tally.conversions, self._columns.mark_usd),
+            )
             for name, values in part.items()
         }
 

@@ -352,7 +352,9 @@ def rarest(score: Score) -> str:
 
 def _money(columns: Columns, tally: Tally, fair: dict[str, ShareLine]) -> Money:
     unhedged: dict[str, float | None] = {}
-    for at, units in tally.positions.items():
+    flying = [(one.order.source, one.away) for one in tally.conversions.open()]
+    shares_flying = [(at, units) for at, units in flying if units and columns.universe[at].underlying]
+    for at, units in (*tally.positions.items(), *shares_flying):
         name = columns.universe[at].underlying
         shares, price = believed_worth(columns, tally, at), fair[name].fair_usd
         value = valued(units, shares, price)

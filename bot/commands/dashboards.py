@@ -30,7 +30,7 @@ FILES: Final = {
 } | {
     f"runbooks/{name}.md": f"runbooks/{name}.md"
     for name in (
-        "PeglineDepeg", "PeglineDown", "PeglineHeldBack", "PeglineKilled", "PeglineLiquidityCliff",
+        "PeglineDepeg", "PeglineDown", "PeglineHeldBack", "PeglineKilled", "PeglineLiquidityCliff", "PeglineMintStuck",
         "PeglinePegDeviation", "PeglineReferenceRefused", "PeglineStablecoinDepeg", "PeglineWatchdog",
     )
 }  # fmt: skip
