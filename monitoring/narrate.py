@@ -12,6 +12,7 @@ from connectors.events import NS
 from connectors.instruments import Role, Universe
 from monitoring.decisions import Tally
 from monitoring.pools import cliff_told, incentive_told
+from monitoring.settlements import told as settlement
 from monitoring.tale import PegTale, Tone, moment
 from monitoring.trade import Trade, note_told, trade_told
 from monitoring.words import OF_CONTRACT, because
@@ -119,6 +120,9 @@ class Narrator:
             "incentive": self._incentive,
             "liquidity_cliff": self._liquidity_cliff,
             "trade": self._trade_stage,
+            "conversion": _conversion,
+            "conversion_late": _conversion,
+            "conversion_refused": _conversion,
         }.get(note.kind)
         if teller is None:
             return []
@@ -366,3 +370,7 @@ def _action(note: Note) -> str:
         drop = _real(note, "drop_bps")
         parts.append(f"a dividend of {cash:g} USD" + ("" if drop is None else f" ({drop:.0f} bps)"))
     return " and ".join(parts) or "a corporate action"
+
+
+def _conversion(note: Note, ts: int) -> tuple[str, Tone]:
+    return settlement(note)

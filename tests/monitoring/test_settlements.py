@@ -6,7 +6,8 @@ from decimal import Decimal as D
 
 from connectors.events import NAN, NS
 from connectors.orders import Conversion, ConversionState, Progress
-from monitoring.settlements import samples
+from monitoring.settlements import samples, told
+from strategies.base import Note
 from strategies.execution.conversions import Conversions
 
 
@@ -51,3 +52,22 @@ def test_nothing_open_has_no_series_and_no_price_no_value() -> None:
     made = asked("a")
     made.hear(word("a", ConversionState.JOURNALED, "10"))
     assert [(("mint",), None)] == samples(made, lambda _: NAN)["capital_locked_usd"]
+
+
+def test_the_story_tells_what_is_late_refused_or_owed() -> None:
+    """
+    Each with its request or reason; an ordinary change of state is plain.
+    """
+    base: dict[str, float | str] = {"id": "m1", "issuer": "i", "state": "journaled"}
+    late = told(Note(kind="conversion_late", underlying="X", detail={**base, "hours": 2.0}))
+    assert (
+        "X: m1 at i is late, journaled after 2.0 h; it stays in flight, and no second one is asked for",
+        "bad",
+    ) == late
+    assert ("X: m1 at i is journaled", "plain") == told(Note(kind="conversion", underlying="X", detail=base))
+    owed = told(Note(kind="conversion", underlying="X", detail={**base, "owed": "3", "why": "short"}))
+    assert ("X: m1 at i is journaled, 3 units are owed (short)", "bad") == owed
+    refused = Note(
+        kind="conversion_refused", underlying="X", detail={"id": "m1", "reason": "session", "detail": "closed"}
+    )
+    assert ("mint or redemption of X refused, session: closed", "bad") == told(refused)
