@@ -47,8 +47,9 @@ class Worst:
         return more
 
     def usd(self, view: View, instrument: int) -> float:
-        """The largest absolute position that may come of it, in USD; nan while there is no price for one."""
-        units = view.ledger.held.get(instrument, 0.0)
+        """The largest absolute position that may come of it, what is in flight with it, in USD; nan while one has no
+        price."""
+        units = view.ledger.held.get(instrument, 0.0) + view.ledger.away.get(instrument, 0.0)
         most = max(abs(units + self.bought.get(instrument, 0.0)), abs(units - self.sold.get(instrument, 0.0)))
         return most * view.columns.mark_usd(instrument) if most else 0.0
 
@@ -79,7 +80,7 @@ def book_problem(intent: Intent, earlier: Iterable[Leg], view: View, limits: Lim
             said = f"{universe[at].name}: up to {usd[at]:.2f} USD after the trade, allowed {limits.max_position_usd}"
             return Reason.POSITION, said
     # Every position once, those that are not touched as they are: other names are capped by what is in their own.
-    all_usd = {at: after.usd(view, at) for at in {*view.ledger.held, *after.bought, *after.sold}}
+    all_usd = {at: after.usd(view, at) for at in {*view.ledger.held, *view.ledger.away, *after.bought, *after.sold}}
     gross = sum(all_usd.values())
     if _breaks(gross, float(limits.max_gross_usd), sum(grown.values())):
         unknown = "" if isfinite(gross) else ": a position has no price now"

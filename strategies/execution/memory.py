@@ -97,9 +97,11 @@ def new_day(view: View, memory: Memory) -> bool:
 
 
 def net_usd(view: View) -> float:
-    """Net profit now, in USD, to judge a limit by: cash at the FX of its fills, positions at mid; nan where unknown."""
+    """Net profit now, in USD, to judge a limit by: cash at the FX of its fills, positions at mid, and what is in flight
+    to an issuer as what was given; nan where unknown."""
     net = float(view.ledger.flow_usd)
-    for instrument, units in view.ledger.held.items():
-        if units:
-            net += units * view.columns.mark_usd(instrument)
+    for owned in (view.ledger.held, view.ledger.away):
+        for instrument, units in owned.items():
+            if units:
+                net += units * view.columns.mark_usd(instrument)
     return net

@@ -107,7 +107,9 @@ def _naked(name: str, view: View, limits: Limits, memory: Memory) -> None:
 def naked_usd(name: str, view: View) -> float:
     """USD of the net shares of an underlying, absolute; inf where they, or their price, are not known."""
     columns, shares, price = view.columns, Decimal(0), inf
-    for number, units in view.ledger.positions.items():
+    in_flight = view.ledger.in_flight() if view.ledger.away else {}
+    for number in {**view.ledger.positions, **in_flight}:
+        units = view.ledger.position(number) + in_flight.get(number, Decimal(0))
         if not units or columns.universe[number].underlying != name:
             continue
         worth = columns.f_rows[number][K.SHARES_PER_UNIT]
@@ -130,7 +132,8 @@ def marked(view: View) -> bool:
         and columns.k_rows[at][K.REFUSAL] == K.OK
         and now <= columns.k_rows[at][K.EXPIRES]
         and columns.fx_is_fresh(at, now)
-        for at, units in view.ledger.held.items()
+        for owned in (view.ledger.held, view.ledger.away)
+        for at, units in owned.items()
         if units
     )
 

@@ -13,14 +13,15 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as replaced
 
 from connectors.events import NEVER, NS, Flag
-from connectors.orders import Fill, Intent, Leg, Purpose, Reason, Side
+from connectors.orders import Conversion, ConversionState, Fill, Intent, Leg, Progress, Purpose, Reason, Side
 from strategies.base import View
+from strategies.execution.caps import Worst
 from strategies.execution.funds import Funds, FundsRule
 from strategies.execution.latch import Hold, Latch, Mode, scopes_of
 from strategies.execution.limits import Limits
-from strategies.execution.memory import DAY_NS, Memory
+from strategies.execution.memory import DAY_NS, Memory, net_usd
 from strategies.execution.risk import review
-from strategies.execution.stops import heed_note, hold_note, resumed_note, told, watch
+from strategies.execution.stops import heed_note, hold_note, naked_usd, resumed_note, told, watch
 from strategies.market.session import Session
 from tests.strategies.test_risk import LIMITS, NOW, A, B, Case, instruments, intent, quote
 
@@ -605,6 +606,20 @@ def test_shares_without_a_hedge_stop_new_trades_at_once_and_the_share_after_a_ti
     assert Latch() == memory.latch
     watch(View(view.columns, view.ledger, NOW + NS + 1), limits, memory)
     assert [("underlying:S", Mode.REDUCE, "naked")] == [hold.key for hold in memory.latch.holds]
+
+
+def test_what_is_in_flight_to_an_issuer_is_ours_still() -> None:
+    """
+    One of two units leaves for an issuer: no loss, still as naked, and as large a position as before.
+    """
+    view = holding(a="2")
+    before = net_usd(view), naked_usd("S", view), Worst.of(view, ()).usd(view, A)
+    order = Conversion(id="c", issuer="i", mint=False, source=A, target=B, quantity=Decimal(1), expected=Decimal(1),
+                       least=Decimal(1), sla_ns=NOW + NS, underlying="S", reason="test")  # fmt: skip
+    view.ledger.convert(order, NOW)
+    view.ledger.progress(Progress(id="c", state=ConversionState.JOURNALED, ts=NOW, given=Decimal(1)))
+    assert Decimal(1) == view.ledger.position(A)
+    assert before == (net_usd(view), naked_usd("S", view), Worst.of(view, ()).usd(view, A))
 
 
 def test_a_hedge_in_between_begins_the_time_anew() -> None:
