@@ -30,6 +30,7 @@ from monitoring.pools import Readings, pool_lines
 from monitoring.pools import samples as pool_samples
 from monitoring.settlements import samples as settlements
 from monitoring.snapshot import believed_worth, number, refusals, shares_per_unit, snapshot, unbelieved, valued
+from monitoring.trade import ENDS, STAGES
 from strategies.market.session import Session
 
 if TYPE_CHECKING:
@@ -276,6 +277,11 @@ class Metrics(Collector):
             "edge_lost_usd_total": _counted(tally.edge_lost_usd, product(names)),
             "orders_total": _counted(tally.orders, product(venues, names)),
             "order_failures_total": _counted(tally.failures, product(venues, (Outcome.REFUSED, Outcome.UNKNOWN))),
+            "trades_open": _counted(Counter(trade.stage for trade in tally.open.values()), product(STAGES[:-3])),
+            "trade_ends_total": _counted(tally.ends, product(names, ENDS)),
+            "trade_pages_total": _counted(tally.pages, product(self._columns.underlyings)),
+            "trade_naked_usd_seconds_total": _counted(tally.naked_usd_s, product(names)),
+            "dust_shares": _counted(tally.dust, product(self._columns.underlyings)),
             "costs_usd_total": _counted(tally.costs_usd, product(names, ("fee", "gas", "slippage"))),
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
@@ -112,6 +113,8 @@ class Money(msgspec.Struct, frozen=True, kw_only=True):
     """The paper ledger in five numbers, USD. None is unknown."""
 
     trades: int
+    open_trades: dict[str, int]
+    """Trades without an end, by stage."""
     fills: int
     captured_usd: float
     lost_usd: float
@@ -363,6 +366,7 @@ def _money(columns: Columns, tally: Tally, fair: dict[str, ShareLine]) -> Money:
     known = [value for value in unhedged.values() if value is not None]
     return Money(
         trades=tally.trades,
+        open_trades=dict(Counter(trade.stage for trade in tally.open.values())),
         fills=tally.fills,
         captured_usd=sum(tally.edge_captured_usd.values()),
         lost_usd=sum(tally.edge_lost_usd.values()),

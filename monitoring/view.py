@@ -15,7 +15,7 @@ from rich.text import Text
 from monitoring.narrate import Line
 from monitoring.snapshot import Snapshot
 from monitoring.tale import moment
-from monitoring.words import age, best_edge, distance, percent, usd, width
+from monitoring.words import age, best_edge, distance, percent, under_way, usd, width
 
 _TONES: Final = {"good": "green", "bad": "red", "plain": ""}
 _SIGNS: Final = {"good": "+", "bad": "!", "plain": "-"}
@@ -55,8 +55,8 @@ def ledger(picture: Snapshot) -> str:
     """The paper ledger in one line."""
     money = picture.money
     return (
-        f"paper: {money.trades} trades, gains {usd(money.captured_usd)}, losses {usd(money.lost_usd)}, "
-        f"fees {usd(money.fees_usd)}, position {usd(money.inventory_usd)} USD"
+        f"paper: {money.trades} trades{under_way(money.open_trades)}, gains {usd(money.captured_usd)}, "
+        f"losses {usd(money.lost_usd)}, fees {usd(money.fees_usd)}, position {usd(money.inventory_usd)} USD"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 UNKNOWN: Final = "unknown"
@@ -87,6 +88,12 @@ WHYS: Final = {
 def because(why: str) -> str:
     """The reason of a state in words; one without words by its own name."""
     return WHYS.get(why, why.replace("_", " "))
+
+
+def under_way(stages: Mapping[str, int]) -> str:
+    """Trades without an end as ` (2 legs, 1 unwind under way)`; empty where there is none."""
+    told = ", ".join(f"{count} {stage}" for stage, count in sorted(stages.items()))
+    return f" ({told} under way)" if told else ""
 
 
 def ahead(seconds: float | None) -> str:

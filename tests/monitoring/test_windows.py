@@ -274,3 +274,60 @@ def test_a_peg_state_that_comes_back_from_unknown_is_not_told_again():
     tally, lines = told(*(Step(seq=n, ts=n, cause="timer", notes=(note,)) for n, note in enumerate(notes)))
     assert ["DEPEG", "peg cleared"] == [line.partition(":")[0] for line in lines]
     assert "5.20 % under fair value, 57.8 sigmas of 0.09 %" in lines[0] and "pegged" == tally.peg[0]
+
+
+def sent(id: str, side: Side = Side.SELL, **more: object) -> Intent:
+    """A later round of INTENT, of one leg."""
+    leg = replace(INTENT.legs[1], side=side)
+    return replace(INTENT, id=id, trade=INTENT.id, legs=(leg,), **more)  # type: ignore[arg-type]
+
+
+def noted(**detail: float | str) -> Note:
+    """A note about INTENT's trade."""
+    return Note(kind="trade", underlying="T", detail={"trade": INTENT.id, **detail})
+
+
+def test_a_trade_that_is_repaired_is_one_trade_with_all_its_orders():
+    """
+    The second leg is refused, hedged at the next try: one trade, one line with the three fills that count, its naked
+    time and its end; while it is under way the page says so.
+    """
+    start = Step(seq=1, ts=1, cause="start", notes=(Note(kind="start", detail={"instruments": "", "open_trades": ""}),))
+    legs = (report(0, Outcome.ACCEPTED, [fill(0, "100")]), report(1, Outcome.REFUSED))
+    again = replace(legs[1], client_id="h-0", intent_id="h", leg=0, outcome=Outcome.ACCEPTED,
+                    fills=(replace(fill(1, "102"), id="h", client_id="h-0"),))  # fmt: skip
+    hedge = sent("h")
+    steps = [
+        start,
+        SENT,
+        Step(seq=3, ts=3, cause="due", reports=legs, notes=(noted(stage="hedge", why="a leg fell short"),)),
+        Step(seq=4, ts=4, cause="trade", wishes=(hedge,), approved=("h",)),
+    ]
+    tally, lines = told(*steps)
+    assert {"hedge": 1} == {trade.stage: 1 for trade in tally.open.values()}
+    assert ["trade of T: a leg fell short; it is tried again at a fresh price"] == lines
+    tally, lines = told(*steps, Step(seq=5, ts=5, cause="due", reports=(again,),
+                                     notes=(noted(stage="hedged", naked_usd_s=7.5, dust="0.1"),)))  # fmt: skip
+    assert (1, 0, {}, 2) == (tally.trades, tally.halves, tally.open, tally.fills)
+    assert ({("cross", "hedged"): 1}, 7.5, 0.1) == (tally.ends, tally.naked_usd_s["cross"], tally.dust["T"])
+    assert lines[-1].startswith(
+        "gap traded on paper: bought 2 T1 on one at 100.00, sell T1 on two refused, sold 2 T1 on"
+    )
+
+
+def test_an_operator_is_told_of_a_trade_that_needs_him():
+    """
+    Paged: half a trade, one page, and a line that says what to do; a trade given back is called that.
+    """
+    start = Step(seq=1, ts=1, cause="start", notes=(Note(kind="start", detail={"instruments": "", "open_trades": ""}),))
+    bought = report(0, Outcome.ACCEPTED, [fill(0, "100")])
+    none = report(1, Outcome.REFUSED)
+    ends = {}
+    for stage in ("paged", "flat"):
+        note = noted(stage=stage, why="it could be neither hedged nor unwound")
+        ends[stage] = told(start, SENT, Step(seq=3, ts=3, cause="due", reports=(bought, none), notes=(note,)))
+    tally, lines = ends["paged"]
+    assert (1, {"T": 1}) == (tally.halves, tally.pages)
+    assert "OPERATOR: a trade of T needs you" in lines[0] and lines[1].startswith("half a trade on paper")
+    tally, lines = ends["flat"]
+    assert (0, {}) == (tally.halves, tally.pages) and lines[0].startswith("trade given back on paper")
