@@ -1,4 +1,4 @@
-"""The proof that an intent can only bring something nearer to zero, however much of it fills."""
+"""The proof that an intent brings something nearer to zero and nothing further from it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,21 @@ from strategies.execution.ledger import EXACT
 from strategies.market import kernel as K
 
 ZERO = Decimal(0)
+EVEN = Decimal("0.01")
+"""Sides of a pair that are worth the same shares to within this share of the larger leave no net shares behind."""
 
 
 def reduces(intent: Intent, earlier: Iterable[Leg], view: View, open_shares: Mapping[str, Decimal]) -> bool:
-    """Whether every part of it that fills brings nearer to zero, and never beyond it: the position in each leg's
-    instrument, or the net shares of its underlying, or the net shares of its trade.
+    """Whether it brings nearer to zero, and never beyond it: the net shares of its underlying or of its trade, however
+    much of it fills; or, where it leaves the net shares as they are, the position in each leg's instrument. That half
+    of such a pair fills stays a risk, which its trade then hedges.
 
     Orders of the same side that are under way, and the `earlier` legs of this moment, count as filled. `open_shares`:
     net shares of each open trade by its own fills, its orders under way counted as filled.
     """
     before = list(earlier)
     with localcontext(EXACT):
-        return _positions(intent, before, view) or _net(intent, before, view, open_shares)
+        return (_even(intent, view) and _positions(intent, before, view)) or _net(intent, before, view, open_shares)
 
 
 def units_of(legs: Iterable[Leg], instrument: int, side: Side) -> Decimal:
@@ -43,6 +46,20 @@ def _positions(intent: Intent, earlier: list[Leg], view: View) -> bool:
         if not moved <= (-held if leg.side is Side.BUY else held):
             return False
     return bool(intent.legs)
+
+
+def _even(intent: Intent, view: View) -> bool:
+    """Its legs buy as many shares of each underlying as they sell."""
+    universe = view.columns.universe
+    for name in {universe[leg.instrument].underlying for leg in intent.legs}:
+        legs = [leg for leg in intent.legs if universe[leg.instrument].underlying == name]
+        bought, sold = (
+            sum((leg.quantity * _worth(view, leg.instrument) for leg in legs if leg.side is side), ZERO)
+            for side in Side
+        )
+        if not ((bought - sold).is_finite() and abs(bought - sold) <= EVEN * max(bought, sold)):
+            return False
+    return True
 
 
 def _net(intent: Intent, earlier: list[Leg], view: View, open_shares: Mapping[str, Decimal]) -> bool:

@@ -178,6 +178,8 @@ def test_a_record_of_a_hold_makes_the_same_hold_and_takes_it_back() -> None:
         ({"a": "5", "b": "-5"}, intent(buy=B, sell=A, quantity="5"), True),  # both positions to zero
         ({"a": "5", "b": "-5"}, intent(buy=B, sell=A, quantity="6"), False),
         ({"a": "5", "b": "-4"}, intent(buy=B, sell=A, quantity="5"), False),  # one of them beyond
+        ({"a": "9", "b": "-9"}, one_leg(A, Side.SELL, "5"), False),  # a smaller position, and net shares of it
+        ({"a": "9", "b": "-4"}, one_leg(A, Side.SELL, "5"), True),
         ({}, one_leg(A, Side.SELL, "1"), False),
     ],
 )
