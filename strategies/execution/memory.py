@@ -50,7 +50,8 @@ class Memory:
     def approve(self, intent: Intent, now: int) -> None:
         """An intent passed: its orders, its turnover and its place count from now on."""
         self.sent.extend([now] * len(intent.legs))
-        self.turnover[intent.underlying] = now // DAY_NS, self.turned(intent.underlying, now) + turnover(intent)
+        day = max(now // DAY_NS, self.turnover.get(intent.underlying, (-1, Decimal(0)))[0])
+        self.turnover[intent.underlying] = day, self.turned(intent.underlying, now) + turnover(intent)
         if intent.purpose is Purpose.OPEN:
             self.open_intents[intent.trade or intent.id] = intent.strategy
             self.opened[intent.underlying] = now
@@ -58,7 +59,7 @@ class Memory:
     def turned(self, underlying: str, now: int) -> Decimal:
         """USD of turnover in an underlying on the UTC day of `now`."""
         day, usd = self.turnover.get(underlying, (-1, Decimal(0)))
-        return usd if day == now // DAY_NS else Decimal(0)
+        return usd if day >= now // DAY_NS else Decimal(0)
 
     def forget(self, now: int) -> None:
         """What is a minute old counts no more."""
@@ -87,10 +88,11 @@ def turnover(intent: Intent) -> Decimal:
 def new_day(view: View, memory: Memory) -> bool:
     """Remembers the net profit at the start of a UTC day; the daily loss counts from there. True where one began.
 
-    While a position that is held has no price the result is not known, and the day does not begin.
+    While a position that is held has no price the result is not known, and the day does not begin. A clock that goes
+    back begins no day, so that it takes no loss back.
     """
     day, net = view.now // DAY_NS, net_usd(view)
-    if day == memory.day or not isfinite(net):
+    if day <= memory.day or not isfinite(net):
         return False
     memory.day, memory.day_start_net = day, net
     return True

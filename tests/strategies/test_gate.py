@@ -19,7 +19,7 @@ from strategies.execution.caps import Worst
 from strategies.execution.funds import Funds, FundsRule
 from strategies.execution.latch import Hold, Latch, Mode, scopes_of
 from strategies.execution.limits import Limits
-from strategies.execution.memory import DAY_NS, Memory, net_usd
+from strategies.execution.memory import DAY_NS, Memory, net_usd, new_day
 from strategies.execution.risk import review
 from strategies.execution.stops import heed_note, hold_note, naked_usd, resumed_note, told, watch
 from strategies.market.session import Session
@@ -446,6 +446,19 @@ def test_a_share_is_turned_over_only_so_much_a_day() -> None:
     assert why(Case().view(), intent(), replace(WIDE, max_turnover_usd_per_day=1010.0), memory) is None
     assert {"S": (TODAY, Decimal(1010))} == memory.turnover
     assert {"S": NOW} == memory.opened
+
+
+def test_a_clock_that_goes_back_gives_no_loss_and_no_turnover_back() -> None:
+    """
+    A day before the one that began: it begins no day, and what was turned over counts on.
+    """
+    memory = Memory(day=TODAY + 1, day_start_net=500.0, turnover={"S": (TODAY + 1, Decimal(1000))})
+    assert not new_day(Case().view(), memory)
+    assert (TODAY + 1, 500.0) == (memory.day, memory.day_start_net)
+    limits = replace(WIDE, max_turnover_usd_per_day=2009.99)
+    assert Reason.TURNOVER is why(Case().view(), intent(), limits, memory)
+    assert why(Case().view(), intent(), replace(limits, max_turnover_usd_per_day=2010.0), memory) is None
+    assert {"S": (TODAY + 1, Decimal(2010))} == memory.turnover
 
 
 def test_a_strategy_that_runs_away_is_halted_and_told_once() -> None:
