@@ -77,6 +77,7 @@ def assemble(
     on_step: Sequence[Callable[[Step], None]] = (),
     levels: Mapping[int, Levels] | None = None,
     more: Sequence[Strategy] = (),
+    fence: str = "",
 ) -> Assembly:
     """Everything that thinks, for the instruments of `universe` and the numbers of `config`; `more` strategies think
     beside those of the config.
@@ -134,6 +135,7 @@ def assemble(
         evidence_ns=every,
         lots=[Lot(units=table.lot, usd=table.min_notional_usd) for table in (tables(config, i)[1] for i in universe)],
         trade_rules=_trade_rules(config),
+        fence=fence,
     )
     engine.memory.funds = _funds(config, sessions)
     if issuers is not None:

@@ -17,6 +17,7 @@ from bot.assembly import Assembly, assemble
 from bot.closing import ClosingPaths
 from bot.config import Config
 from bot.converting import IssuersOf
+from bot.fence import next_fence
 from bot.guard import guarded
 from bot.holding import Holding
 from bot.holds import Holds
@@ -116,6 +117,7 @@ class Daemon:
             on_step=[self.steps.append, self._keep_holds],
             levels=self.inbox.levels,
             health=True,
+            fence=str(next_fence(doors.state, doors.clock())) if doors.state is not None and live else "",
         )
         self.engine = self.parts.engine
         earlier = _steps(path) if path is not None and known else iter(())

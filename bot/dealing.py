@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
+from msgspec import structs
 
 from bot.books import ColumnBooks
 from bot.converting import Converter
@@ -57,15 +58,16 @@ class Dealer:
         push_look: Callable[[int], None],
         push_issuer: Callable[[int], None],
         on_step: Sequence[Callable[[Step], None]],
+        fence: str = "",
     ) -> None:
         """`push` asks for `answer` at a moment (ns), `push_look` for `look`, `push_issuer` for `converter.hear`;
-        `on_step` hears every record."""
+        `on_step` hears every record. `fence` stands in the client ids of all that this run sends."""
         self.columns, self.ledger, self.trades, self.limits = columns, ledger, trades, limits
         self.executor, self.scribe, self.max_open = executor, scribe, max_open
         self.asked = executor if isinstance(executor, Asked) else None
         self.triggers, self.permits, self.levels = triggers, permits, levels
         self.push, self.push_look = push, push_look
-        self.on_step = tuple(on_step)
+        self.on_step, self.fence = tuple(on_step), fence
         self.memory = Memory()
         self.books = ColumnBooks(columns)
         self.converter = Converter(
@@ -100,7 +102,8 @@ class Dealer:
     def decided(self, decision: Decision, view: View, cause: str, notes: Sequence[Note]) -> bool:
         """Reviews, records and submits what a strategy wishes. True where something was approved."""
         now, barred, wishes = view.now, list[Refused](), list[Intent]()
-        for wish in decision.wishes:
+        wished = self._fenced(decision.wishes)
+        for wish in wished:
             objection = self._off() or _no_opening(wish) or self.trades.objection(wish, now, beside=wishes)
             if objection is None:
                 wishes.append(wish)
@@ -109,11 +112,15 @@ class Dealer:
         approved, refused = self._review(tuple(wishes), view)
         passed, whys = self.converter.decided(decision.conversions, view)
         noted = (*notes, *decision.notes, *told(self.memory), *whys)
-        self._deal(cause, now, decision.wishes, approved, (*barred, *refused), noted, conversions=passed)
+        self._deal(cause, now, wished, approved, (*barred, *refused), noted, conversions=passed)
         self.converter.send(passed, now)
         if approved:
             self._schedule(now)
         return bool(approved or passed)
+
+    def _fenced(self, wishes: tuple[Intent, ...]) -> tuple[Intent, ...]:
+        """Wishes under the client ids of this run."""
+        return tuple(structs.replace(wish, fence=self.fence) for wish in wishes) if self.fence else wishes
 
     def _off(self) -> tuple[Reason, str] | None:
         """Why nothing at all may be traded."""
@@ -178,6 +185,7 @@ class Dealer:
     def heard(self, reports: Sequence[Report], now: int) -> None:
         """Venues told something: into trades, ledger and books; then what that asks for is done."""
         odd: list[Note] = []
+        reports = [self.trades.named(report) for report in reports]
         for report in reports:
             odd += self._book(report, now)
         self.follow(now, "due", tuple(odd), tuple(reports))
@@ -217,8 +225,9 @@ class Dealer:
                 break
             self._page(thought.notes, now)
             ended = [note for note in thought.notes if note.detail.get("stage") in ENDS]
-            approved, refused = self._review(thought.wishes, view)
-            self._deal(cause, now, thought.wishes, approved, refused, (*notes, *told(self.memory)), reports)
+            wished = self._fenced(thought.wishes)
+            approved, refused = self._review(wished, view)
+            self._deal(cause, now, wished, approved, refused, (*notes, *told(self.memory)), reports)
             for note in ended:
                 self._ended(str(note.detail["trade"]))
             cause, notes, reports = "trade", (), ()

@@ -73,6 +73,7 @@ class Engine:
         evidence_ns: int = NEVER,
         lots: Sequence[Lot] = (),
         trade_rules: TradeRules | None = None,
+        fence: str = "",
     ) -> None:
         """Parts that are ready to use; `triggers` stand in the order of the slots that `columns` was built with, and
         `timed` strategies are asked at every tick of the clock. bot/assembly.py puts them together.
@@ -81,6 +82,7 @@ class Engine:
         or `executor` nothing can be traded: wishes are refused by mode. Without `rules` nothing is ever in doubt.
         `lots` say how little of each instrument can be traded, `trade_rules` what may be done for a trade that falls
         short; without them an operator is told at once.
+        `fence` says which start sends, where orders leave the process.
         Without `evidence`, which is asked every `evidence_ns`, only the share's sources say what it is worth.
         """
         self.columns, self.universe = columns, columns.universe
@@ -115,6 +117,7 @@ class Engine:
             push_look=lambda due: self._push(due, _TRADES),
             push_issuer=lambda due: self._push(due, _ISSUER),
             on_step=on_step,
+            fence=fence,
         )
         self.memory = self.dealer.memory
         self.now = 0
@@ -202,6 +205,8 @@ class Engine:
             "universe": msgspec.json.encode(self.universe.instruments).decode(),
             "open_trades": ",".join(self.trades.open),
         }
+        if self.dealer.fence:
+            detail["fence"] = self.dealer.fence
         notes = [Note(kind="start", detail=detail), *self.judges.start(), *self._new_day(first)]
         for number, (value, activates_s) in self._restored.announced.items():
             notes += self.notices.announced(number, value, activates_s, first, self._push_multiplier)

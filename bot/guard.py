@@ -23,7 +23,7 @@ class Guard:
         intent = order.intent
         self._refused.setdefault(now, []).extend(
             Report(
-                client_id=f"{intent.id}-{number}",
+                client_id=intent.client_id(number),
                 intent_id=intent.id,
                 leg=number,
                 outcome=Outcome.REFUSED,

@@ -206,7 +206,7 @@ def _trade(intent: Intent, ts: int) -> Trade:
 def _order(intent: Intent, number: int, names: Sequence[str], ts: int) -> Order:
     leg = intent.legs[number]
     return Order(
-        order=f"{intent.id}-{number}",
+        order=intent.client_id(number),
         trade=intent.trade or intent.id,
         intent=intent.id,
         purpose=intent.purpose.value,

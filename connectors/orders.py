@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from connectors import client_ids
+
 
 class Side(StrEnum):
     """Which way a leg goes."""
@@ -47,7 +49,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a strategy wishes: legs that belong together, and why."""
 
     id: str
-    """Deterministic: strategy, decision time and count; the client ids of its legs are `id`-0, `id`-1, ..."""
+    """Deterministic: strategy, decision time and count."""
     strategy: str
     legs: tuple[Leg, ...]
     reason: str
@@ -63,6 +65,12 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     purpose: Purpose = Purpose.OPEN
     in_order: bool = False
     """The first leg leaves alone, and the others follow what it fills; else all leave at once."""
+    fence: str = ""
+    """Which start sends it, as `connectors.client_ids` says; empty where nothing leaves the process."""
+
+    def client_id(self, leg: int) -> str:
+        """By what the venue knows the order of a leg."""
+        return client_ids.client_id(self.id, leg, self.fence)
 
 
 class Reason(StrEnum):
@@ -152,7 +160,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     client_id: str
     intent_id: str
+    """Empty where who reports knows the order by its client id alone, as after a restart."""
     leg: int
+    """0 in that case."""
     outcome: Outcome
     id: str = ""
     """Of this news at its venue, where it may be told again after a restart: then it counts once."""

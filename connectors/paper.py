@@ -74,13 +74,12 @@ class PaperExecutor:
 
     def _known(self, client_id: str) -> Report | None:
         """What can be said of an order that was asked about; nothing new while it has not arrived."""
-        intent_id, _, leg = client_id.rpartition("-")
-        if any(intent.id == intent_id for waiting in self.waiting.values() for intent, _ in waiting):
+        if any(intent.client_id(leg) == client_id for waiting in self.waiting.values() for intent, leg in waiting):
             return None
         return Report(
             client_id=client_id,
-            intent_id=intent_id,
-            leg=int(leg),
+            intent_id="",
+            leg=0,
             outcome=Outcome.REFUSED,
             reason="unknown",
             detail="the venue on paper does not know it",
@@ -91,7 +90,7 @@ class PaperExecutor:
     ) -> Report:
         """What the venue answers to one leg, given what earlier legs of this moment took."""
         leg = intent.legs[number]
-        client_id = f"{intent.id}-{number}"
+        client_id = intent.client_id(number)
         terms = self.terms.get(leg.instrument)
 
         if terms is None:
@@ -147,5 +146,5 @@ class PaperExecutor:
 
 def _refused(intent: Intent, number: int, detail: str) -> Report:
     """The venue says no to one leg."""
-    client_id = f"{intent.id}-{number}"
+    client_id = intent.client_id(number)
     return Report(client_id=client_id, intent_id=intent.id, leg=number, outcome=Outcome.REFUSED, detail=detail)

@@ -38,7 +38,7 @@ class Trade(msgspec.Struct):
     def send(self, intent: Intent) -> None:
         """The plan or a follow-up was approved."""
         for number, leg in enumerate(intent.legs):
-            self.legs[f"{intent.id}-{number}"] = leg
+            self.legs[intent.client_id(number)] = leg
 
     def hear(self, report: Report) -> tuple[Fill, ...]:
         """Takes a report; gives the fills that are new."""
@@ -70,14 +70,14 @@ class Trade(msgspec.Struct):
 
 def trade_told(trade: Trade, universe: Universe) -> tuple[str, Tone]:
     """A trade that is over, in one line."""
-    told, plan = [], f"{trade.intent.id}-"
+    told, plan = [], {trade.intent.client_id(number) for number in range(len(trade.intent.legs))}
     for client_id, leg in trade.legs.items():
         fills, side = trade.of(client_id), "bought" if leg.side is Side.BUY else "sold"
         instrument = universe[leg.instrument]
         name = f"{instrument.token or instrument.symbol} on {instrument.venue}"
         if fills:
             told.append(f"{side} {_quantity(fills):f} {name} at {_average(fills):.2f}")
-        elif client_id.startswith(plan):
+        elif client_id in plan:
             outcome = trade.outcomes.get(client_id, Outcome.UNKNOWN)
             empty = {Outcome.REFUSED: "refused", Outcome.ACCEPTED: "found nothing"}.get(outcome, outcome.value)
             told.append(f"{leg.side.value} {name} {empty}")

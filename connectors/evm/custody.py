@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from connectors.client_ids import intent_part
 from connectors.errors import BadMessage, CostUnknown, Reverted
 from connectors.evm.abi import Method, text_of
 from connectors.evm.allowances import Grant, allowed
@@ -15,7 +16,7 @@ from connectors.evm.evidence import Seen, see
 from connectors.evm.node import Node
 from connectors.evm.nonces import Slot, State
 from connectors.evm.rpc import Head, number
-from connectors.evm.swap_leg import intent_of, leg_of
+from connectors.evm.swap_leg import leg_of
 from connectors.evm.tasks import Record, Signing
 from connectors.evm.tokens import DECIMALS, SYMBOL
 from connectors.evm.wallet import Wallet
@@ -133,7 +134,7 @@ def meant(tasks: Sequence[Standing], name: str) -> tuple[Standing, ...]:
     wanted = name.lower()
     return tuple(
         one for one in tasks
-        if wanted in one.hashes or name in (one.key, leg_of(one.key), intent_of(leg_of(one.key)))
+        if wanted in one.hashes or name in (one.key, leg_of(one.key), intent_part(leg_of(one.key)))
     )  # fmt: skip
 
 

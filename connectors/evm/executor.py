@@ -14,6 +14,7 @@ from decimal import Decimal
 
 import msgspec
 
+from connectors.client_ids import intent_part
 from connectors.errors import ConnectorError, CostUnknown, NoncePaused, SwapRefused, TooDear, WalletError, WrongChain
 from connectors.events import NS
 from connectors.evm.fees import WEI, cost_usd
@@ -30,7 +31,6 @@ from connectors.evm.swap_leg import (
     Refusal,
     edge_usd,
     fill_of,
-    intent_of,
     leg_of,
     order_of,
     paid_usd,
@@ -150,12 +150,12 @@ class SwapExecutor:
     def _forget(self) -> None:
         """Lets go of what is remembered of legs of which nothing more will come."""
         alive = {order.intent.id for order, _ in self._queue}
-        alive |= {intent_of(leg_of(task.key)) for task in self._wallet.tasks()}
-        alive |= {intent_of(leg) for leg in self._takeback.owed}
-        self._spent = {leg: usd for leg, usd in self._spent.items() if intent_of(leg) in alive}
-        self._outcomes = {leg: outcome for leg, outcome in self._outcomes.items() if intent_of(leg) in alive}
-        self._held = {leg for leg in self._held if intent_of(leg) in alive}
-        self._begun = {key for key in self._begun if intent_of(leg_of(key)) in alive}
+        alive |= {intent_part(leg_of(task.key)) for task in self._wallet.tasks()}
+        alive |= {intent_part(leg) for leg in self._takeback.owed}
+        self._spent = {leg: usd for leg, usd in self._spent.items() if intent_part(leg) in alive}
+        self._outcomes = {leg: outcome for leg, outcome in self._outcomes.items() if intent_part(leg) in alive}
+        self._held = {leg for leg in self._held if intent_part(leg) in alive}
+        self._begun = {key for key in self._begun if intent_part(leg_of(key)) in alive}
 
     async def _take_back(self) -> bool:
         """Whether a task was begun that takes back what a leg has left; tells which legs have left nothing."""
@@ -171,7 +171,7 @@ class SwapExecutor:
 
     async def _begin(self, order: Approved, number: int) -> str:
         """Begins the next task of a leg and says which. Raises Refusal, and as `tick`: then it is tried again."""
-        leg, client_id = order.intent.legs[number], f"{order.intent.id}-{number}"
+        leg, client_id = order.intent.legs[number], order.intent.client_id(number)
         route = self._routes.get(leg.instrument)
         if route is None:
             raise Refusal("route", "no pool for this instrument")
@@ -250,7 +250,7 @@ class SwapExecutor:
             route = self._routes.get(leg.instrument)
             known += ZERO if route is None else route.gas_usd
             spent += self._spent.get(f"{order.intent.id}-{at}", ZERO)
-        own = self._spent.get(f"{order.intent.id}-{number}", ZERO)
+        own = self._spent.get(order.intent.client_id(number), ZERO)
         return known - spent, self._wallet.terms.caps.max_cost_usd - own
 
     def _look_at_token(self, found: Plan, route: Route) -> None:
@@ -264,7 +264,7 @@ class SwapExecutor:
     def _leave(self) -> None:
         """The first leg of the queue goes; what it let somebody spend is to be taken back."""
         order, number = self._queue.popleft()
-        client_id = f"{order.intent.id}-{number}"
+        client_id = order.intent.client_id(number)
         if any(f"{client_id}.{step}" in self._begun for step in GIVES):
             leg = order.intent.legs[number]
             self._takeback.owed[client_id] = Owed(
@@ -277,7 +277,7 @@ class SwapExecutor:
 
     def _refuse(self, order: Approved, number: int, refusal: Refusal) -> None:
         """Tells that a leg is not begun; final where nothing of it is open any more."""
-        client_id = f"{order.intent.id}-{number}"
+        client_id = order.intent.client_id(number)
         self._outcomes[client_id] = Outcome.REFUSED
         self._tell(
             Report(
@@ -371,7 +371,7 @@ class SwapExecutor:
 
     def _head_of_queue(self) -> str:
         order, number = self._queue[0]
-        return f"{order.intent.id}-{number}"
+        return order.intent.client_id(number)
 
     def _over(self, client_id: str, but: str = "") -> bool:
         """Whether nothing more will come for a leg once the task `but` is closed."""

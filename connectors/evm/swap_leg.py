@@ -123,11 +123,6 @@ def leg_of(task_key: str) -> str:
     return task_key.rpartition(".")[0]
 
 
-def intent_of(client_id: str) -> str:
-    """The intent's id in a leg's client id."""
-    return client_id.rpartition("-")[0]
-
-
 def edge_usd(order: Approved) -> Decimal:
     """What a trade is expected to bring after all costs that the strategy knew."""
     return order.intent.notional_usd * exact(order.intent.edge_bps) / _BPS

@@ -82,7 +82,7 @@ class Exchange:
         for number, leg in enumerate(order.intent.legs):
             if leg.instrument not in self.truth.terms:
                 continue
-            client_id, arrives = f"{order.intent.id}-{number}", now + self.latency_ns
+            client_id, arrives = order.intent.client_id(number), now + self.latency_ns
             fault = self.truth.send(client_id, leg, arrives)
             for tell, due in self._plan(fault, now, arrives):
                 dues.add(self._put(due, tell, client_id))
@@ -254,12 +254,11 @@ def _report(
     reason: str = "",
     retry_ns: int = 0,
 ) -> Report:
-    """A report of the leg that a client id names."""
-    intent_id, leg = client_id.rsplit("-", 1)
+    """A report of an order, of which the venue knows the client id and no more."""
     return Report(
         client_id=client_id,
-        intent_id=intent_id,
-        leg=int(leg),
+        intent_id="",
+        leg=0,
         outcome=outcome,
         fills=fills,
         detail=detail,

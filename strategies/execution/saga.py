@@ -228,7 +228,7 @@ def hear(saga: Saga, report: Report, now: int) -> bool:
 
 def _send(saga: Saga, intent: Intent, now: int) -> None:
     for number, leg in enumerate(intent.legs):
-        saga.orders[f"{intent.id}-{number}"] = Order(leg, now)
+        saga.orders[intent.client_id(number)] = Order(leg, now)
 
 
 def _book(saga: Saga, order: Order, fill: Fill, times: int) -> None:

@@ -69,6 +69,8 @@ class Trades:
         self.restored: set[str] = set()
         """Trades of an earlier run that are not over yet."""
         self._trade_of: dict[str, str] = {}
+        self._order_of: dict[str, tuple[str, int]] = {}
+        """By client id: the intent and its leg."""
         self._asked: dict[str, tuple[int, int]] = {}
         """By client id: how often it was asked about, and when next (ns)."""
 
@@ -77,6 +79,8 @@ class Trades:
     def approved(self, intent: Intent, now: int) -> None:
         """An intent passed the review and is recorded."""
         self._trade_of[intent.id] = intent.trade or intent.id
+        for number in range(len(intent.legs)):
+            self._order_of[intent.client_id(number)] = intent.id, number
         if intent.trade:
             S.sent(self._find(intent.trade), intent, now)
             self._place(intent.trade)
@@ -178,6 +182,7 @@ class Trades:
                 oldest = next(iter(self.over))
                 del self.over[oldest]
                 self._trade_of = {intent: of for intent, of in self._trade_of.items() if of != oldest}
+                self._order_of = {id: of for id, of in self._order_of.items() if of[0] in self._trade_of}
         else:
             self.over.pop(trade, None)
             self.open[trade] = saga
@@ -190,6 +195,11 @@ class Trades:
         saga = self.open.get(trade) or self.over.get(trade)
         order = None if saga is None else saga.orders.get(report.client_id)
         return None if order is None else order.leg
+
+    def named(self, report: Report) -> Report:
+        """A report with its intent and leg, where whoever told it knew the client id alone and we know more."""
+        intent, leg = self._order_of.get(report.client_id, ("", 0))
+        return report if report.intent_id or not intent else structs.replace(report, intent_id=intent, leg=leg)
 
     def final(self, report: Report) -> bool:
         """Whether the order that a report is about, which must be known, has its final answer."""

@@ -113,7 +113,7 @@ class Script:
         """Takes an order; a client id that it has had is a fault of ours."""
         dues = []
         for number, leg in enumerate(order.intent.legs):
-            client_id = f"{order.intent.id}-{number}"
+            client_id = order.intent.client_id(number)
             assert client_id not in self.sent
             self.sent[client_id] = leg, order.intent, now
             dues.append(self._put(client_id, now + 100 * MS, asked=False))
@@ -162,11 +162,8 @@ class Script:
         return fills[-1]
 
     def _report(self, client_id: str, outcome: Outcome, fill: Fill | None = None, final: bool = True) -> Report:
-        intent_id, _, number = client_id.rpartition("-")
         fills = () if fill is None else (fill,)
-        return Report(
-            client_id=client_id, intent_id=intent_id, leg=int(number), outcome=outcome, fills=fills, final=final
-        )
+        return Report(client_id=client_id, intent_id="", leg=0, outcome=outcome, fills=fills, final=final)
 
 
 class Ran:
@@ -181,6 +178,7 @@ class Ran:
         lot: str = "0.5",
         venue: Script | None = None,
         earlier: list[Step] | None = None,
+        fence: str = "",
     ) -> None:
         """Wishes for the plan in the first second."""
         self.steps: list[Step] = []
@@ -191,7 +189,7 @@ class Ran:
         self.engine = Engine(
             columns=self.columns, strategies=[wisher], triggers=[], timed=[wisher], limits=LIMITS, executor=self.venue,
             ledger=Ledger(UNIVERSE), scribe=Journal(None), timer_ns=NS, on_step=[self.steps.append],
-            lots=[Lot(units=Decimal(lot))] * len(UNIVERSE), trade_rules=rules,
+            lots=[Lot(units=Decimal(lot))] * len(UNIVERSE), trade_rules=rules, fence=fence,
         )  # fmt: skip
         self.silent: set[int] = set()
         self.at = 0
