@@ -339,7 +339,8 @@ class Trades:
         return 0 if last is None else last + self.rules.cooldown_ns
 
     def asks(self, now: int) -> Asks:
-        """Orders whose answer is overdue: asked about with growing pauses, cancelled once where they still stand."""
+        """Orders whose answer is overdue: asked about with growing pauses, and cancelled each time while they stand,
+        since a cancel may be lost too."""
         queries, cancels, notes = [], [], []
         for saga in self.open.values():
             for client_id, order in S.live(saga):
@@ -349,10 +350,10 @@ class Trades:
                 queries.append((client_id, order.leg.instrument))
                 pause = min(self.rules.answer_within_ns << count, max(ASK_AT_LEAST_NS, self.rules.answer_within_ns))
                 self._asked[client_id] = count + 1, now + pause
+                standing = order.outcome is Outcome.ACCEPTED
+                if standing:
+                    cancels.append((client_id, order.leg.instrument))
                 if count == 0:
-                    standing = order.outcome is Outcome.ACCEPTED
-                    if standing:
-                        cancels.append((client_id, order.leg.instrument))
                     notes.append(_note(saga, event="cancel" if standing else "asked", why=client_id))
         return Asks(tuple(queries), tuple(cancels), tuple(notes))
 
