@@ -53,6 +53,12 @@ class Exits:
     def __init__(self, universe: Universe, lots: Sequence[Lot], worth: Callable[[int], float]) -> None:
         """`lots` by instrument; `worth` gives shares per unit, NaN where unknown."""
         self._universe, self._lots, self._worth = universe, tuple(lots), worth
+        self.resting: dict[str, int] = {}
+        """Until when (ns) a venue that was asked too much wants to hear nothing, by its own word."""
+
+    def rests_until(self, number: int) -> int:
+        """Until when (ns) the venue of an instrument wants to hear nothing; 0 where it never said so."""
+        return self.resting.get(self._universe[number].venue, 0)
 
     def shares(self, units: Decimal, number: int) -> Decimal | None:
         """What units of an instrument are worth now; None where that is not known."""
@@ -80,6 +86,9 @@ class Exits:
                 continue
             if (plan.underlying, self._universe[number].venue, side) in busy:
                 taken = True
+                continue
+            if view.now < self.rests_until(number):
+                barred = f"{self._universe[number].name}: its venue was asked too much"
                 continue
             if self._barred(view, side, number, wanted.shares):
                 barred = f"{self._universe[number].name}: {view.columns.why_barred[number]}"

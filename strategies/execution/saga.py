@@ -113,8 +113,6 @@ class Saga(msgspec.Struct, kw_only=True):
     """Of them in this stage."""
     tried_ns: int = 0
     """When the last one was made, or this stage began."""
-    rest_ns: int = 0
-    """Before this a venue that was asked too much wants no more."""
     naked_usd_s: float = 0.0
     """USD x seconds without a hedge until `told_ns`."""
     told_ns: int = 0
@@ -217,7 +215,6 @@ def hear(saga: Saga, report: Report, now: int) -> bool:
         saga.costs_usd += report.gas_usd
     if undone:
         order.final = False
-    saga.rest_ns = max(saga.rest_ns, now + report.retry_ns)
     if not order.final:
         order.outcome = report.outcome
         order.final = report.final and report.outcome is not Outcome.UNKNOWN
@@ -319,7 +316,7 @@ def _ready_ns(saga: Saga, rules: Rules, *, hasty: bool) -> int:
         wait = 0
     else:
         wait = rules.wait_ns if hasty else rules.wait_ns << saga.tries - 1
-    return max(saga.tried_ns + wait, saga.rest_ns)
+    return saga.tried_ns + wait
 
 
 def due(saga: Saga, now: int, rules: Rules) -> int:

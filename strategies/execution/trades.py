@@ -102,6 +102,9 @@ class Trades:
         """A venue told something of an order of a trade, whether that is over or not; gives what is odd about it."""
         trade = self._trade_of[report.intent_id]
         saga = self._find(trade)
+        if report.retry_ns:
+            venue = self.universe[saga.orders[report.client_id].leg.instrument].venue
+            self.exits.resting[venue] = max(report.retry_ns, self.exits.resting.get(venue, 0))
         ended, live = saga.stage in ENDS, any(S.live(saga))
         over = S.hear(saga, report, now)
         if ended and saga.stage not in ENDS:
@@ -230,6 +233,9 @@ class Trades:
         for trade, saga in self.open.items():
             if saga.plan.underlying == underlying and (saga.stage in _REPAIRED or trade in self.restored):
                 return Reason.IN_FLIGHT, f"{trade} must come to its end first"
+        for leg in plan.legs:
+            if now < self.exits.rests_until(leg.instrument):
+                return Reason.ORDER_RATE, f"{self.universe[leg.instrument].venue} was asked too much and wants peace"
         claimed = self.claims().union(self._claim(one, leg) for one in beside for leg in one.legs)
         taken = claimed.intersection(self._claim(plan, leg) for leg in plan.legs)
         for _, venue, side in sorted(taken):
@@ -360,7 +366,8 @@ class Trades:
     def _asking(self, client_id: str, order: S.Order) -> tuple[int, int]:
         """How often an order was asked about, and when it is to be asked about next."""
         patience = 0 if order.outcome is Outcome.UNKNOWN else self.rules.answer_within_ns
-        return self._asked.get(client_id, (0, order.sent_ns + patience))
+        count, due = self._asked.get(client_id, (0, order.sent_ns + patience))
+        return count, max(due, self.exits.rests_until(order.leg.instrument))
 
     def due(self, now: int, *, asked: bool) -> int:
         """The next moment after `now` (ns) at which to think again without a report; `asked`: venues can be."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 from math import inf
 
 import pytest
+from msgspec.structs import replace
 
 from bot.paths import prepare_kernel
 
@@ -92,8 +93,8 @@ class Wisher:
 class Script:
     """A venue that does with each order what its script says, 100 ms after it was sent; else it fills it.
 
-    A script is a list of words, told at once: `fill`, `part UNITS`, `more UNITS`, `refuse`, `unknown`, `end` and
-    `silence`. Behind `later:` stands what is told when it is asked.
+    A script is a list of words, told at once: `fill`, `part UNITS`, `more UNITS`, `refuse`, `rate SECONDS` (429 with
+    Retry-After), `unknown`, `end` and `silence`. Behind `later:` stands what is told when it is asked.
     """
 
     def __init__(self, scripts: dict[str, list[str]]) -> None:
@@ -148,6 +149,8 @@ class Script:
             if what in ("fill", "part", "more"):
                 quantity = leg.quantity if what == "fill" else Decimal(units)
                 yield self._report(client_id, Outcome.ACCEPTED, self._fill(client_id, quantity, due), what == "fill")
+            elif what == "rate":
+                yield replace(self._report(client_id, Outcome.REFUSED), retry_ns=due + int(units) * NS)
             elif what != "silence":
                 outcome = {"refuse": Outcome.REFUSED, "unknown": Outcome.UNKNOWN}.get(what, Outcome.ACCEPTED)
                 yield self._report(client_id, outcome, final=what in ("refuse", "end"))
@@ -552,3 +555,15 @@ def test_where_nothing_may_be_traded_what_is_held_there_may_be_given_back() -> N
     ran.until(10)
     assert {A} == {instrument for _, instrument, *_ in ran.orders()[2:]}
     assert "flat" == ran.stages()[-1] and not ran.positions
+
+
+def test_fault_30_a_venue_that_was_asked_too_much_hears_nothing_until_its_moment() -> None:
+    """
+    b answers the sale with 429 and Retry-After 10 s: the hedge goes to c at once, a new trade with a leg at b is
+    refused, and one after those 10 s is not.
+    """
+    ran = Ran({"t-1": ["rate 10"]}, wishes={1: plan(), 5: plan("u"), 12: plan("v")}).until(15)
+    assert ("t.h1-0", C, "sell", Decimal(10)) == ran.orders()[2]
+    assert [Reason.ORDER_RATE] == ran.reasons()
+    assert ["v-0", "v-1"] == list(ran.venue.sent)[3:]
+    assert {A: 20, B: -10, C: -10} == ran.positions and ran.over()

@@ -456,19 +456,6 @@ def test_what_a_unit_is_worth_must_be_known() -> None:
     assert next_of(open_, known=False) is None
 
 
-def test_a_venue_that_was_asked_too_much_is_left_alone_for_as_long_as_it_says() -> None:
-    """
-    Refused with Retry-After 7 s: the next try is not made before.
-    """
-    saga = in_stage(Stage.HEDGE)
-    S.hear(saga, said("t-1", outcome=Outcome.REFUSED, retry_ns=7 * NS), NOW)
-    rules = Rules(**{**_plain(RULES), "naked_usd_s": 1e12})
-    assert next_of(saga, NOW + 7 * NS - 1, rules) is None
-    assert isinstance(next_of(saga, NOW + 7 * NS, rules), Try)
-    S.hear(saga, said("t-1", outcome=Outcome.REFUSED, retry_ns=NS), NOW)
-    assert NOW + 7 * NS == saga.rest_ns
-
-
 def test_a_sweep_begins_with_the_dust_of_others() -> None:
     """
     0.7 shares are carried in; sold they are gone, and their sale stands as a position.
