@@ -17,40 +17,46 @@ from bot.assembly import Assembly, assemble
 from bot.closing import ClosingPaths
 from bot.config import Config
 from bot.converting import IssuersOf
+from bot.feed_states import feed_states
 from bot.fence import next_fence
-from bot.guard import guarded
+from bot.guard import guarded, guarded_issuers
 from bot.holding import Holding
 from bot.holds import Holds
 from bot.inbox import Inbox
 from bot.journal import Journal
 from bot.journal_file import Durability
 from bot.journal_reader import read
+from bot.keeper import Keeper
 from bot.latency import Latency
 from bot.listening import BEAT_S, Listening
 from bot.lock import StateLock
+from bot.outbox import Outbox
 from bot.quotes import Quotes
 from bot.recorder import Recorder
 from bot.server import Server
 from bot.steady import SteadyClock
+from bot.upkeep import Upkeep
 from bot.watchdog import Watchdog
 from connectors.errors import TapeError
-from connectors.events import NAN
 from connectors.instruments import Universe
 from connectors.ports import Executor, Feed
-from connectors.provenance import Provenance, unpack
 from connectors.tape import DayWriter
 from connectors.vitals import Vitals
 from monitoring.desk import Desk
-from monitoring.facts import Facts, FeedState, LoopState, Recording, StreamState
+from monitoring.facts import Facts, FeedState, Recording
 from monitoring.histogram import Histogram
 from monitoring.quote_lines import Origin
 from strategies.base import Step
+from strategies.execution.latch import ALL, Hold, Mode
+from strategies.execution.latch import JOURNAL as NO_JOURNAL
 from strategies.liquidity import Reading
 from strategies.market.health import Score
 from strategies.market.session import SessionTable
 
 JOURNAL = "journal.sqlite"
 TAPE = "tape"
+CLOSE_S: Final = 5.0
+"""How long the disk may take for the last records; whoever stops a daemon waits ten seconds and then kills it."""
 
 
 LAG_BOUNDS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -75,6 +81,8 @@ class Doors:
     """What each venue's connections have counted."""
     issuers: IssuersOf | None = None
     """Makes the doors of issuers; without it nothing is minted or redeemed."""
+    on_paper: bool = False
+    """Executor and issuers send nothing to anybody: they need not wait for the disk, and a replay decides the same."""
     world_ends: bool = False
     """The feeds end by themselves and the run with them; else a feed that ends is a fault."""
 
@@ -102,24 +110,32 @@ class Daemon:
         known = path is not None and path.exists()
         self.journal = Journal(path, durability=Durability.FULL, facts={"version": facts.version, "mode": facts.mode})
         self.steps: list[Step] = []
-        live = doors.state is not None and not doors.world_ends
-        holds = Holds(doors.state) if doors.state is not None and live else None
-        executor = doors.executor
+        self.keeper = Keeper(self.journal, doors.monotonic)
+        holds = Holds(doors.state) if doors.state is not None and not doors.world_ends else None
+        executor, issuers = doors.executor, doors.issuers
+        self.outbox = Outbox(
+            self.keeper,
+            stopped=_never if holds is None else holds.flagged,
+            clock=doors.clock,
+            waits=not doors.on_paper,
+        )
         self.inbox = Inbox(universe, clock=doors.clock, timer_s=config.run.timer_s)
         self.parts: Assembly = assemble(
             config,
             universe,
             sessions,
-            self.journal,
-            executor=executor if holds is None or executor is None else guarded(executor, holds.flagged),
-            issuers=doors.issuers,
+            self.keeper,
+            executor=None if executor is None else guarded(executor, self.outbox),
+            issuers=None if issuers is None else guarded_issuers(issuers, self.outbox),
             seed=config.run.seed,
             on_step=[self.steps.append, self._keep_holds],
             levels=self.inbox.levels,
             health=True,
-            fence=str(next_fence(doors.state, doors.clock())) if doors.state is not None and live else "",
+            fence="" if holds is None else str(next_fence(holds.state, doors.clock())),
         )
         self.engine = self.parts.engine
+        self.outbox.push = self.engine.expect
+        self.keeper.on_failure = self._journal_failed
         earlier = _steps(path) if path is not None and known else iter(())
         self.unfinished = self.engine.restore(earlier)
         self.holding = None if holds is None else Holding(holds, self.engine, doors.clock, warn)
@@ -137,6 +153,7 @@ class Daemon:
             steady=doors.steady,
             world_ends=doors.world_ends,
         )
+        self.upkeep = Upkeep(self.keeper, self.inbox, state=doors.state, steady=doors.steady, warn=warn)
         self.lag = Histogram(LAG_BOUNDS_S)
         """How late the beats of the loop came."""
         self.latency = Latency(universe, self.inbox.offsets)
@@ -149,7 +166,7 @@ class Daemon:
             positions=dict(self.parts.ledger.positions),
             conversions=self.parts.ledger.conversions,
             idle_s=lambda: doors.monotonic() - self._heard_at,
-            loop=self.loop_state,
+            loop=self.upkeep.loop_state,
             histograms=self.histograms,
             levels=lambda number: self.engine.depths.levels(number, self.parts.columns.now),
             recording=self.recording,
@@ -201,75 +218,13 @@ class Daemon:
         return None
 
     def feed_states(self) -> list[FeedState]:
-        """Every venue's stream as it stands: up, messages taken, messages refused at the door by reason."""
-        told = self.desk.tally.venues
-        states = []
-        for venue in dict.fromkeys(instrument.venue for instrument in self.universe):
-            heard = sum(n for n, i in zip(self.inbox.heard, self.universe, strict=True) if i.venue == venue)
-            table = self.config.venues.get(venue)
-            state, why = told.get(venue, ("up" if heard else "down", ""))
-            if venue in self.listening.gave_up:
-                state = "down"
-            vitals = self.doors.vitals.get(venue) or Vitals()
-            offset = self.inbox.offsets.get(venue)
-            states.append(
-                FeedState(
-                    venue=venue,
-                    feed=table.feed if table else "none",
-                    up=heard > 0 and state in ("up", "degraded"),
-                    state=state,
-                    why=why,
-                    messages=heard,
-                    rejected={reason: n for (where, reason), n in self.inbox.rejected.items() if where == venue},
-                    streams=self._streams(venue),
-                    reconnects=vitals.reconnects,
-                    calls=dict(vitals.calls),
-                    failures=dict(vitals.failures),
-                    used_ratio=vitals.used_ratio,
-                    offset_s=offset[0] if offset else None,
-                    offset_error_s=offset[1] if offset else None,
-                )
-            )
-        return states
-
-    def _streams(self, venue: str) -> tuple[StreamState, ...]:
-        """How each instrument of a venue stands, by what was said against it."""
-        found = []
-        for number in self._numbers(venue):
-            state = self.inbox.standing.state(number)
-            if state is not None:
-                reasons = tuple(why.name.lower() for why in self.inbox.standing.reasons(number))
-                health, why = state
-                origin = unpack(self.inbox.origins.get(number, NAN))
-                found.append(
-                    StreamState(
-                        instrument=self.universe[number].name,
-                        state=health.name.lower(),
-                        why=why.name.lower() if why else "",
-                        reasons=reasons,
-                        origin=str(origin or ""),
-                        via=str(Provenance(origin.source, origin.session)) if origin else "",
-                    )
-                )
-        return tuple(found)
+        """Every venue's stream as it stands."""
+        return feed_states(self.config, self.universe, self.inbox, self.listening, self.desk.tally, self.doors.vitals)
 
     def scores(self) -> Mapping[int, Score]:
         """The peg health of every token of which it is known, by instrument."""
         health = self.engine.health
         return {} if health is None else health.scores(self.parts.columns.now)
-
-    def _numbers(self, venue: str) -> tuple[int, ...]:
-        return tuple(at for at, instrument in enumerate(self.universe) if instrument.venue == venue)
-
-    def loop_state(self) -> LoopState:
-        """How this process keeps up."""
-        inbox, steady = self.inbox, self.doors.steady
-        return LoopState(
-            waiting=len(inbox),
-            superseded=inbox.superseded,
-            dropped=inbox.let_go,
-            clock_apart_s=steady.apart_s if steady is not None else 0.0,
-        )
 
     def histograms(self) -> dict[str, dict[tuple[str, ...], Histogram]]:
         """What is counted by size, by the catalogue's names."""
@@ -283,7 +238,7 @@ class Daemon:
         """Streams, decides and serves until `stop` is set; then everything is flushed and closed.
 
         Raises ConnectorError when every feed has given up for good, TapeError for a tape that cannot be gone on with,
-        and JournalError when the disk refuses: nothing is decided without its record.
+        and at the end JournalError where the disk has refused records: from then on it has watched and not traded.
         """
         async with AsyncExitStack() as stack:
             stack.callback(self._close)
@@ -354,6 +309,7 @@ class Daemon:
             self.lag.observe(late_s)
             self.inbox.beat(late_s)
             self.listening.compare_clocks()
+            self.upkeep.look()
             if self.holding is not None:
                 self.holding.look()
             if self.watchdog is not None and self.engine.dealer.steps:
@@ -363,6 +319,11 @@ class Daemon:
         """What the gate holds back outlives this process."""
         if self.holding is not None:
             self.holding.hear(step)
+
+    def _journal_failed(self, why: str) -> None:
+        """Nothing may leave without its record, so nothing leaves any more; what is heard is watched all the same."""
+        self.engine.memory.trip(Hold(scope=ALL, mode=Mode.HALT, cause=NO_JOURNAL, why=why, at=self.engine.now))
+        self.outbox.look()
 
     def _tell(self) -> None:
         """Hands new decision records to the windows."""
@@ -375,10 +336,15 @@ class Daemon:
         if self.watchdog is not None:
             self.watchdog.end()
         try:
-            self.journal.close()
+            self.journal.close(CLOSE_S)
         finally:
             if self.lock is not None:
                 self.lock.release()
+
+
+def _never() -> bool:
+    """A world of its own has no file KILL."""
+    return False
 
 
 async def _until(stop: asyncio.Event) -> None:

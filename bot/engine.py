@@ -183,6 +183,12 @@ class Engine:
             for note in notes:
                 self.trades.noted(note, self.now)
 
+    def expect(self, due: int) -> None:
+        """Venues and issuers have something to tell at `due` (ns UTC); for orders that left after their decision."""
+        if self.executor is not None:
+            self._push(due, _ANSWER)
+        self._push(due, _ISSUER)
+
     def finish(self) -> None:
         """The end of a run: what is still due is dropped and counted, and what the books are worth is recorded."""
         self.counts.dropped_dues = sum(1 for due in self._dues if due[2] == _ANSWER)

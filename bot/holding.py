@@ -9,7 +9,7 @@ from bot.engine import Engine
 from bot.holds import Holds
 from connectors.errors import DataError
 from strategies.base import Step
-from strategies.execution.latch import DRAWDOWN, FLAG, NAKED, RUNAWAY, TRADE, Hold, Latch, hold_of
+from strategies.execution.latch import DRAWDOWN, FLAG, JOURNAL, NAKED, RUNAWAY, TRADE, Hold, Latch, hold_of
 from strategies.execution.stops import hold_note, resumed_note
 
 LOOK_S: Final = 0.5
@@ -52,7 +52,11 @@ class Holding:
         notes += [hold_note(hold) for hold in kept.latch.holds if hold not in self._recorded.holds]
         memory.resumed = max((one.number for one in kept.resumed), default=memory.resumed)
         self._stamp, self._recorded = stamp, kept.latch
-        self.engine.hold(kept.latch, notes)
+        latch = kept.latch
+        for hold in memory.latch.holds:
+            if hold.cause == JOURNAL:
+                latch = latch.set(hold)
+        self.engine.hold(latch, notes)
 
     def hear(self, step: Step) -> None:
         """Keeps on disk what the gate holds back; called with each record, before anything that it allows is sent."""

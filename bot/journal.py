@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -114,6 +114,13 @@ class Journal:
     def durable(self, seq: int) -> bool:
         """Whether the record is safe, as far as the durability of this journal goes."""
         return seq <= (self._seq if self._writer is None else self._writer.durable)
+
+    def when(self, seq: int, call: Callable[[], None]) -> None:
+        """Calls once, from any thread, as soon as the record is durable or never will be."""
+        if self._writer is None:
+            call()
+        else:
+            self._writer.when(seq, call)
 
     async def wait(self, seq: int) -> None:
         """Returns when the record is durable. Raises JournalError when the writer failed before."""

@@ -122,6 +122,13 @@ CATALOGUE: Final = (
     Metric(
         "pegline_clock_apart_seconds", "gauge", (), "How far the machine's clock has jumped away from the one in use"
     ),
+    Metric("pegline_journal_up", "gauge", (), "1 while decisions are recorded; at 0 nothing leaves any more"),
+    Metric("pegline_journal_waiting_records", "gauge", (), "Records that are not durable yet"),
+    Metric(
+        "pegline_journal_behind_seconds", "gauge", (), "For how long records have waited without one becoming durable"
+    ),
+    Metric("pegline_disk_free_ratio", "gauge", (), "Share of the state folder's disk that is free"),
+    Metric("pegline_open_files_ratio", "gauge", (), "Share of the files and sockets allowed to be open that are"),
     Metric("pegline_tape_up", "gauge", (), "1 while rows are recorded, 0 after the disk has refused"),
     Metric("pegline_tape_rows_total", "counter", (), "Rows that are on disk"),
     Metric(

@@ -61,7 +61,7 @@ class Desk:
         (wall seconds since the last row) are asked when needed; `positions` (units by instrument) and
         `conversions` of a ledger that goes on from an earlier run; `loop` and `histograms` as Metrics.
         """
-        self._levels, self._recording, self._pools, self._scores = levels, recording, pools, scores
+        self._levels, self._recording, self._pools, self._scores, self._loop = levels, recording, pools, scores, loop
         self.columns, self.facts, self._feeds, self._idle_s = columns, facts, feeds, idle_s
         self.tally = Tally(
             columns.universe,
@@ -95,7 +95,7 @@ class Desk:
         """The picture of this moment."""
         told = [str(line) for line in list(self.story)[-SHOWN:]]
         recording = self._recording()
-        troubles = [f"held back: {hold}" for hold in self.tally.holds()]
+        troubles = [*self._loop().wants().values(), *(f"held back: {hold}" for hold in self.tally.holds())]
         if recording is not None and recording.error:
             troubles.append(f"recording stopped: {recording.error}")
         return snapshot(

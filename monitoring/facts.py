@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+SLOW_S: Final = 2.0
+"""A record that is not durable after so many seconds shows that the disk hangs; usual are milliseconds."""
+LOW: Final = 0.1
+"""Of the disk is free, or of the open files that are allowed: less is told."""
 
 
 class StreamState(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +70,31 @@ class LoopState(msgspec.Struct, frozen=True, kw_only=True):
     """Overtaken rows that were let go because there was no room."""
     clock_apart_s: float = 0.0
     """How far the machine's clock has jumped away from the one that we go by."""
+    journal_error: str = ""
+    """Why nothing is recorded any more; empty while all is well."""
+    journal_waiting: int = 0
+    """Records that are not durable yet."""
+    journal_behind_s: float = 0.0
+    """For how long they have waited without one becoming durable."""
+    disk_free_ratio: float | None = None
+    """Share of the state folder's disk that is free; None is not known."""
+    open_files_ratio: float | None = None
+    """Share of the files and sockets that it may have open that it has; None is not known."""
+
+    def wants(self) -> dict[str, str]:
+        """What this process lacks, by name, and a sentence about each."""
+        found = {}
+        if self.journal_error:
+            found["journal"] = f"nothing is recorded and nothing leaves any more: {self.journal_error}"
+        elif self.journal_behind_s > SLOW_S:
+            found["slow"] = f"the disk hangs: {self.journal_waiting} records wait for it, and nothing leaves before"
+        if self.disk_free_ratio is not None and self.disk_free_ratio < LOW:
+            found["disk"] = (
+                f"{self.disk_free_ratio:.1%} of the state folder's disk is free; when it is full, trading ends"
+            )
+        if self.open_files_ratio is not None and self.open_files_ratio > 1 - LOW:
+            found["files"] = f"{self.open_files_ratio:.0%} of the open files that are allowed are in use (ulimit -n)"
+        return found
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True):

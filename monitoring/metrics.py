@@ -263,11 +263,14 @@ class Metrics(Collector):
             "inbox_superseded_rows_total": [((), float(loop.superseded))],
             "inbox_dropped_rows_total": [((), float(loop.dropped))],
             "clock_apart_seconds": [((), loop.clock_apart_s)],
+            "journal_up": [((), float(not loop.journal_error))],
+            "journal_waiting_records": [((), float(loop.journal_waiting))],
+            "journal_behind_seconds": [((), loop.journal_behind_s)],
+            "disk_free_ratio": _known(loop.disk_free_ratio),
+            "open_files_ratio": _known(loop.open_files_ratio),
             "tape_rows_total": [] if recording is None else [((), float(recording.rows))],
             "tape_dropped_rows_total": [] if recording is None else _counted(recording.dropped),
-            "tape_free_bytes": []
-            if recording is None or recording.free_bytes is None
-            else [((), float(recording.free_bytes))],
+            "tape_free_bytes": _known(None if recording is None else recording.free_bytes),
             "tape_up": [] if recording is None else [((), float(not recording.error))],
             "opportunities_total": _counted(tally.wishes, product(names, tokens)),
             "opportunities_skipped_total": _counted(tally.skipped, product(names, Reason)),
@@ -308,6 +311,11 @@ class Metrics(Collector):
 
 def _ratio(bps: float | None) -> float | None:
     return None if bps is None else bps / 1e4
+
+
+def _known(value: float | None) -> list[Sample]:
+    """One sample, where there is a value."""
+    return [] if value is None else [((), value)]
 
 
 def _counted(counts: Mapping[Any, float], expected: Iterable[tuple[str, ...]] = ()) -> list[Sample]:

@@ -141,7 +141,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     told: tuple[str, ...]
     """The last lines of narration, oldest first."""
     troubles: tuple[str, ...] = ()
-    """What is wrong with the program itself: the recording has stopped."""
+    """What is wrong with the program itself: nothing is recorded, something is held back, a disk is full."""
     pools: tuple[PoolLine, ...] = ()
     """Pools with an incentive."""
     token_premia: tuple[TokenPremium, ...] = ()

@@ -30,8 +30,9 @@ FILES: Final = {
 } | {
     f"runbooks/{name}.md": f"runbooks/{name}.md"
     for name in (
-        "PeglineDepeg", "PeglineDown", "PeglineHeldBack", "PeglineKilled", "PeglineLiquidityCliff", "PeglineMintStuck",
-        "PeglinePegDeviation", "PeglineReferenceRefused", "PeglineStablecoinDepeg", "PeglineWatchdog",
+        "PeglineDepeg", "PeglineDiskLow", "PeglineDiskSlow", "PeglineDown", "PeglineFilesLow", "PeglineHeldBack",
+        "PeglineJournalFailed", "PeglineKilled", "PeglineLiquidityCliff", "PeglineMintStuck", "PeglinePegDeviation",
+        "PeglineReferenceRefused", "PeglineStablecoinDepeg", "PeglineWatchdog",
     )
 }  # fmt: skip
 """Where a file of the package goes."""

@@ -127,6 +127,7 @@ async def play(
         feeds=[feed],
         executor=paper(config, world.universe, args.seed),
         issuers=paper_issuers(config, world.universe, sessions, args.seed),
+        on_paper=True,
         clock=feed.now,
         monotonic=monotonic_s,
         sleep=sleep,

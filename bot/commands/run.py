@@ -75,6 +75,7 @@ async def _run(config: Config, file: Path, digest: str, seconds: float | None) -
         feeds=feeds,
         executor=paper(config, universe, config.run.seed),
         issuers=paper_issuers(config, universe, load_sessions(), config.run.seed),
+        on_paper=True,
         clock=clock,
         steady=clock,
         monotonic=monotonic_s,

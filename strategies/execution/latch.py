@@ -21,6 +21,8 @@ DRAWDOWN: Final = "drawdown"
 NAKED: Final = "naked"
 RUNAWAY: Final = "runaway"
 TRADE: Final = "trade"
+JOURNAL: Final = "journal"
+"""Nothing can be recorded. It ends with the process: what cannot be written cannot be kept either."""
 
 
 class Mode(IntEnum):
@@ -40,7 +42,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scope: str
     mode: Mode
     cause: str
-    """operator, flag, watchdog, drawdown, naked, runaway or trade."""
+    """operator, flag, watchdog, drawdown, naked, runaway, trade or journal."""
     why: str
     at: int
     """ns UTC."""

@@ -7,19 +7,15 @@ import multiprocessing
 import os
 import signal
 import threading
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from bot.cli import main
 from bot.clock import monotonic_s, wall_ns
-from bot.guard import AskedGuard, Guard, guarded
 from bot.holds import FILE, KILL, Holds
 from bot.watchdog import Watchdog
 from connectors.errors import DataError
-from connectors.orders import Approved, Intent, Leg, Outcome, Report, Side
-from connectors.ports import Asked, Books
 from strategies.execution.latch import ALL, Hold, Mode
 
 NOW = 1_788_537_600_000_000_000
@@ -154,86 +150,6 @@ def test_commands_at_once_lose_nothing(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert {f"token:T{n}" for n in range(20)} == {hold.scope for hold in Holds(tmp_path).read(NOW).latch.holds}
-
-
-# --- the last door
-
-
-class Inner:
-    """An executor that keeps what it was given."""
-
-    def __init__(self) -> None:
-        self.sent: list[str] = []
-
-    def submit(self, order: Approved, now: int) -> tuple[int, ...]:
-        """Keeps it."""
-        self.sent.append(order.intent.id)
-        return (now + 7,)
-
-    def answer(self, due: int, books: Books) -> tuple[Report, ...]:
-        """Nothing to tell."""
-        return ()
-
-
-class InnerAsked(Inner):
-    """One that can be asked."""
-
-    def query(self, client_id: str, instrument: int, now: int) -> tuple[int, ...]:
-        """Keeps it."""
-        self.sent.append(f"query {client_id}")
-        return (now,)
-
-    def cancel(self, client_id: str, instrument: int, now: int) -> tuple[int, ...]:
-        """Keeps it."""
-        self.sent.append(f"cancel {client_id}")
-        return (now,)
-
-
-def order(id: str) -> Approved:
-    """An order of two legs."""
-    legs = tuple(
-        Leg(instrument=at, side=side, quantity=Decimal(1), limit=Decimal(1), seen=Decimal(1))
-        for at, side in enumerate(Side)
-    )
-    return Approved(
-        Intent(id=id, strategy="x", legs=legs, reason="", edge_bps=0.0, notional_usd=Decimal(1), deadline_ns=NOW)
-    )
-
-
-def test_nothing_passes_the_last_door_while_the_file_is_there(tmp_path: Path) -> None:
-    """
-    What was approved before is told as refused, each leg once and for good; with the file gone orders pass again.
-    """
-    inner = Inner()
-    door = guarded(inner, Holds(tmp_path).flagged)
-    books: Books = None  # type: ignore[assignment]
-    assert (NOW + 7,) == door.submit(order("x-1"), NOW)
-    (tmp_path / KILL).touch()
-    assert (NOW,) == door.submit(order("x-2"), NOW)
-    assert ["x-1"] == inner.sent
-    told = door.answer(NOW, books)
-    assert [("x-2-0", Outcome.REFUSED, True), ("x-2-1", Outcome.REFUSED, True)] == [
-        (one.client_id, one.outcome, one.final) for one in told
-    ]
-    assert () == door.answer(NOW, books)
-    (tmp_path / KILL).unlink()
-    door.submit(order("x-3"), NOW)
-    assert ["x-1", "x-3"] == inner.sent
-
-
-def test_questions_and_cancels_pass_under_a_halt(tmp_path: Path) -> None:
-    """
-    An executor that can be asked is one behind the door too, and one that cannot is not made one.
-    """
-    (tmp_path / KILL).touch()
-    inner = InnerAsked()
-    door = guarded(inner, Holds(tmp_path).flagged)
-    assert isinstance(door, AskedGuard)
-    door.cancel("x-1-0", 0, NOW)
-    door.query("x-1-0", 0, NOW)
-    assert ["cancel x-1-0", "query x-1-0"] == inner.sent
-    assert type(guarded(Inner(), Holds(tmp_path).flagged)) is Guard
-    assert not isinstance(guarded(Inner(), Holds(tmp_path).flagged), Asked)
 
 
 # --- the watchdog

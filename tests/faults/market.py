@@ -220,6 +220,7 @@ async def open_market(
         doors = Doors(
             feeds=live_feeds(config, universe, clock=clock, vitals=vitals),
             executor=paper(config, universe, config.run.seed),
+            on_paper=True,
             clock=clock,
             steady=clock,
             vitals=vitals,
