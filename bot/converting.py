@@ -14,6 +14,7 @@ from strategies.execution.latch import Latch, Mode
 from strategies.execution.ledger import Ledger
 from strategies.execution.limits import Limits
 from strategies.execution.requests import review_conversion
+from strategies.execution.rounds import no_offer
 
 ASK_AGAIN_NS = 60 * NS
 """How long after its word an issuer is asked again about a request that is late or was unknown once."""
@@ -69,21 +70,35 @@ class Converter:
         for due in () if primary is None else primary.status(id, now):
             self._push(due)
 
-    def decided(self, wishes: Iterable[Conversion], view: View) -> tuple[tuple[Conversion, ...], tuple[Note, ...]]:
-        """Those of the wishes that pass, and a note for each that does not."""
+    def decided(
+        self, wishes: Iterable[Conversion], view: View, *, completes: bool = False
+    ) -> tuple[tuple[Conversion, ...], tuple[Note, ...]]:
+        """Those of the wishes that pass, and a note for each that does not. Only where one `completes` a trade, for
+        which trades ask themselves, may it name one; refused it is also a try of the trade that is spent."""
         passed: tuple[Conversion, ...] = ()
         notes: list[Note] = []
         for wish in wishes:
-            why = self._objection(wish, passed, view)
+            forged = (
+                (Reason.MALFORMED, "only trades ask for what completes one") if wish.trade and not completes else None
+            )
+            why = forged or self._objection(wish, passed, view)
             if why is None:
                 passed = (*passed, wish)
             else:
                 detail: dict[str, float | str] = {"id": wish.id, "reason": why[0].value, "detail": why[1]}
                 notes.append(Note(kind="conversion_refused", underlying=wish.underlying, detail=detail))
+                if completes:
+                    notes.append(no_offer(wish.trade, wish.underlying, why[1]))
         return passed, tuple(notes)
 
-    def _objection(self, wish: Conversion, passed: tuple[Conversion, ...], view: View) -> tuple[Reason, str] | None:
-        """What speaks against a wish."""
+    def foresees(self, wish: Conversion | None, view: View) -> tuple[Reason, str] | None:
+        """What would speak against the mint or redemption that a plan ends with, were it asked for now."""
+        return None if wish is None else self._objection(wish, (), view, held=False)
+
+    def _objection(
+        self, wish: Conversion, passed: tuple[Conversion, ...], view: View, *, held: bool = True
+    ) -> tuple[Reason, str] | None:
+        """What speaks against a wish. Where only reducing is allowed, a request that completes a trade still is."""
         if self.limits is None:
             return Reason.MODE, "nothing is traded in this run: it has no limits"
         universe = view.columns.universe
@@ -91,9 +106,9 @@ class Converter:
         names |= {f"{kind}:{name}" for at in (wish.source, wish.target) for kind, name in
                   (("token", universe[at].token), ("venue", universe[at].venue))}  # fmt: skip
         hold = self._latch().strictest(names, view.now)
-        if hold is not None and hold.mode is not Mode.RUN:
+        if hold is not None and (hold.mode is Mode.HALT or (hold.mode is Mode.REDUCE and not wish.trade)):
             return (Reason.KILLED if hold.mode is Mode.HALT else Reason.REDUCE_ONLY), str(hold)
-        return review_conversion(wish, passed, view, self.primaries, self.limits.max_order_usd)
+        return review_conversion(wish, passed, view, self.primaries, self.limits.max_order_usd, held=held)
 
     def send(self, passed: Iterable[Conversion], now: int) -> None:
         """Asks for what passed and is recorded."""

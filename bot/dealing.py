@@ -105,6 +105,7 @@ class Dealer:
         wished = self._fenced(decision.wishes)
         for wish in wished:
             objection = self._off() or _no_opening(wish) or self.trades.objection(wish, now, beside=wishes)
+            objection = objection or self.converter.foresees(wish.then, view)
             if objection is None:
                 wishes.append(wish)
             else:
@@ -113,7 +114,6 @@ class Dealer:
         passed, whys = self.converter.decided(decision.conversions, view)
         noted = (*notes, *decision.notes, *told(self.memory), *whys)
         self._deal(cause, now, wished, approved, (*barred, *refused), noted, conversions=passed)
-        self.converter.send(passed, now)
         if approved:
             self._schedule(now)
         return bool(approved or passed)
@@ -159,10 +159,13 @@ class Dealer:
         for wish in wishes:
             if wish.id in passed:
                 self.trades.approved(wish, now)
+        for request in conversions:
+            self.trades.asked_for(request, now)
         for note in notes:
             self.trades.noted(note, now)
         for order in approved:
             self._submit(Approved(first_round(order.intent)), now)
+        self.converter.send(conversions, now)
 
     def _submit(self, order: Approved, now: int) -> None:
         """Sends an approved order; its answers are dues on paper, rows in the real world."""
@@ -220,14 +223,16 @@ class Dealer:
         while True:
             view = self.view(now)
             thought = self.trades.think(view)
-            notes = (*notes, *thought.notes)
-            if not (notes or thought.wishes or reports):
+            passed, whys = self.converter.decided(thought.conversions, view, completes=True)
+            notes = (*notes, *thought.notes, *whys)
+            if not (notes or thought.wishes or reports or passed):
                 break
             self._page(thought.notes, now)
             ended = [note for note in thought.notes if note.detail.get("stage") in ENDS]
             wished = self._fenced(thought.wishes)
             approved, refused = self._review(wished, view)
-            self._deal(cause, now, wished, approved, refused, (*notes, *told(self.memory)), reports)
+            noted = (*notes, *told(self.memory))
+            self._deal(cause, now, wished, approved, refused, noted, reports, conversions=passed)
             for note in ended:
                 self._ended(str(note.detail["trade"]))
             cause, notes, reports = "trade", (), ()

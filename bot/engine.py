@@ -101,7 +101,9 @@ class Engine:
         self.triggers = Triggers(columns, triggers)
         tradable = None if executor is None else limits
         self.permits = Permits(columns, ledger, strategies, self.judges, self.notices, tradable)
-        self.trades = Trades(self.universe, worth=self.judges.units.shares, lots=lots, rules=trade_rules)
+        self.trades = Trades(
+            self.universe, worth=self.judges.units.shares, lots=lots, rules=trade_rules, requests=ledger.conversions.all
+        )
         self.dealer = Dealer(
             columns=columns,
             ledger=ledger,
@@ -237,6 +239,7 @@ class Engine:
                 self.dealer.look(due)
             elif kind == _ISSUER:
                 self.dealer.converter.hear(due)
+                self.dealer.follow(due)
             elif kind == _TIMER:
                 # Between two rows only the last tick can tell anything new, so the others are passed over.
                 self._push(due + max(1, (ts - 1 - due) // self.timer_ns) * self.timer_ns, _TIMER)

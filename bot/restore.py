@@ -115,6 +115,7 @@ def restore(
                 ledger.conversions.paged.add(str(note.detail["id"]))
         for order in step.conversions:
             ledger.convert(_asked_for(order, names, numbers), step.ts)
+            trades.asked_for(order, step.ts)
         for word in step.progress:
             ledger.progress(word)
         if not keeps:
@@ -147,7 +148,8 @@ def _renumbered(fill: Fill, names: Sequence[str], numbers: dict[str, int]) -> Fi
 def _placed(intent: Intent, names: Sequence[str], numbers: dict[str, int]) -> Intent:
     """An intent of an earlier run under today's numbers; a leg whose instrument is gone has none (-1)."""
     legs = tuple(msgspec.structs.replace(leg, instrument=numbers.get(names[leg.instrument], -1)) for leg in intent.legs)
-    return msgspec.structs.replace(intent, legs=legs)
+    then = None if intent.then is None else _asked_for(intent.then, names, numbers)
+    return msgspec.structs.replace(intent, legs=legs, then=then)
 
 
 def _asked_for(order: Conversion, names: Sequence[str], numbers: dict[str, int]) -> Conversion:

@@ -65,6 +65,9 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     purpose: Purpose = Purpose.OPEN
     in_order: bool = False
     """The first leg leaves alone, and the others follow what it fills; else all leave at once."""
+    then: Conversion | None = None
+    """A mint or redemption that completes the trade: asked for once its legs have filled, for as many shares as they
+    did, with an id of its own."""
     fence: str = ""
     """Which start sends it, as `connectors.client_ids` says; empty where nothing leaves the process."""
 

@@ -15,7 +15,7 @@ from strategies.base import Note
 
 ENDS: Final = ("flat", "hedged", "paged")
 """Stages of a trade that are ends."""
-STAGES: Final = ("legs", "hedge", "unwind", "cool", *ENDS)
+STAGES: Final = ("legs", "hedge", "unwind", "convert", "cool", *ENDS)
 
 
 class Trade(msgspec.Struct):
@@ -84,6 +84,8 @@ def trade_told(trade: Trade, universe: Universe) -> tuple[str, Tone]:
     text, fees = ", ".join(told), float(trade.fees_usd)
     if trade.half:
         return f"half a trade on paper: {text}; fees {fees:.2f} USD", "bad"
+    if (then := trade.intent.then) is not None and trade.stage != "legs":
+        return f"{'minted' if then.mint else 'redeemed'} at {then.issuer} on paper: {text}; fees {fees:.2f} USD", "plain"
     what = "trade given back on paper" if trade.stage == "flat" else "gap traded on paper"
     return f"{what}: {text}; fees {fees:.2f}, net {trade.net_usd:+.2f} USD", "good" if trade.net_usd > 0 else "bad"
 

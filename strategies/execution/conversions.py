@@ -100,6 +100,21 @@ class Running:
         return self.given * max(ZERO, 1 - self.got / self.due) if self.due else self.given
 
     @property
+    def changes(self) -> tuple[tuple[int, Decimal], tuple[int, Decimal]]:
+        """What all of it makes of what we hold, (instrument, units): what comes, and what goes below zero. Until it is
+        closed that is what was agreed: the price of a request is fixed when it is made."""
+        order = self.order
+        if self.closed:
+            return (order.target, self.got), (order.source, -self.given)
+        return (order.target, max(order.expected, self.got)), (order.source, -max(order.quantity, self.given))
+
+    @property
+    def coming(self) -> tuple[tuple[int, Decimal], tuple[int, Decimal]]:
+        """Of `changes`, what has not moved yet."""
+        (target, came), (source, went) = self.changes
+        return (target, came - self.got), (source, went + self.given)
+
+    @property
     def kept_usd(self) -> Decimal:
         """Fee in kind on what has come, USD."""
         if not self.got or not self.order.expected:
@@ -123,6 +138,8 @@ class Conversions:
     """Every conversion that was asked for, by id; a fold over requests and words."""
 
     all: dict[str, Running] = field(default_factory=dict)
+    under_way: dict[str, Running] = field(default_factory=dict)
+    """Those that are not closed; a failed one is among them."""
     paged: set[str] = field(default_factory=set)
     """Those whose lateness was told."""
 
@@ -130,7 +147,7 @@ class Conversions:
         """One is asked for at `now` (ns UTC); False where that id was asked for before."""
         if order.id in self.all:
             return False
-        self.all[order.id] = Running(order, now)
+        self.all[order.id] = self.under_way[order.id] = Running(order, now)
         return True
 
     def hear(self, word: Progress) -> Moved | None:
@@ -144,12 +161,16 @@ class Conversions:
             one.unknown_ts = max(one.unknown_ts, word.ts)
         elif one.word is None or _key(word) > _key(one.word):
             one.word, one.news = word, one.news + 1
+            if one.closed:
+                self.under_way.pop(word.id, None)
+            else:
+                self.under_way[word.id] = one
         left = ZERO if one.word is None else one.word.fee_usd
         return Moved(one.given - given, one.got - got, left - fee, one.kept_usd - kept)
 
     def open(self) -> Iterator[Running]:
-        """Those that are not closed, oldest first; a failed one is among them."""
-        return (one for one in self.all.values() if not one.closed)
+        """Those that are not closed; a failed one is among them."""
+        return iter(self.under_way.values())
 
     def claims(self) -> tuple[Claim, ...]:
         """All that is owed to us."""

@@ -166,6 +166,16 @@ class Ledger:
                     flying[one.order.source] = flying.get(one.order.source, ZERO) + one.away
         return flying
 
+    def coming(self) -> dict[int, Decimal]:
+        """Units by instrument that open mints and redemptions will still bring, and below zero take; coins left out."""
+        units: dict[int, Decimal] = {}
+        with localcontext(EXACT):
+            for one in self.conversions.open():
+                for number, more in one.coming:
+                    if more and self.universe[number].role is not Role.COIN:
+                        units[number] = units.get(number, ZERO) + more
+        return units
+
     def claims(self) -> tuple[Claim, ...]:
         """What issuers owe us."""
         with localcontext(EXACT):

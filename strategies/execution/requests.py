@@ -15,13 +15,19 @@ Problem = tuple[Reason, str]
 
 
 def review_conversion(
-    order: Conversion, earlier: tuple[Conversion, ...], view: View, desks: Mapping[str, Desk], most_usd: Decimal
+    order: Conversion,
+    earlier: tuple[Conversion, ...],
+    view: View,
+    desks: Mapping[str, Desk],
+    most_usd: Decimal,
+    *,
+    held: bool = True,
 ) -> Problem | None:
     """What speaks against asking for it now, or None; `earlier` are those of the same moment that pass.
 
-    Something is asked for once, only where the issuer takes it on, only with units that we hold and that no order and
-    no other request is going to take, and for no more than `most_usd` USD. Coins are not counted: the books begin
-    without any.
+    Something is asked for once, only where the issuer takes it on and no other request for that share is open there,
+    only with units that we hold (unless `held` is false: they are still to be bought) and that no order and no other
+    request is going to take, and for no more than `most_usd` USD. Coins are not counted: the books begin without any.
     """
     ledger, universe = view.ledger, view.columns.universe
     desk = desks.get(order.issuer)
@@ -29,6 +35,9 @@ def review_conversion(
         return Reason.MODE, f"no door of the issuer {order.issuer} in this run"
     if order.id in ledger.conversions.all or any(order.id == one.id for one in earlier):
         return Reason.OPEN_PAIRS, f"{order.id} was asked for before"
+    for open_ in (*(one.order for one in ledger.conversions.open()), *earlier):
+        if (open_.issuer, open_.underlying) == (order.issuer, order.underlying):
+            return Reason.OPEN_PAIRS, f"{open_.id} is still open at {order.issuer}"
     bounds = desk.bounds(mint=order.mint, source=order.source, target=order.target, now=view.now)
     if bounds.closed:
         return Reason.SESSION, f"{order.issuer}: {bounds.closed}"
@@ -44,7 +53,7 @@ def review_conversion(
     if worth is None or not worth.is_finite() or not worth * order.quantity <= most_usd:
         return Reason.NOTIONAL, f"{source.name}: above {most_usd} USD, or without a price"
     free = _free(order, earlier, view)
-    if source.role is not Role.COIN and order.quantity > free:
+    if held and source.role is not Role.COIN and order.quantity > free:
         return Reason.POSITION, f"{source.name}: {free} units are free, {order.quantity} wanted"
     return None
 

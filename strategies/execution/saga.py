@@ -22,7 +22,8 @@ import msgspec
 from msgspec import structs
 
 from connectors.events import NEVER, NS
-from connectors.orders import Fill, Intent, Leg, Outcome, Report, Side
+from connectors.orders import ConversionState, Fill, Intent, Leg, Outcome, Report, Side
+from strategies.execution.conversions import Running
 from strategies.execution.ledger import EXACT, ZERO
 
 
@@ -35,6 +36,8 @@ class Stage(StrEnum):
     """What one leg has filled is brought to zero by the other one, at a fresh price."""
     UNWIND = "unwind"
     """What was filled is given back."""
+    CONVERT = "convert"
+    """What its legs have filled is minted or redeemed, and the issuer has not ended that yet."""
     COOL = "cool"
     """Neither worked: it rests, and tries once more."""
     FLAT = "flat"
@@ -116,10 +119,12 @@ class Saga(msgspec.Struct, kw_only=True):
     naked_usd_s: float = 0.0
     """USD x seconds without a hedge until `told_ns`."""
     told_ns: int = 0
+    asked: str = ""
+    """Id of the mint or redemption that completes it, once that was asked for."""
 
 
 class Standing(NamedTuple):
-    """What a trade's units are worth at this moment, in shares."""
+    """What a trade's units are worth at this moment, in shares, with what its mint or redemption makes of them."""
 
     net: Decimal | None
     """None: what a unit is worth is not known."""
@@ -127,6 +132,8 @@ class Standing(NamedTuple):
     """The most that is held at one instrument, whatever its sign."""
     least: Decimal
     """Fewer can be traded nowhere: dust."""
+    request: Running | None = None
+    """Its mint or redemption, once it was asked for."""
 
 
 class Turn(NamedTuple):
@@ -146,6 +153,13 @@ class Try(NamedTuple):
     give_bps: Decimal
     hasty: bool
     """Whatever venue is best now."""
+
+
+class Ask(NamedTuple):
+    """The mint or redemption of the plan is to be asked for."""
+
+    shares: Decimal
+    """That it has to bring or take."""
 
 
 # --- the fold
@@ -181,6 +195,12 @@ def declined(saga: Saga, now: int) -> None:
     saga.rounds += 1
     saga.tries += 1
     saga.tried_ns = now
+
+
+def asked(saga: Saga, id: str, now: int) -> None:
+    """Its mint or redemption was asked for."""
+    _accrue(saga, now)
+    saga.asked = id
 
 
 def turn(saga: Saga, stage: Stage, now: int) -> None:
@@ -250,9 +270,14 @@ def _accrue(saga: Saga, now: int) -> None:
 
 def naked_usd_s(saga: Saga, now: int) -> float:
     """USD x seconds without a hedge so far, at the prices of the fills."""
-    if saga.stage in ENDS:
+    if not _naked(saga):
         return saga.naked_usd_s
     return saga.naked_usd_s + abs(float(saga.flow_usd)) * (now - saga.told_ns) / NS
+
+
+def _naked(saga: Saga) -> bool:
+    """Whether time without a hedge counts: not after an end, nor while an issuer owes the other side."""
+    return not (saga.stage in ENDS or (saga.stage is Stage.CONVERT and saga.asked))
 
 
 def live(saga: Saga) -> Iterator[tuple[str, Order]]:
@@ -268,11 +293,13 @@ def result_usd(saga: Saga) -> Decimal:
 # --- what to do next
 
 
-def decide(saga: Saga, now: int, stands: Standing, rules: Rules) -> Turn | Try | None:
+def decide(saga: Saga, now: int, stands: Standing, rules: Rules) -> Turn | Try | Ask | None:
     """What is to be done at `now`; None: nothing, before `due` or the next report."""
     if saga.stage in ENDS:
         return None
-    net = stands.net
+    net, request = stands.net, stands.request
+    if request is not None and (why := _stuck(request, now)):
+        return Turn(Stage.PAGED, why)
     settled = net is not None and (not net or abs(net) < stands.least)
     side = None if net is None or settled else Side.SELL if net > 0 else Side.BUY
     patient = saga.stage in (Stage.LEGS, Stage.HEDGE) and side is not None
@@ -282,12 +309,21 @@ def decide(saga: Saga, now: int, stands: Standing, rules: Rules) -> Turn | Try |
         if now < order.sent_ns + rules.page_after_ns:
             return None
         return Turn(Stage.PAGED, f"no final answer about {client_id}")
+    if request is not None and not request.closed and (settled or net is None):
+        return None if saga.stage is Stage.CONVERT else Turn(Stage.CONVERT, "the issuer has not ended it")
+    if _converts(saga, stands, side):
+        if saga.stage is not Stage.CONVERT:
+            return Turn(Stage.CONVERT, "what its legs filled")
+        if saga.tries < max(1, rules.retries):
+            shares = stands.held if settled or net is None else abs(net)
+            return None if now < _ready_ns(saga, rules, hasty=False) else Ask(shares)
     if settled:
         return Turn(Stage.HEDGED if stands.held and stands.held >= stands.least else Stage.FLAT, "")
     if rules.retries == 0:
         return Turn(Stage.PAGED, "a leg fell short, and nothing may be sent to repair it")
-    if saga.stage is Stage.LEGS:
-        return Turn(Stage.HEDGE, "the next leg" if saga.plan.in_order else "a leg fell short")
+    if saga.stage in (Stage.LEGS, Stage.CONVERT):
+        short = "the issuer fell short" if saga.stage is Stage.CONVERT else "a leg fell short"
+        return Turn(Stage.HEDGE, "the next leg" if saga.plan.in_order else short)
     hasty = naked_usd_s(saga, now) >= rules.naked_usd_s
     last = saga.stage is Stage.COOL
     if saga.tries >= (1 if last else rules.retries):
@@ -297,6 +333,28 @@ def decide(saga: Saga, now: int, stands: Standing, rules: Rules) -> Turn | Try |
     widest = hasty or last
     give = rules.give_bps * (rules.retries if widest else saga.tries + 1)
     return Try(saga.stage, side, ZERO if net is None else abs(net), give, widest)
+
+
+def _converts(saga: Saga, stands: Standing, side: Side | None) -> bool:
+    """Whether the mint or redemption of its plan is due: where it closes the trade, once the legs have filled; where
+    the legs close each other and it only changes the form of what is held, once they have."""
+    then = saga.plan.then
+    if then is None or saga.asked or stands.net is None:
+        return False
+    if side is None:
+        held = bool(stands.held) and stands.held >= stands.least
+        return held and len(saga.plan.legs) > 1 and saga.stage in (Stage.LEGS, Stage.HEDGE, Stage.CONVERT)
+    closes = side is (Side.BUY if then.mint else Side.SELL) and len(saga.plan.legs) == 1
+    return closes and saga.stage in (Stage.LEGS, Stage.CONVERT)
+
+
+def _stuck(request: Running, now: int) -> str:
+    """Why an operator must look at a mint or redemption; empty: he need not. On one word nothing is sold."""
+    if request.state is ConversionState.FAILED:
+        return f"{request.order.id} has failed at {request.order.issuer}"
+    if not request.closed and now > request.order.sla_ns:
+        return f"{request.order.id} is late at {request.order.issuer}"
+    return ""
 
 
 def _next(stage: Stage, *, hasty: bool) -> Turn:
@@ -326,7 +384,7 @@ def due(saga: Saga, now: int, rules: Rules) -> int:
         return NEVER
     moments = [order.sent_ns + rules.page_after_ns for _, order in live(saga)]
     moments += [_ready_ns(saga, rules, hasty=hasty) for hasty in (True, False)]
-    rate, left = abs(float(saga.flow_usd)), rules.naked_usd_s - saga.naked_usd_s
+    rate, left = abs(float(saga.flow_usd)) * _naked(saga), rules.naked_usd_s - saga.naked_usd_s
     if rate:
         moments.append(saga.told_ns + max(0, round(left / rate * NS)) + 1)
     return min([NEVER, *(moment for moment in moments if moment > now)])

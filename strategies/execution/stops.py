@@ -105,11 +105,12 @@ def _naked(name: str, view: View, limits: Limits, memory: Memory) -> None:
 
 
 def naked_usd(name: str, view: View) -> float:
-    """USD of the net shares of an underlying, absolute; inf where they, or their price, are not known."""
+    """USD of the net shares of an underlying, absolute, with what mints and redemptions under way will make of them;
+    inf where they, or their price, are not known."""
     columns, shares, price = view.columns, Decimal(0), inf
-    in_flight = view.ledger.in_flight() if view.ledger.away else {}
-    for number in {**view.ledger.positions, **in_flight}:
-        units = view.ledger.position(number) + in_flight.get(number, Decimal(0))
+    coming = view.ledger.coming() if view.ledger.conversions.under_way else {}
+    for number in {**view.ledger.positions, **coming}:
+        units = view.ledger.position(number) + coming.get(number, Decimal(0))
         if not units or columns.universe[number].underlying != name:
             continue
         worth = columns.f_rows[number][K.SHARES_PER_UNIT]

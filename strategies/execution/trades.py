@@ -7,20 +7,23 @@ The engine folds what it recorded (`approved`, `refused`, `heard`, `noted`) and 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from msgspec import structs
 
 from connectors.events import NEVER, NS
-from connectors.instruments import Universe
-from connectors.orders import Intent, Leg, Outcome, Purpose, Reason, Report, Side
+from connectors.instruments import Role, Universe
+from connectors.orders import Conversion, Intent, Leg, Outcome, Purpose, Reason, Report, Side
 from strategies.base import Note, View
 from strategies.execution import saga as S
-from strategies.execution.exits import Claim, Exits, Lot, Offer
+from strategies.execution.completing import completed
+from strategies.execution.conversions import Running
+from strategies.execution.exits import Claim, Exits, Lot
 from strategies.execution.ledger import ZERO
-from strategies.execution.saga import ENDS, Rules, Saga, Stage, Standing, Try, Turn
+from strategies.execution.rounds import follow_up, no_offer, sweep
+from strategies.execution.saga import ENDS, Ask, Rules, Saga, Stage, Standing, Turn
 
 KEPT: Final = 1_000
 """Trades that are over and remembered, for what is heard late."""
@@ -34,6 +37,7 @@ class Thought(NamedTuple):
 
     wishes: tuple[Intent, ...] = ()
     notes: tuple[Note, ...] = ()
+    conversions: tuple[Conversion, ...] = ()
 
 
 class Asks(NamedTuple):
@@ -48,9 +52,17 @@ class Trades:
     """All of a run. Only the fold changes trades; questions that were asked are not part of it."""
 
     def __init__(
-        self, universe: Universe, *, worth: Callable[[int], float], lots: Sequence[Lot] = (), rules: Rules | None = None
+        self,
+        universe: Universe,
+        *,
+        worth: Callable[[int], float],
+        lots: Sequence[Lot] = (),
+        rules: Rules | None = None,
+        requests: Mapping[str, Running] | None = None,
     ) -> None:
-        """`worth` gives shares per unit of an instrument now (NaN unknown), `lots` how little of each can be traded."""
+        """`worth` gives shares per unit of an instrument now (NaN unknown), `lots` how little of each can be traded,
+        `requests` every mint and redemption by id."""
+        self._requests = {} if requests is None else requests
         self.universe, self.rules = universe, Rules() if rules is None else rules
         self.exits = Exits(universe, lots or [Lot()] * len(universe), worth)
         self.open: dict[str, Saga] = {}
@@ -89,6 +101,11 @@ class Trades:
         else:
             self.open[intent.id] = S.sweep(intent, self.dust.pop(intent.underlying, ZERO), now)
             self._swept(intent.underlying, now)
+
+    def asked_for(self, order: Conversion, now: int) -> None:
+        """A mint or redemption passed the review and is recorded."""
+        if order.trade:
+            S.asked(self._find(order.trade), order.id, now)
 
     def refused(self, intent: Intent, now: int) -> None:
         """A wish was refused: one try of a trade is spent; a plan that was refused is none, nor is a trade unknown."""
@@ -231,8 +248,13 @@ class Trades:
         if plan.in_order and self.rules.retries == 0:
             return Reason.MODE, "its second leg may not be sent: there is no [execution]"
         for trade, saga in self.open.items():
-            if saga.plan.underlying == underlying and (saga.stage in _REPAIRED or trade in self.restored):
+            if saga.plan.underlying != underlying:
+                continue
+            if saga.stage in _REPAIRED or (trade in self.restored and not saga.asked):
                 return Reason.IN_FLIGHT, f"{trade} must come to its end first"
+            theirs = saga.plan.then
+            if plan.then and theirs and plan.then.issuer == theirs.issuer:
+                return Reason.IN_FLIGHT, f"{trade} waits for {theirs.issuer} or is going to"
         for leg in plan.legs:
             if now < self.exits.rests_until(leg.instrument):
                 return Reason.ORDER_RATE, f"{self.universe[leg.instrument].venue} was asked too much and wants peace"
@@ -247,7 +269,7 @@ class Trades:
         of which they are not known are left out."""
         found = {}
         for trade, saga in self.open.items():
-            units = dict(saga.units)
+            units = self._units(saga)
             for _, order in S.live(saga):
                 left = max(order.leg.quantity - order.filled, ZERO)
                 signed = left if order.leg.side is Side.BUY else -left
@@ -260,11 +282,19 @@ class Trades:
 
     def standing(self, saga: Saga, view: View) -> Standing:
         """What a trade's units are worth now."""
-        worth = [self.exits.shares(units, number) for number, units in saga.units.items()]
+        worth = [self.exits.shares(units, number) for number, units in self._units(saga).items()]
         known = [shares for shares in worth if shares is not None]
         net = None if len(known) < len(worth) else sum(known, saga.carried)
         held = max([abs(shares) for shares in known], default=ZERO)
-        return Standing(net, held, self.exits.least(view, saga.plan))
+        return Standing(net, held, self.exits.least(view, saga.plan), self._requests.get(saga.asked))
+
+    def _units(self, saga: Saga) -> dict[int, Decimal]:
+        """Units by instrument of its fills, and of its mint or redemption: what that has made of them, or will."""
+        units, request = dict(saga.units), self._requests.get(saga.asked)
+        for number, more in () if request is None else request.changes:
+            if more and self.universe[number].role is not Role.COIN:
+                units[number] = units.get(number, ZERO) + more
+        return {number: held for number, held in units.items() if held}
 
     # --- what to do next
 
@@ -272,21 +302,28 @@ class Trades:
         """One step of every trade for which it is time. To be asked again once this is recorded, until it is empty."""
         wishes: list[Intent] = []
         notes: list[Note] = []
+        conversions: list[Conversion] = []
         busy = self.claims()
         for saga in self.open.values():
             stands = self.standing(saga, view)
             move = S.decide(saga, view.now, stands, self.rules)
             if isinstance(move, Turn):
                 notes.append(self._note_of(saga, move, stands, view.now))
+            elif isinstance(move, Ask):
+                made = completed(saga.plan, move.shares, view, self.exits.shares, since=saga.opened_ns)
+                if isinstance(made, str):
+                    notes.append(no_offer(saga.plan.id, saga.plan.underlying, made))
+                else:
+                    conversions.append(made)
             elif move is not None:
                 offer = self.exits.offer(view, saga, move, busy, self.rules)
                 if isinstance(offer, str):
-                    notes.append(_note(saga, event="no_offer", why=offer))
+                    notes.append(no_offer(saga.plan.id, saga.plan.underlying, offer))
                 elif offer is not None:
-                    wishes.append(self._wish(saga, move, offer, view.now))
+                    wishes.append(follow_up(saga, move, offer, view.now, self.rules))
                     busy.add(self._claim(saga.plan, offer.leg))
         wishes += self._sweeps(view, busy)
-        return Thought(tuple(wishes), tuple(notes))
+        return Thought(tuple(wishes), tuple(notes), tuple(conversions))
 
     def _note_of(self, saga: Saga, move: Turn, stands: Standing, now: int) -> Note:
         """That a trade comes to a stage, with what it leaves."""
@@ -300,23 +337,6 @@ class Trades:
                 more["reduce_only"] = f"{self.rules.max_unwinds} trades in a row had to be unwound"
         return _note(saga, stage=move.stage.value, why=move.why, **more)
 
-    def _wish(self, saga: Saga, move: Try, offer: Offer, now: int) -> Intent:
-        """The order of a try, as an intent of its trade."""
-        unwinding = move.stage is Stage.UNWIND
-        letter, what = ("u", "unwind") if unwinding else ("h", "hedge")
-        return Intent(
-            id=f"{saga.plan.id}.{letter}{saga.rounds + 1}",
-            strategy=saga.plan.strategy,
-            legs=(offer.leg,),
-            reason=f"{what} {move.shares} shares, try {saga.tries + 1}",
-            edge_bps=0.0,
-            notional_usd=offer.usd,
-            deadline_ns=now + self.rules.answer_within_ns,
-            underlying=saga.plan.underlying,
-            trade=saga.plan.id,
-            purpose=Purpose.UNWIND if unwinding else Purpose.HEDGE,
-        )
-
     def _sweeps(self, view: View, busy: set[Claim]) -> list[Intent]:
         """Orders that bring dust to zero where it has become enough to be traded and nothing of its share is open."""
         wishes = []
@@ -325,18 +345,8 @@ class Trades:
                 continue
             if any(saga.plan.underlying == underlying for saga in self.open.values()):
                 continue
-            plan = Intent(
-                id=f"dust-{underlying}-{self.swept[underlying] + 1}", strategy="dust", legs=(), edge_bps=0.0,
-                reason=f"sweep up {shares} shares", notional_usd=ZERO, underlying=underlying, purpose=Purpose.HEDGE,
-                deadline_ns=view.now + self.rules.answer_within_ns,
-            )  # fmt: skip
-            if abs(shares) < self.exits.least(view, plan):
-                continue
-            side = Side.SELL if shares > 0 else Side.BUY
-            move = Try(Stage.HEDGE, side, abs(shares), self.rules.give_bps, True)
-            offer = self.exits.offer(view, Saga(plan=plan, opened_ns=view.now, carried=shares), move, busy, self.rules)
-            if isinstance(offer, Offer):
-                wishes.append(_with(plan, offer))
+            made = sweep(underlying, shares, self.swept[underlying] + 1, view, self.exits, busy, self.rules)
+            wishes += [made] if made else []
         return wishes
 
     def _sweep_ns(self, underlying: str) -> int:
@@ -384,8 +394,3 @@ def _note(saga: Saga, **detail: float | str) -> Note:
     """Something of a trade that is worth keeping."""
     told = {key: value for key, value in detail.items() if value != ""}
     return Note(kind="trade", underlying=saga.plan.underlying, detail={"trade": saga.plan.id, **told})
-
-
-def _with(plan: Intent, offer: Offer) -> Intent:
-    """A plan of one leg that an offer fills in."""
-    return structs.replace(plan, legs=(offer.leg,), notional_usd=offer.usd)

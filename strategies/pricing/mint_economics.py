@@ -125,6 +125,14 @@ def inventory_first(premium: Premium, x0: float, terms: Terms, delay: float) -> 
     return x0 - terms.sell - terms.mint - terms.capital_rate * delay - rejected
 
 
+def redeem_first(premium: Premium, x0: float, terms: Terms, delay: float) -> float:
+    """Expected profit of buying tokens now and redeeming them; a rejection comes after the delay, and then they are
+    sold at the premium of then: (1 - p) (-redeem) + p (mu_T - sell) - x0 - buy - r T."""
+    mean, _ = premium.ahead(x0, delay)
+    left = -(1 - terms.rejection) * terms.redeem + terms.rejection * (mean - terms.sell)
+    return left - x0 - terms.buy - terms.capital_rate * delay
+
+
 def late_leg_loss(edge: float, cost: float, vol: float, delay: float) -> float:
     """Probability that a pair with this edge loses because its second leg comes late: Phi((c - e) / (sigma sqrt d))."""
     return above((edge - cost) / (vol * sqrt(delay)))

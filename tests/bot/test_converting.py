@@ -72,9 +72,9 @@ class Desk:
 
 def mint(id: str = "c", quantity: str = "100", **more: Any) -> Conversion:
     """A mint of the token, promised within an hour."""
-    said = {"expected": D(quantity), "least": D(quantity) * D("0.99"), "sla_ns": HOUR, **more}
+    said = {"underlying": "X", "expected": D(quantity), "least": D(quantity) * D("0.99"), "sla_ns": HOUR, **more}
     return Conversion(
-        id=id, issuer="i", mint=True, source=0, target=1, quantity=D(quantity), underlying="X", reason="", **said
+        id=id, issuer="i", mint=True, source=0, target=1, quantity=D(quantity), reason="", **said
     )  # fmt: skip
 
 
@@ -132,14 +132,39 @@ def test_what_the_issuer_or_our_books_cannot_do_is_refused(quantity: str, reason
 
 def test_units_are_given_once() -> None:
     """
-    Of 150 shares 100 are asked for, so that 60 more are not there; nor while a sale of 50 is under way are 100.
+    Of 150 shares 100 are asked for, so that 60 more are not there, whatever they are called; nor while a sale of 60 is
+    under way are 100.
     """
     desk = Desk()
-    assert (["c"], ["position"]) == desk.wish(mint(), mint("d", "60"))
-    assert ([], ["position"]) == desk.wish(mint("e", "60"), now=1)
+    assert (["c"], ["position"]) == desk.wish(mint(), mint("d", "60", underlying="Y"))
+    assert ([], ["position"]) == desk.wish(mint("e", "60", underlying="Y"), now=1)
     other = Desk()
     other.ledger.reserve(Leg(instrument=0, side=Side.SELL, quantity=D(60), limit=D(1), seen=D(1)))
     assert ([], ["position"]) == other.wish(mint())
+
+
+def test_one_request_of_a_share_is_open_at_an_issuer() -> None:
+    """
+    While one is under way, and while it is late, no second one is asked for; once it has settled one is.
+    """
+    desk = Desk()
+    assert (["c"], ["open_pairs"]) == desk.wish(mint(quantity="10"), mint("d", "10"))
+    desk.pass_to(HOUR)
+    assert (["e"], []) == desk.wish(mint("e", "10", sla_ns=2 * HOUR), now=HOUR)
+    late = Desk(IssuerFault.NEVER_SETTLES)
+    late.wish(mint(quantity="10"))
+    late.pass_to(2 * HOUR)
+    assert ([], ["open_pairs"]) == late.wish(mint("d", "10"), now=2 * HOUR)
+
+
+def test_a_strategy_does_not_ask_for_what_completes_a_trade() -> None:
+    """
+    A wish that names a trade is refused; the same from the trade itself passes.
+    """
+    desk = Desk()
+    assert ([], ["malformed"]) == desk.wish(mint(trade="t"))
+    passed, notes = desk.converter.decided([mint(trade="t")], desk.view(), completes=True)
+    assert (["c"], ()) == ([one.id for one in passed], notes)
 
 
 def test_a_limit_a_kill_and_a_missing_price_refuse() -> None:

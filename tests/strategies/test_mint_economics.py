@@ -192,3 +192,19 @@ def test_where_no_premium_pays_nobody_mints() -> None:
         Premium(theta=0.0, kappa=0.0, sigma=0.1)
     with pytest.raises(ValueError, match="no probability"):
         Terms(mint=0.0, sell=0.0, buy=0.0, redeem=0.0, capital_rate=0.0, rejection=1.0, unwind=0.0)
+
+
+def test_a_redemption_is_the_discount_less_its_fees_or_a_sale_at_the_premium_of_then() -> None:
+    """
+    Accepted for sure it earns the discount less both fees; rejected for sure it is what is left of the premium, less
+    a purchase and a sale.
+    """
+    premium = Premium(theta=0.0, kappa=100.0, sigma=0.1)
+    terms = {"mint": 9.0, "sell": 0.001, "buy": 0.002, "redeem": 0.003, "capital_rate": 0.0, "unwind": 9.0}
+    sure = mint.redeem_first(premium, -0.02, Terms(rejection=0.0, **terms), 0.01)
+    assert pytest.approx(0.02 - 0.002 - 0.003) == sure
+    half = mint.redeem_first(premium, -0.02, Terms(rejection=0.5, **terms), 0.01)
+    rejected = premium.ahead(-0.02, 0.01)[0] - 0.001 + 0.02 - 0.002
+    assert pytest.approx((sure + rejected) / 2) == half
+    lent = mint.redeem_first(premium, -0.02, Terms(rejection=0.0, **{**terms, "capital_rate": 0.1}), 0.01)
+    assert pytest.approx(sure - 0.001) == lent
