@@ -85,7 +85,8 @@ def trade_told(trade: Trade, universe: Universe) -> tuple[str, Tone]:
     if trade.half:
         return f"half a trade on paper: {text}; fees {fees:.2f} USD", "bad"
     if (then := trade.intent.then) is not None and trade.stage != "legs":
-        return f"{'minted' if then.mint else 'redeemed'} at {then.issuer} on paper: {text}; fees {fees:.2f} USD", "plain"
+        what = f"{'minted' if then.mint else 'redeemed'} at {then.issuer}"
+        return f"{what} on paper: {text}; fees {fees:.2f} USD", "plain"
     what = "trade given back on paper" if trade.stage == "flat" else "gap traded on paper"
     return f"{what}: {text}; fees {fees:.2f}, net {trade.net_usd:+.2f} USD", "good" if trade.net_usd > 0 else "bad"
 
