@@ -14,7 +14,8 @@ from bot.paths import prepare_kernel
 
 prepare_kernel()
 
-from bot.engine import Engine  # noqa: E402 - the kernel's cache must be chosen first
+from bot.dealing import Scribe  # noqa: E402 - the kernel's cache must be chosen first
+from bot.engine import Engine  # noqa: E402
 from bot.journal import Journal  # noqa: E402
 from bot.sessions import load_sessions  # noqa: E402
 from connectors.events import NEVER, NS, Health, Kind, Row, Rows, Why  # noqa: E402
@@ -182,6 +183,7 @@ class Ran:
         venue: Script | None = None,
         earlier: list[Step] | None = None,
         fence: str = "",
+        scribe: Scribe | None = None,
     ) -> None:
         """Wishes for the plan in the first second."""
         self.steps: list[Step] = []
@@ -191,7 +193,7 @@ class Ran:
         self.columns = Columns(UNIVERSE, facts, Beliefs(max_error=1.0), load_sessions())
         self.engine = Engine(
             columns=self.columns, strategies=[wisher], triggers=[], timed=[wisher], limits=LIMITS, executor=self.venue,
-            ledger=Ledger(UNIVERSE), scribe=Journal(None), timer_ns=NS, on_step=[self.steps.append],
+            ledger=Ledger(UNIVERSE), scribe=scribe or Journal(None), timer_ns=NS, on_step=[self.steps.append],
             lots=[Lot(units=Decimal(lot))] * len(UNIVERSE), trade_rules=rules, fence=fence,
         )  # fmt: skip
         self.silent: set[int] = set()
