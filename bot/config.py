@@ -47,6 +47,8 @@ class Run(Table):
     """Keep every accepted row as a tape under state_dir/tape."""
     timer_s: Seconds = 1.0
     """How often the strategies' clock ticks in tape time."""
+    reconcile_s: Seconds = 60.0
+    """How often the account at each venue is compared with the books."""
     watchdog_s: Limit = 60.0
     """A loop that has not beaten for so long is hung, and everything is halted; `inf` never."""
     actions_file: str = ""

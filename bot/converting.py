@@ -49,12 +49,14 @@ class Converter:
         record: Recorder,
         push: Callable[[int], None],
         latch: Callable[[], Latch],
+        differs: Callable[[int], str] = lambda number: "",
     ) -> None:
-        """`push` asks for `hear` at a moment (ns); `latch` says what is held back now."""
+        """`push` asks for `hear` at a moment (ns); `latch` says what is held back now, `differs` why the books of an
+        instrument are not known to be right."""
         self.ledger, self.limits = ledger, limits
         self.primaries: Mapping[str, Primary] = {}
         """Doors of issuers by name; without any nothing is asked for."""
-        self._record, self._push, self._latch = record, push, latch
+        self._record, self._push, self._latch, self._differs = record, push, latch, differs
         self._asks: dict[int, list[str]] = {}
         """Ids that are asked about at a moment, ns UTC."""
 
@@ -108,6 +110,8 @@ class Converter:
         hold = self._latch().strictest(names, view.now)
         if hold is not None and (hold.mode is Mode.HALT or (hold.mode is Mode.REDUCE and not wish.trade)):
             return (Reason.KILLED if hold.mode is Mode.HALT else Reason.REDUCE_ONLY), str(hold)
+        if not wish.trade and (why := self._differs(wish.source) or self._differs(wish.target)):
+            return Reason.REDUCE_ONLY, why
         return review_conversion(wish, passed, view, self.primaries, self.limits.max_order_usd, held=held)
 
     def send(self, passed: Iterable[Conversion], now: int) -> None:

@@ -15,6 +15,7 @@ import msgspec
 
 from bot.assembly import Assembly, assemble
 from bot.closing import ClosingPaths
+from bot.comparing import AccountsOf
 from bot.config import Config
 from bot.converting import IssuersOf
 from bot.feed_states import feed_states
@@ -38,6 +39,7 @@ from bot.steady import SteadyClock
 from bot.upkeep import Upkeep
 from bot.watchdog import Watchdog
 from connectors.errors import TapeError
+from connectors.events import NS
 from connectors.instruments import Universe
 from connectors.ports import Executor, Feed
 from connectors.tape import DayWriter
@@ -79,6 +81,8 @@ class Doors:
     """`clock`, where it is one that does not jump with the machine's."""
     vitals: Mapping[str, Vitals] = field(default_factory=dict)
     """What each venue's connections have counted."""
+    accounts: AccountsOf | None = None
+    """Makes the accounts at venues; without it books and venues are not compared."""
     issuers: IssuersOf | None = None
     """Makes the doors of issuers; without it nothing is minted or redeemed."""
     on_paper: bool = False
@@ -138,6 +142,9 @@ class Daemon:
         self.keeper.on_failure = self._journal_failed
         earlier = _steps(path) if path is not None and known else iter(())
         self.unfinished = self.engine.restore(earlier)
+        comparer = self.engine.dealer.comparer
+        if doors.accounts is not None:
+            comparer.connect(doors.accounts(self.parts.ledger), every_ns=round(config.run.reconcile_s * NS))
         self.holding = None if holds is None else Holding(holds, self.engine, doors.clock, warn)
         """What is held back, in the state folder; None in a world of its own."""
         self.watchdog: Watchdog | None = None
@@ -171,6 +178,7 @@ class Daemon:
             levels=lambda number: self.engine.depths.levels(number, self.parts.columns.now),
             recording=self.recording,
             pools=self.pool_readings,
+            accounts=comparer.states,
             scores=self.scores,
         )
         self.watch: Callable[[Step], object] = self.desk.on_step

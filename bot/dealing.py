@@ -13,6 +13,7 @@ import msgspec
 from msgspec import structs
 
 from bot.books import ColumnBooks
+from bot.comparing import Comparer
 from bot.converting import Converter
 from bot.permits import Permits
 from bot.triggers import Triggers
@@ -57,11 +58,13 @@ class Dealer:
         push: Callable[[int], None],
         push_look: Callable[[int], None],
         push_issuer: Callable[[int], None],
+        push_books: Callable[[int], None],
         on_step: Sequence[Callable[[Step], None]],
         fence: str = "",
     ) -> None:
-        """`push` asks for `answer` at a moment (ns), `push_look` for `look`, `push_issuer` for `converter.hear`;
-        `on_step` hears every record. `fence` stands in the client ids of all that this run sends."""
+        """`push` asks for `answer` at a moment (ns), `push_look` for `look`, `push_issuer` for `converter.hear`,
+        `push_books` for `comparer.look`; `on_step` hears every record. `fence` stands in the client ids of all that
+        this run sends."""
         self.columns, self.ledger, self.trades, self.limits = columns, ledger, trades, limits
         self.executor, self.scribe, self.max_open = executor, scribe, max_open
         self.asked = executor if isinstance(executor, Asked) else None
@@ -71,8 +74,17 @@ class Dealer:
         self.memory = Memory()
         self.books = ColumnBooks(columns)
         self.converter = Converter(
-            ledger, limits, record=self.record, push=push_issuer, latch=lambda: self.memory.latch
+            ledger,
+            limits,
+            record=self.record,
+            push=push_issuer,
+            latch=lambda: self.memory.latch,
+            differs=lambda number: self.memory.differs.get(number, ""),
         )
+        self.comparer = Comparer(
+            columns, ledger, trades, self.memory, self.asked, fence=fence, record=self.record, push=push_books,
+            push_answer=push, heard=self.heard,
+        )  # fmt: skip
         self.seq = self.steps = 0
         """Of the last record; and how many this run has written."""
         self._look = NEVER

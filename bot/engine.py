@@ -36,7 +36,7 @@ from strategies.market.columns import Columns
 from strategies.market.evidence import Evidence
 from strategies.market.pools import Pools
 
-_SESSION, _TIMER, _ANSWER, _MULTIPLIER, _EVIDENCE, _TRADES, _ISSUER = range(7)
+_SESSION, _TIMER, _ANSWER, _MULTIPLIER, _EVIDENCE, _TRADES, _ISSUER, _BOOKS = range(8)
 
 
 @dataclass(slots=True)
@@ -118,6 +118,7 @@ class Engine:
             push=lambda due: self._push(due, _ANSWER),
             push_look=lambda due: self._push(due, _TRADES),
             push_issuer=lambda due: self._push(due, _ISSUER),
+            push_books=lambda due: self._push(due, _BOOKS),
             on_step=on_step,
             fence=fence,
         )
@@ -132,6 +133,7 @@ class Engine:
         """Goes on from earlier records, as bot/restore.py says; returns the ids of trades that are not over."""
         self._restored = restore(steps, self.universe, self.ledger, self.memory, self.trades)
         self.dealer.take_up(self._restored.seq)
+        self.dealer.comparer.restored(self._restored.begun, self._restored.equal_at, self._restored.accepted)
         for number, multiplier in self._restored.multipliers.items():
             self.judges.multiplied(number, multiplier)
         for number, (basis, multiplier) in self._restored.basis.items():
@@ -222,6 +224,7 @@ class Engine:
         self._record("start", first, notes=notes)
         self.dealer.follow(first)
         self.dealer.converter.take_up(first)
+        self.dealer.comparer.take_up(first)
 
     def _push(self, due: int, kind: int, payload: int = 0) -> None:
         """Something must happen after every row with ts <= `due` and before the first with ts > `due`."""
@@ -240,6 +243,8 @@ class Engine:
             elif kind == _ISSUER:
                 self.dealer.converter.hear(due)
                 self.dealer.follow(due)
+            elif kind == _BOOKS:
+                self.dealer.comparer.look(due)
             elif kind == _TIMER:
                 # Between two rows only the last tick can tell anything new, so the others are passed over.
                 self._push(due + max(1, (ts - 1 - due) // self.timer_ns) * self.timer_ns, _TIMER)

@@ -12,6 +12,8 @@ from connectors.errors import DataError
 from connectors.instruments import Universe
 from connectors.orders import Conversion, Fill, Intent, Report
 from strategies.base import Note, Step
+from strategies.execution.adjusting import KIND as ADJUST
+from strategies.execution.adjusting import Adjustment, adjust, adjustment_of
 from strategies.execution.ledger import Ledger
 from strategies.execution.memory import Memory
 from strategies.execution.stops import heed_note
@@ -26,6 +28,12 @@ class Restored:
 
     seq: int = 0
     """Number of the last record."""
+    begun: int = 0
+    """Moment of the first record, ns UTC."""
+    equal_at: dict[str, int] = field(default_factory=dict)
+    """When the account at a venue and the books were equal last, ns UTC."""
+    accepted: set[tuple[str, str, str]] = field(default_factory=set)
+    """Differences that an operator has accepted as they are: (venue, kind, subject)."""
     open_trades: tuple[str, ...] = ()
     """Ids of trades that are not over."""
     multipliers: dict[int, float] = field(default_factory=dict)
@@ -54,14 +62,16 @@ def restore(
     keeps = False
     names: Sequence[str] = ()
     numbers = {instrument.name: number for number, instrument in enumerate(universe)}
-    seq = 0
+    seq = begun = 0
+    equal_at: dict[str, int] = {}
+    accepted: set[tuple[str, str, str]] = set()
     multipliers: dict[int, float] = {}
     basis: dict[int, tuple[Basis, float]] = {}
     announced: dict[int, tuple[float, float]] = {}
     pools: list[tuple[int, Note]] = []
     pegs: dict[tuple[str, int | str], Note] = {}
     for step in steps:
-        seq = step.seq
+        seq, begun = step.seq, begun or step.ts
         for note in step.notes:
             if note.kind == "start":
                 keeps = "open_trades" in note.detail
@@ -74,6 +84,13 @@ def restore(
                 memory.peak_usd = memory.told_peak_usd = float(note.detail["net_usd"])
             elif note.kind in ("hold", "resumed"):
                 heed_note(memory, note)
+            elif note.kind == "books":
+                equal_at[str(note.detail["venue"])] = int(note.detail["equal_at"])
+            elif note.kind == ADJUST:
+                made = _adjustment(note, names, numbers)
+                adjust(ledger, made)
+                if not made.amount:
+                    accepted.add(made.key)
             elif note.kind in (INCENTIVE, POOL_DAY) and names[note.instrument] in numbers:
                 pools.append((numbers[names[note.instrument]], note))
             elif note.kind in ("peg_state", "peg_usual") and names[note.instrument] in numbers:
@@ -125,8 +142,26 @@ def restore(
         for leg in saga.plan.legs:
             _known(leg.instrument, trade)
     return Restored(
-        seq, tuple(trades.open), multipliers, basis, announced, pools=tuple(pools), pegs=tuple(pegs.values())
+        seq=seq,
+        begun=begun,
+        equal_at=equal_at,
+        accepted=accepted,
+        open_trades=tuple(trades.open),
+        multipliers=multipliers,
+        basis=basis,
+        announced=announced,
+        pools=tuple(pools),
+        pegs=tuple(pegs.values()),
     )
+
+
+def _adjustment(note: Note, names: Sequence[str], numbers: dict[str, int]) -> Adjustment:
+    """An operator's correction of an earlier run, under today's number of its instrument."""
+    made = adjustment_of(note)
+    if made.instrument < 0:
+        return made
+    number = numbers.get(names[made.instrument], -1)
+    return msgspec.structs.replace(made, instrument=_known(number, names[made.instrument]))
 
 
 def _news(report: Report, names: Sequence[str], numbers: dict[str, int]) -> Report:

@@ -6,10 +6,12 @@ import importlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bot.clock import Clock, chance, monotonic_s, sleep, wall_ns
+from bot.comparing import AccountsOf, believed
 from bot.converting import IssuersOf
 from bot.keys import missing, reader
 from connectors.errors import DataError
@@ -280,6 +282,16 @@ def paper(config: Config, universe: Universe, seed: int) -> PaperExecutor:
             assumed_half_spread=None if spread is None else exact(spread) / BPS,
         )
     return PaperExecutor(terms, seed)
+
+
+def paper_accounts(universe: Universe, executor: PaperExecutor) -> AccountsOf:
+    """The account of every venue on paper, for a ledger."""
+    from connectors.paper import PaperAccount
+
+    venues = {universe[at].venue: universe.at(universe[at].venue) for at in executor.terms}
+    return lambda ledger: {
+        venue: PaperAccount(venue, here, executor, partial(believed, ledger, venue)) for venue, here in venues.items()
+    }
 
 
 def paper_issuers(config: Config, universe: Universe, sessions: SessionTable, seed: int) -> IssuersOf:

@@ -31,6 +31,11 @@ class Fence(NamedTuple):
         """As it stands in ids: eleven hexadecimal digits."""
         return f"{self.installation}{self.start:05x}"
 
+    @classmethod
+    def of(cls, text: str) -> Fence:
+        """Read back."""
+        return cls(text[:6], int(text[6:], 16))
+
 
 def client_id(intent_id: str, leg: int, fence: str) -> str:
     """The id of a leg; the same for the same arguments. `fence` as `str(Fence)`, or empty."""
@@ -45,7 +50,7 @@ def fence_of(client_id: str) -> Fence | None:
     fence = client_id[len(MARK) : len(MARK) + 11]
     if not client_id.startswith(MARK) or not 28 <= len(client_id) <= LENGTH or not _is_hex(client_id):
         return None
-    return Fence(fence[:6], int(fence[6:], 16))
+    return Fence.of(fence)
 
 
 def intent_part(client_id: str) -> str:

@@ -169,6 +169,10 @@ class Universe(msgspec.Struct, frozen=True):
         """The instrument of a number."""
         return self.instruments[number]
 
+    def at(self, venue: str) -> tuple[int, ...]:
+        """Numbers of the instruments of a venue."""
+        return tuple(number for number, one in enumerate(self.instruments) if one.venue == venue)
+
     def number(self, name: str) -> int:
         """The number of `venue:symbol`. Raises RegistryError, naming the nearest names, where there is none."""
         for at, instrument in enumerate(self.instruments):

@@ -7,16 +7,20 @@ one price is filled only where the config assumes a spread and a size for it.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import blake2b
 from math import isfinite
 
 from connectors.exact import exact
-from connectors.orders import Approved, Fill, Intent, Outcome, Report, Side
+from connectors.orders import Approved, Fill, Intent, OpenOrder, Outcome, Report, Side, Statement
 from connectors.ports import Books
 
 ZERO = Decimal(0)
+KEPT = 1_000
+"""Fills that are remembered, for whoever reads the account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,7 @@ class PaperExecutor:
         self.waiting: dict[int, list[tuple[Intent, int]]] = {}
         self.questions: dict[int, list[str]] = {}
         """Client ids that were asked about, by when they are answered."""
+        self.fills: deque[Fill] = deque(maxlen=KEPT)
 
     def submit(self, order: Approved, now: int) -> tuple[int, ...]:
         """Takes an order at `now` (ns); returns when each leg arrives at its venue, each moment once."""
@@ -133,6 +138,7 @@ class PaperExecutor:
             ts=due,
             gas_usd=terms.fixed_usd,
         )
+        self.fills.append(fill)
         detail = "" if quantity == leg.quantity else f"partial: {quantity} of {leg.quantity}"
         return Report(
             client_id=client_id, intent_id=intent.id, leg=number, outcome=Outcome.ACCEPTED, fills=(fill,), detail=detail
@@ -142,6 +148,50 @@ class PaperExecutor:
         """A number in [0, 1) that depends on the seed and the order's id, and on nothing else."""
         digest = blake2b(f"{self.seed}:{client_id}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") / 2**64
+
+
+class PaperAccount:
+    """The account at one venue on paper, which is as old as its process: orders and fills by the executor's own list,
+    and what lies there, and was traded before, by the books' word."""
+
+    def __init__(
+        self,
+        venue: str,
+        instruments: Sequence[int],
+        executor: PaperExecutor,
+        believed: Callable[[], tuple[Mapping[str, Decimal], Sequence[Fill]]],
+    ) -> None:
+        """`instruments` of the venue by number; `believed` gives its balances and its last fills by the books."""
+        self.venue, self._here, self._executor, self._believed = venue, frozenset(instruments), executor, believed
+        self._reads: dict[int, list[int]] = {}
+
+    def read(self, since: int, now: int) -> tuple[int, ...]:
+        """Asks for balances, open orders and fills; they are told at once."""
+        self._reads.setdefault(now, []).append(since)
+        return (now,)
+
+    def statements(self, due: int) -> tuple[Statement, ...]:
+        """What was read by `due`."""
+        return tuple(self._statement(since, due) for since in self._reads.pop(due, ()))
+
+    def _statement(self, since: int, as_of: int) -> Statement:
+        balances, earlier = self._believed()
+        own = {fill.id: fill for fill in self._executor.fills if fill.instrument in self._here}
+        fills = {fill.id: fill for fill in earlier} | own
+        orders = tuple(
+            OpenOrder(client_id=intent.client_id(leg), instrument=one.instrument, side=one.side, left=one.quantity)
+            for waiting in self._executor.waiting.values()
+            for intent, leg in waiting
+            if (one := intent.legs[leg]).instrument in self._here
+        )
+        return Statement(
+            venue=self.venue,
+            as_of=as_of,
+            balances=dict(balances),
+            orders=orders,
+            fills=tuple(fill for fill in fills.values() if fill.ts >= since),
+            rights=("read", "trade"),
+        )
 
 
 def _refused(intent: Intent, number: int, detail: str) -> Report:

@@ -353,6 +353,18 @@ CATALOGUE: Final = (
         "What could be sold within 1 % after the incentive, and after the largest owners have left: hold no more",
     ),
     Metric(
+        "pegline_reconcile_differences",
+        "gauge",
+        ("venue",),
+        "Differences between our account at a venue and the books, for which something there may only be reduced",
+    ),
+    Metric(
+        "pegline_reconcile_last_success_timestamp_seconds",
+        "gauge",
+        ("venue",),
+        "Unix time as of which both were equal last",
+    ),
+    Metric(
         "pegline_settlement_requests",
         "gauge",
         ("issuer", "kind", "state"),

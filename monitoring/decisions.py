@@ -161,6 +161,9 @@ class Tally:
             self.multipliers[note.instrument] = float(note.detail["new"])
         elif note.kind == "start":
             self._keeps_trades = "open_trades" in note.detail
+        elif note.kind == "adjust" and note.instrument >= 0:
+            units = Decimal(str(note.detail["amount"]))
+            self.positions[note.instrument] = self.positions.get(note.instrument, Decimal(0)) + units
         elif note.kind == "hold":
             self.latch = self.latch.set(hold_of(note.detail))
         elif note.kind == "resumed":

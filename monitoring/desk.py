@@ -11,12 +11,13 @@ from prometheus_client import CollectorRegistry
 
 from monitoring.decisions import Tally
 from monitoring.depth import LevelsOf, no_levels
-from monitoring.facts import Facts, FeedState, LoopState, Recording
+from monitoring.facts import AccountState, Facts, FeedState, LoopState, Recording
 from monitoring.health import Health, health
 from monitoring.histogram import Histogram
 from monitoring.metrics import Metrics
 from monitoring.narrate import Line, Narrator
 from monitoring.pools import Readings
+from monitoring.reconciled import troubles
 from monitoring.snapshot import Snapshot, snapshot
 from strategies.base import Step
 from strategies.execution.conversions import Conversions
@@ -53,16 +54,19 @@ class Desk:
         levels: LevelsOf = no_levels,
         recording: Callable[[], Recording | None] = _not_recorded,
         pools: Readings = tuple,
+        accounts: Callable[[], Sequence[AccountState]] = tuple,
         scores: Callable[[], Mapping[int, Score]] = dict,
     ) -> None:
         """`scores` is the known peg health by instrument.
 
+        `accounts` say how venues' accounts stand against the books.
         `levels` of an instrument's book, the state of the `recording`, readings of `pools`, `feeds` and `idle_s`
         (wall seconds since the last row) are asked when needed; `positions` (units by instrument) and
         `conversions` of a ledger that goes on from an earlier run; `loop` and `histograms` as Metrics.
         """
         self._levels, self._recording, self._pools, self._scores, self._loop = levels, recording, pools, scores, loop
         self.columns, self.facts, self._feeds, self._idle_s = columns, facts, feeds, idle_s
+        self._accounts = accounts
         self.tally = Tally(
             columns.universe,
             shares_per_unit=lambda number: float(columns.shares_per_unit[number]),
@@ -81,6 +85,7 @@ class Desk:
             levels=levels,
             recording=recording,
             pools=pools,
+            accounts=accounts,
             scores=scores,
         ).registry()
 
@@ -95,9 +100,10 @@ class Desk:
         """The picture of this moment."""
         told = [str(line) for line in list(self.story)[-SHOWN:]]
         recording = self._recording()
-        troubles = [*self._loop().wants().values(), *(f"held back: {hold}" for hold in self.tally.holds())]
+        wrong = [*self._loop().wants().values(), *(f"held back: {hold}" for hold in self.tally.holds())]
+        wrong += troubles(self._accounts())
         if recording is not None and recording.error:
-            troubles.append(f"recording stopped: {recording.error}")
+            wrong.append(f"recording stopped: {recording.error}")
         return snapshot(
             self.columns,
             self.tally,
@@ -106,7 +112,7 @@ class Desk:
             told=told,
             levels=self._levels,
             scores=self._scores(),
-            troubles=troubles,
+            troubles=wrong,
             pools=self._pools(),
         )
 

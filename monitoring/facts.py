@@ -59,6 +59,18 @@ class FeedState(msgspec.Struct, frozen=True, kw_only=True):
         return self.state or ("up" if self.up else "down")
 
 
+class AccountState(msgspec.Struct, frozen=True, kw_only=True):
+    """How our account at a venue stands against the books."""
+
+    venue: str
+    as_of_ns: int
+    """Of the last statement, ns UTC."""
+    equal_ns: int
+    """Of the last one that was equal; 0: none was."""
+    differences: int
+    """Those for which something there may only be reduced."""
+
+
 class LoopState(msgspec.Struct, frozen=True, kw_only=True):
     """How this process itself keeps up."""
 

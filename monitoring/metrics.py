@@ -23,11 +23,12 @@ from connectors.orders import Outcome, Reason
 from monitoring.catalogue import CATALOGUE
 from monitoring.decisions import Tally
 from monitoring.depth import BANDS, LevelsOf, depth_usd, executable_bps, no_levels
-from monitoring.facts import Facts, FeedState, LoopState, Recording
+from monitoring.facts import AccountState, Facts, FeedState, LoopState, Recording
 from monitoring.histogram import Histogram
 from monitoring.pegs import peg_samples, premium_samples
 from monitoring.pools import Readings, pool_lines
 from monitoring.pools import samples as pool_samples
+from monitoring.reconciled import samples as reconciled
 from monitoring.settlements import samples as settlements
 from monitoring.snapshot import believed_worth, number, refusals, shares_per_unit, snapshot, unbelieved, valued
 from monitoring.trade import ENDS, STAGES
@@ -58,16 +59,18 @@ class Metrics(Collector):
         levels: LevelsOf = no_levels,
         recording: Callable[[], Recording | None] = lambda: None,
         pools: Readings = tuple,
+        accounts: Callable[[], Sequence[AccountState]] = tuple,
         scores: Callable[[], Mapping[int, Score]] = dict,
     ) -> None:
         """`scores` gives the known peg health by instrument.
 
         `feeds` gives the state of every stream when asked, `loop` that of the process, `histograms` those of the
-        catalogue by name without prefix and by label values, `levels` those of an instrument's book.
+        catalogue by name without prefix and by label values, `levels` those of an instrument's book, `accounts` how
+        venues' accounts stand against the books.
         """
         self._levels, self._recording, self._pools, self._scores = levels, recording, pools, scores
         self._columns, self._universe, self._tally = columns, columns.universe, tally
-        self._facts, self._feeds = facts, feeds
+        self._facts, self._feeds, self._accounts = facts, feeds, accounts
         self._loop, self._histograms = loop, histograms
         self._tokens = self._universe.where(role=Role.TOKEN)
         self._shares = self._universe.where(role=Role.SHARE)
@@ -113,6 +116,7 @@ class Metrics(Collector):
                 self._count_samples(),
                 self._pool_samples(),
                 settlements(self._tally.conversions, self._columns.mark_usd),
+                reconciled(self._accounts()),
             )
             for name, values in part.items()
         }

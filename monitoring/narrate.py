@@ -12,6 +12,7 @@ from connectors.events import NS
 from connectors.instruments import Role, Universe
 from monitoring.decisions import Tally
 from monitoring.pools import cliff_told, incentive_told
+from monitoring.reconciled import told as reconciled
 from monitoring.settlements import told as settlement
 from monitoring.tale import PegTale, Tone, moment
 from monitoring.trade import Trade, note_told, trade_told
@@ -123,6 +124,9 @@ class Narrator:
             "conversion": _conversion,
             "conversion_late": _conversion,
             "conversion_refused": _conversion,
+            "difference": _reconciled,
+            "books": _reconciled,
+            "adjust": _reconciled,
         }.get(note.kind)
         if teller is None:
             return []
@@ -374,3 +378,7 @@ def _action(note: Note) -> str:
 
 def _conversion(note: Note, ts: int) -> tuple[str, Tone]:
     return settlement(note)
+
+
+def _reconciled(note: Note, ts: int) -> tuple[str, Tone]:
+    return reconciled(note)

@@ -32,7 +32,7 @@ FILES: Final = {
     for name in (
         "PeglineDepeg", "PeglineDiskLow", "PeglineDiskSlow", "PeglineDown", "PeglineFilesLow", "PeglineHeldBack",
         "PeglineJournalFailed", "PeglineKilled", "PeglineLiquidityCliff", "PeglineMintStuck", "PeglinePegDeviation",
-        "PeglineReferenceRefused", "PeglineStablecoinDepeg", "PeglineWatchdog",
+        "PeglineReconcileDifference", "PeglineReferenceRefused", "PeglineStablecoinDepeg", "PeglineWatchdog",
     )
 }  # fmt: skip
 """Where a file of the package goes."""

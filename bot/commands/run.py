@@ -62,7 +62,7 @@ async def _run(config: Config, file: Path, digest: str, seconds: float | None) -
     from bot.sessions import load_sessions
     from bot.steady import SteadyClock
     from bot.universe import universe_of
-    from bot.wiring import live_feeds, paper, paper_issuers
+    from bot.wiring import live_feeds, paper, paper_accounts, paper_issuers
     from connectors.vitals import Vitals
     from strategies.base import Step
 
@@ -71,9 +71,11 @@ async def _run(config: Config, file: Path, digest: str, seconds: float | None) -
     feeds = live_feeds(config, universe, file.parent, clock=clock, vitals=vitals)
     if not feeds:
         raise UsageError("no venue of this config has a live feed", hint='write feed = "ccxt" or "yahoo" in [venues.*]')
+    executor = paper(config, universe, config.run.seed)
     doors = Doors(
         feeds=feeds,
-        executor=paper(config, universe, config.run.seed),
+        executor=executor,
+        accounts=paper_accounts(universe, executor),
         issuers=paper_issuers(config, universe, load_sessions(), config.run.seed),
         on_paper=True,
         clock=clock,

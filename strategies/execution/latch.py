@@ -23,6 +23,7 @@ RUNAWAY: Final = "runaway"
 TRADE: Final = "trade"
 JOURNAL: Final = "journal"
 """Nothing can be recorded. It ends with the process: what cannot be written cannot be kept either."""
+FENCE: Final = "fence"
 
 
 class Mode(IntEnum):
@@ -42,7 +43,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scope: str
     mode: Mode
     cause: str
-    """operator, flag, watchdog, drawdown, naked, runaway, trade or journal."""
+    """operator, flag, watchdog, drawdown, naked, runaway, trade, journal or fence."""
     why: str
     at: int
     """ns UTC."""

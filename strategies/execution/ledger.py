@@ -4,7 +4,7 @@ Everything is Decimal, and nothing is rounded while it is kept: prices, sizes an
 than the 28 digits that Python keeps by itself. The bridge tells each part to a trillionth of a dollar and is an
 identity of those parts, so that it sums to the last digit, for whoever adds it up:
 
-    net = gross edge + slippage - fees - gas - issuer fees - funding - borrow + FX + inventory mark
+    net = gross edge + slippage - fees - gas - issuer fees - funding - borrow + FX + inventory mark - adjusted
 
 where, over all fills with sign s = +1 for a sale and -1 for a purchase,
     gross edge      sum of s x quantity x price seen x FX at the fill
@@ -12,6 +12,7 @@ where, over all fills with sign s = +1 for a sale and -1 for a purchase,
     fees            sum of fee x FX at the fill
     FX              the cash we hold in other coins, at today's FX less at the FX of its fills
     inventory mark  what we still hold and what is in flight to an issuer, at the last mids
+    adjusted        what an operator's word has added to it, at the marks of that moment: it is no profit
 
 A mint or redemption moves units: what was given leaves its position and is in flight until the other side has come, and
 counts as what was given until then. What an issuer keeps in kind is an issuer fee by the prices of the decision; the
@@ -20,6 +21,7 @@ gross edge is told as if it had not been kept. What lacks at the end is a claim,
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from decimal import Context, Decimal, getcontext, localcontext, setcontext
 
@@ -32,6 +34,8 @@ from strategies.execution.conversions import Claim, Conversions, Moved
 
 ZERO = Decimal(0)
 REMEMBERED = 100_000
+RECENT = 10_000
+"""Fills that are kept whole."""
 EXACT = Context(prec=400)
 """Room for every product and sum of a fill's numbers, whatever a venue prints."""
 TOLD = Decimal("1e-12")
@@ -50,6 +54,7 @@ class Bridge(msgspec.Struct, frozen=True, kw_only=True):
     borrow: Decimal
     fx: Decimal
     inventory_mark: Decimal
+    adjusted: Decimal = ZERO
     net: Decimal
     unmarked: tuple[str, ...] = ()
     """Instruments or coins that we hold and have no price for; they are left out of `inventory_mark` and named here."""
@@ -65,6 +70,8 @@ class Ledger:
         self.held: dict[int, float] = {}
         """The same as floats, for judgements that are made again and again."""
         self.cash: dict[str, Decimal] = {}
+        self.cash_at: dict[tuple[str, str], Decimal] = {}
+        """The same by (venue, coin); what was paid at no venue that is known stands under an empty name."""
         self.cash_usd_at_fill: dict[str, Decimal] = {}
         self.gross_edge = self.slippage = self.fees = self.gas = ZERO
         self.issuer_fees = self.funding = self.borrow = ZERO
@@ -72,8 +79,13 @@ class Ledger:
         self.away: dict[int, float] = {}
         """Units in flight by the instrument that was given, for judgements."""
         self.flow_usd = ZERO
-        """All cash that came and went, each at the FX of its fill."""
+        """All cash that came and went for what was done, each at the FX of its fill; units that were adjusted count as
+        paid for at their mark, so that an adjustment is neither profit nor loss."""
+        self.adjusted = ZERO
+        """USD of all units that were adjusted, each at the mark of its moment."""
         self.fills = 0
+        self.recent: deque[Fill] = deque(maxlen=RECENT)
+        """The last fills, as they were booked."""
         self._known: dict[str, None] = {}
         self._reserved: dict[tuple[int, Side], Decimal] = {}
 
@@ -118,6 +130,7 @@ class Ledger:
         """Takes one fill; `seen` is the price that the decision was made on. A fill counts once: False if known."""
         if not self._first(fill.id):
             return False
+        self.recent.append(fill)
         before = getcontext()
         setcontext(EXACT)
         try:
@@ -131,11 +144,26 @@ class Ledger:
         if fill.id not in self._known:
             return False
         del self._known[fill.id]
+        self.recent = deque((one for one in self.recent if one.id != fill.id), RECENT)
         side = Side.SELL if fill.side is Side.BUY else Side.BUY
         with localcontext(EXACT):
             self._book(structs.replace(fill, side=side, fee=-fill.fee, gas_usd=-fill.gas_usd), seen)
         self.fills -= 2
         return True
+
+    def adjust(self, instrument: int, units: Decimal, usd: Decimal) -> None:
+        """Units come (or go, below zero) by an operator's word, at a mark of `usd` a unit."""
+        with localcontext(EXACT):
+            position = self.position(instrument) + units
+            self.positions[instrument], self.held[instrument] = position, float(position)
+            self.adjusted += units * usd
+            self.flow_usd -= units * usd
+
+    def adjust_cash(self, venue: str, coin: str, amount: Decimal, fx: Decimal) -> None:
+        """Coins come (or go, below zero) at a venue by an operator's word, at `fx` USD a coin."""
+        with localcontext(EXACT):
+            self._flow(coin, amount, fx, venue)
+            self.flow_usd -= amount * fx
 
     def convert(self, order: Conversion, now: int) -> bool:
         """A mint or redemption is asked for at `now` (ns UTC); False where it was before. Nothing moves yet."""
@@ -186,7 +214,8 @@ class Ledger:
         if not self._first(f"charge {cost.id}"):
             return False
         with localcontext(EXACT):
-            self._flow(self.universe[cost.instrument].quote, -cost.amount, cost.fx)
+            instrument = self.universe[cost.instrument]
+            self._flow(instrument.quote, -cost.amount, cost.fx, instrument.venue)
             if cost.kind is Carry.FUNDING:
                 self.funding += cost.amount * cost.fx
             else:
@@ -205,12 +234,13 @@ class Ledger:
         elif units:
             if order.fx is None:
                 raise ValueError(f"{order.id}: a coin moves, and what it was worth is not told")
-            self._flow(instrument.coin, units, order.fx)
+            self._flow(instrument.coin, units, order.fx, instrument.venue)
             self.gross_edge += units * order.fx
 
-    def _flow(self, coin: str, amount: Decimal, fx: Decimal) -> None:
-        """Cash that comes (or leaves, below zero) at an FX."""
+    def _flow(self, coin: str, amount: Decimal, fx: Decimal, venue: str = "") -> None:
+        """Cash that comes (or leaves, below zero) at a venue, at an FX."""
         self.cash[coin] = self.cash.get(coin, ZERO) + amount
+        self.cash_at[venue, coin] = self.cash_at.get((venue, coin), ZERO) + amount
         self.cash_usd_at_fill[coin] = self.cash_usd_at_fill.get(coin, ZERO) + amount * fx
         self.flow_usd += amount * fx
 
@@ -231,16 +261,13 @@ class Ledger:
     def _book(self, fill: Fill, seen: Decimal) -> None:
         """Adds one fill to positions, cash and the parts of the bridge."""
         bought = fill.side is Side.BUY
-        coin, fx, quantity = self.universe[fill.instrument].quote, fill.fx, fill.quantity
+        instrument, fx, quantity = self.universe[fill.instrument], fill.fx, fill.quantity
         paid, seen_value = quantity * fill.price, quantity * seen
         position = self.position(fill.instrument)
         position = position + quantity if bought else position - quantity
         self.positions[fill.instrument], self.held[fill.instrument] = position, float(position)
         flow = -paid - fill.fee if bought else paid - fill.fee
-        self.cash[coin] = self.cash.get(coin, ZERO) + flow
-        flow_usd = flow * fx
-        self.flow_usd += flow_usd
-        self.cash_usd_at_fill[coin] = self.cash_usd_at_fill.get(coin, ZERO) + flow_usd
+        self._flow(instrument.quote, flow, fx, instrument.venue)
         self.gross_edge += (-seen_value if bought else seen_value) * fx
         self.slippage += (seen_value - paid if bought else paid - seen_value) * fx
         self.fees += fill.fee * fx
@@ -280,9 +307,10 @@ class Ledger:
                 -self.borrow,
                 revaluation,
                 inventory,
+                -self.adjusted,
             )
             parts = tuple(part.quantize(TOLD) or ZERO for part in kept)
-            gross_edge, slippage, fees, gas, issuer_fees, funding, borrow, fx_usd, inventory_usd = parts
+            gross_edge, slippage, fees, gas, issuer_fees, funding, borrow, fx_usd, inventory_usd, adjusted = parts
             net = sum(parts, ZERO)
         return Bridge(
             gross_edge=gross_edge,
@@ -294,6 +322,7 @@ class Ledger:
             borrow=borrow,
             fx=fx_usd,
             inventory_mark=inventory_usd,
+            adjusted=adjusted,
             net=net,
             unmarked=tuple(sorted(set(unmarked))),
         )

@@ -40,6 +40,8 @@ class Memory:
     """Highest net profit that was seen with valid marks; nan until it is seen anew, after a drawdown was taken back."""
     told_peak_usd: float = 0.0
     """The last one that a record holds."""
+    differs: dict[int, str] = field(default_factory=dict)
+    """By instrument why it may only be reduced: its venue's account and the books are not known to be equal."""
     latch: Latch = field(default_factory=Latch)
     tripped: list[Hold] = field(default_factory=list)
     """Holds that the gate has set itself and nobody was told of yet."""

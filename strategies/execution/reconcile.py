@@ -12,6 +12,7 @@ from decimal import Decimal, localcontext
 from enum import StrEnum
 
 import msgspec
+from msgspec import structs
 
 from connectors.instruments import Universe
 from connectors.orders import Fill, OpenOrder, Side, Statement
@@ -54,7 +55,9 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     subject: str = ""
     """Asset, client id or id of the fill."""
     amount: Decimal = ZERO
-    """Of a balance: units that the venue has more than the books."""
+    """Of a balance: units or coins that the venue has more than the books."""
+    passing: bool = False
+    """Orders or fills of ours were so young that this may be their doing: it must be looked at again."""
     fill: Fill | None = None
     """What the venue tells, where it is about a fill."""
     evidence: str
@@ -66,12 +69,14 @@ class Books(msgspec.Struct, frozen=True, kw_only=True):
 
     positions: Mapping[int, Decimal]
     """Units by instrument, as the ledger has them."""
+    cash: Mapping[str, Decimal] | None = None
+    """Coins by name that the ledger has at this venue; None: coins are not compared."""
     fills: tuple[Fill, ...]
     """All of this venue since the statement's first moment, by their `ts`."""
     orders: Mapping[str, OpenOrder]
     """Orders without a last answer, by client id."""
     sent: Mapping[str, int]
-    """When each of those was sent, ns UTC."""
+    """When each of those was sent, and each other that had its last answer not long ago, ns UTC."""
     dust: Mapping[int, Decimal] = {}
     """Units by instrument below which a balance does not differ; absent is exactly."""
 
@@ -90,15 +95,16 @@ def compare(
     `ours` tells our client ids by their mark. News of an order under way may take `patience_ns`; until then a fill that
     only the venue tells, or an order that does not stand yet or any more, is no difference.
     """
-    here = tuple(at for at, one in enumerate(universe) if one.venue == statement.venue)
+    here = universe.at(statement.venue)
     told = [*_unread(statement, here)]
     settled = statement.as_of - patience_ns
     if statement.orders is not None:
         told += _orders(books, statement, statement.orders, here, ours, settled)
-    if statement.fills is not None:
-        told += _fills(books, statement, statement.fills, ours, since, settled)
+    disputed = [] if statement.fills is None else [*_fills(books, statement, statement.fills, ours, since, settled)]
+    told += disputed
     if statement.balances is not None:
-        told += _balances(books, statement, statement.balances, universe, here, ours)
+        balances = _balances(books, statement, statement.balances, universe, here, ours, settled)
+        told += [_bounded(one, disputed, universe) for one in balances]
     return tuple(told)
 
 
@@ -137,7 +143,10 @@ def _orders(
         kind = Kind.UNKNOWN_ORDER if ours(order.client_id) else Kind.FOREIGN_ORDER
         evidence = f"{venue} has {order.side.value} {order.left:f} left as of {statement.as_of}; the books have none"
         about = (order.instrument,) if order.instrument in here else here
-        yield Difference(kind=kind, venue=venue, instruments=about, subject=order.client_id, evidence=evidence)
+        young = books.sent.get(order.client_id, 0) >= settled  # its last answer may be newer than the statement
+        yield Difference(
+            kind=kind, venue=venue, instruments=about, subject=order.client_id, passing=young, evidence=evidence
+        )
     stands = {order.client_id for order in standing}
     for client_id, order in books.orders.items():
         if order.instrument in here and client_id not in stands and books.sent.get(client_id, 0) < settled:
@@ -186,41 +195,67 @@ def _balances(
     universe: Universe,
     here: tuple[int, ...],
     ours: Callable[[str], bool],
+    settled: int,
 ) -> Iterable[Difference]:
     """Balances that are those of no moment from `as_of` on; an asset is one, whatever it is quoted in."""
-    of: dict[str, tuple[int, ...]] = {}
-    for at in here:
-        of[universe[at].asset] = (*of.get(universe[at].asset, ()), at)
     known = {fill.id for fill in books.fills}
     lacking = [fill for fill in statement.fills or () if fill.id not in known and ours(fill.client_id)]
-    for asset, instruments in of.items():
-        moved = sorted((fill for fill in (*books.fills, *lacking) if fill.instrument in instruments), key=_when)
+    fills = sorted((*books.fills, *lacking), key=lambda fill: (fill.ts, fill.id))
+    young = {one.instrument for id, one in books.orders.items() if books.sent.get(id, 0) >= settled}
+    young |= {fill.instrument for fill in books.fills if fill.ts >= settled}
+    for asset in _assets(books, universe, here):
         with localcontext(EXACT):
-            units = sum((books.positions.get(at, ZERO) for at in instruments), ZERO)
-            dust = max((books.dust.get(at, ZERO) for at in instruments), default=ZERO)
-            # As the books would stand at `as_of`: with what they lack of before, and without what came later.
-            units += sum((_units(fill) for fill in lacking if fill in moved and fill.ts <= statement.as_of), ZERO)
-            units -= sum((_units(fill) for fill in moved if fill.id in known and fill.ts > statement.as_of), ZERO)
+            instruments = tuple(at for at in here if universe[at].asset == asset)
             has = balances.get(asset, ZERO)
+            units = sum((books.positions.get(at, ZERO) for at in instruments), (books.cash or {}).get(asset, ZERO))
+            dust = max((books.dust.get(at, ZERO) for at in instruments), default=ZERO)
+            moved = [(fill, _moves(fill, asset, universe, coins=books.cash is not None)) for fill in fills]
+            # As the books would stand at `as_of`: with what they lack of before, and without what came later.
+            for fill, amount in moved:
+                if (fill.ts > statement.as_of) == (fill.id in known):
+                    units += amount if fill.id not in known else -amount
             nearest = has - units
-            for fill in moved:
+            for fill, amount in moved:
                 if fill.ts > statement.as_of:
-                    units += _units(fill)
+                    units += amount
                     nearest = min(nearest, has - units, key=abs)
         if abs(nearest) > dust:
             evidence = f"{statement.venue} holds {has:f} {asset} as of {statement.as_of}, the books {has - nearest:f}"
+            others = [fill for fill in statement.fills or () if fill.id not in known and not ours(fill.client_id)]
+            if of := [fill.id for fill in others if _moves(fill, asset, universe, coins=True)]:
+                evidence += f"; trades of others: {', '.join(of[:5])}"
+            touched = {universe[at].asset for at in young} | {universe[at].quote for at in young}
             yield Difference(
-                kind=Kind.BALANCE, venue=statement.venue, instruments=instruments, subject=asset, amount=nearest,
-                evidence=evidence,
+                kind=Kind.BALANCE, venue=statement.venue, instruments=here, subject=asset, amount=nearest,
+                passing=asset in touched, evidence=evidence,
             )  # fmt: skip
+
+
+def _assets(books: Books, universe: Universe, here: tuple[int, ...]) -> tuple[str, ...]:
+    """What the venue keeps balances of, as far as it is ours to know."""
+    coins = () if books.cash is None else (*(universe[at].quote for at in here), *books.cash)
+    return tuple(dict.fromkeys((*(universe[at].asset for at in here), *coins)))
+
+
+def _moves(fill: Fill, asset: str, universe: Universe, *, coins: bool) -> Decimal:
+    """What a fill has added to the balance of an asset, with `coins` also as what it was paid in."""
+    instrument, units = universe[fill.instrument], _units(fill)
+    amount = units if instrument.asset == asset else ZERO
+    return amount - units * fill.price - fill.fee if coins and instrument.quote == asset else amount
+
+
+def _bounded(one: Difference, disputed: Iterable[Difference], universe: Universe) -> Difference:
+    """A balance that a disputed fill of ours may explain bars what was traded; any other, by whomever, the venue."""
+    of = tuple(dict.fromkeys(at for fill in disputed for at in fill.instruments
+                             if one.subject in (universe[at].asset, universe[at].quote)))  # fmt: skip
+    if not of:
+        return one
+    same = tuple(at for at in one.instruments if universe[at].asset in {universe[at].asset for at in of})
+    return structs.replace(one, instruments=same)
 
 
 def _units(fill: Fill) -> Decimal:
     return fill.quantity if fill.side is Side.BUY else -fill.quantity
-
-
-def _when(fill: Fill) -> tuple[int, str]:
-    return fill.ts, fill.id
 
 
 def _essence(fill: Fill) -> tuple[int, Side, Decimal, Decimal, Decimal]:

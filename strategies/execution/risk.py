@@ -54,11 +54,12 @@ def review(
         opens = intent.purpose is Purpose.OPEN
         if opens:
             wished(intent, limits, memory, view.now)
-        closes = bool(memory.latch.holds or not opens) and reduces(intent, earlier, view, open_shares)
+        closes = bool(memory.latch.holds or memory.differs or not opens) and reduces(intent, earlier, view, open_shares)
         eased = closes and not opens
         fair = _fair(intent, view)
         problem = (
             _held_back(intent, view, memory, closes=closes)
+            or (None if closes else _differs(intent, view, memory))
             or _moment_problem(intent, view, limits, memory, max_open, fair, eased=eased)
             or _legs_problem(intent, view, limits, fair, eased=eased)
             or _self_trade(intent, earlier, view)
@@ -83,6 +84,14 @@ def _held_back(intent: Intent, view: View, memory: Memory, *, closes: bool) -> P
     if hold.mode is Mode.HALT:
         return Reason.KILLED, str(hold)
     return None if closes else (Reason.REDUCE_ONLY, f"{hold}; this brings nothing nearer to zero")
+
+
+def _differs(intent: Intent, view: View, memory: Memory) -> Problem | None:
+    """Whether a leg is at an instrument of which books and venue are not known to be equal."""
+    for leg in intent.legs if memory.differs else ():
+        if why := memory.differs.get(leg.instrument):
+            return Reason.REDUCE_ONLY, f"{view.columns.universe[leg.instrument].name}: {why}"
+    return None
 
 
 def _moment_problem(
