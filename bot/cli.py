@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, str]] = {
     "unkill": "takes the kill switch back, with a reason",
     "pause": "opens nothing in a token, venue, issuer, share or strategy; what reduces goes on",
     "resume": "takes back a pause, and what the gate has held back itself",
+    "selftest": "the whole bot on virtual time in markets where things go wrong; what must always hold is checked",
     "wallet": "wallets on chain: show, take back allowances, end what no node can tell; no run uses them yet",
     "check": "validate a config file: every mistake with its line and a hint",
     "version": "version of pegline and of what it stands on",

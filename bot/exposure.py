@@ -27,6 +27,8 @@ class Exposure:
         self.since = [0] * len(columns.underlyings)
         self.last = [0.0] * len(columns.underlyings)
         """USD per share, last known: the fair value, or the price of a fill before there was one."""
+        self._fills: set[str] = set()
+        """Ids; a fill that is told again counts once."""
         self.worst_usd_s = 0.0
         self.worst_usd = 0.0
 
@@ -36,11 +38,15 @@ class Exposure:
             return
         touched: set[int] = set()
         for report in step.reports:
-            for fill in report.fills:
+            undone = [fill for fill in report.undone if fill.id in self._fills]
+            self._fills.difference_update(fill.id for fill in undone)
+            new = [fill for fill in report.fills if fill.id not in self._fills]
+            self._fills.update(fill.id for fill in new)
+            for fill, times in (*((fill, -1) for fill in undone), *((fill, 1) for fill in new)):
                 group = self.columns.group(fill.instrument)
                 worth = self.columns.f_rows[fill.instrument][K.SHARES_PER_UNIT]
                 self.last[group] = self.last[group] or float(fill.price * fill.fx) / worth
-                units = float(fill.quantity) if fill.side == "buy" else -float(fill.quantity)
+                units = times * (float(fill.quantity) if fill.side == "buy" else -float(fill.quantity))
                 self.units[fill.instrument] = self.units.get(fill.instrument, 0.0) + units
                 touched.add(group)
         for note in step.notes:

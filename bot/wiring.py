@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from connectors.paper import PaperExecutor
     from connectors.registry import Registry
     from connectors.simulated.feed import SimulatedFeed
-    from connectors.simulated.issuer_terms import Open, Ways
+    from connectors.simulated.issuer_terms import IssuerTerms, Open, Ways
     from connectors.simulated.subsidised import SubsidisedWorld
     from connectors.simulated.world import World
 
@@ -298,9 +298,16 @@ def paper_issuers(config: Config, universe: Universe, sessions: SessionTable, se
     """An issuer on paper for every `[issuers.NAME]` whose fee, cost and delay of a way are written; a way of which one
     is not is closed."""
     from connectors.simulated.issuer import SimulatedIssuer
+
+    terms = issuer_terms(config, sessions, seed)
+    return lambda usd, shares: {name: SimulatedIssuer(name, universe, one, usd, shares) for name, one in terms.items()}
+
+
+def issuer_terms(config: Config, sessions: SessionTable, seed: int) -> dict[str, IssuerTerms]:
+    """How each `[issuers.NAME]` works on paper, by name."""
     from connectors.simulated.issuer_terms import IssuerFault, IssuerTerms
 
-    terms = {
+    return {
         name: IssuerTerms(
             mint=_way(table, table.mint_fee_bps, table.mint_delay_s),
             redeem=_way(table, table.redeem_fee_bps, table.redeem_delay_s),
@@ -312,7 +319,6 @@ def paper_issuers(config: Config, universe: Universe, sessions: SessionTable, se
         )
         for name, table in config.issuers.items()
     }
-    return lambda usd, shares: {name: SimulatedIssuer(name, universe, one, usd, shares) for name, one in terms.items()}
 
 
 def _hours(sessions: SessionTable, hours: Hours) -> Callable[[int], Open]:

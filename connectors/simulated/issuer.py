@@ -132,6 +132,11 @@ class SimulatedIssuer:
         asked = [self.now(id, due) for id in self._asked.pop(due, ())]
         return (*self._dues.pop(due, ()), *asked)
 
+    def hang_up(self) -> None:
+        """Whoever listened is gone: what was still to be told is told to nobody, and the requests go on."""
+        self._dues.clear()
+        self._asked.clear()
+
     def now(self, id: str, now: int) -> Progress:
         """How a request stands in truth at `now`."""
         done = [step for step in self.truth.get(id, ()) if step.ts <= now]

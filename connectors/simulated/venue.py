@@ -6,6 +6,7 @@ It moves only when somebody passes time: what was sent arrives at its moment, wh
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_DOWN, Decimal
@@ -14,7 +15,7 @@ from typing import Final
 
 from msgspec import structs
 
-from connectors.events import NS
+from connectors.events import NEVER, NS
 from connectors.exact import exact
 from connectors.instruments import Universe
 from connectors.orders import Fill, Leg, OpenOrder, Side
@@ -105,6 +106,8 @@ class Venue:
         """How often a request made a ban longer."""
         self.sent = 0
         """Orders that were sent here, whether they arrived or not."""
+        self.struck: Counter[str] = Counter()
+        """How often each thing that goes wrong has befallen an order or request."""
         self._arriving: list[tuple[int, int, Order]] = []
         self._events: list[Event] = sorted(self.faults.events, key=lambda event: event.at)
         self._taken: dict[tuple[int, Side], tuple[int, Decimal]] = {}
@@ -115,10 +118,18 @@ class Venue:
         """An order is on its way, to arrive at `arrives` (ns UTC); gives what will befall it."""
         fault = self.faults.of(self.sent, client_id)
         self.sent += 1
+        if fault is not None:
+            self.struck[fault.value] += 1
         if fault is not OrderFault.REQUEST_LOST:
             order = Order(client_id, leg.instrument, leg.side, leg.quantity, leg.limit, fault)
             heapq.heappush(self._arriving, (arrives, self.sent, order))
         return fault
+
+    @property
+    def next_ns(self) -> int:
+        """When something happens next, ns UTC; NEVER where nothing is to come."""
+        events, arriving = self._events, self._arriving
+        return min(events[0].at if events else NEVER, arriving[0][0] if arriving else NEVER)
 
     def pass_to(self, now: int, books: Books) -> None:
         """All that happens by `now` (ns UTC), in order; what arrives meets these books."""
@@ -138,10 +149,12 @@ class Venue:
         if now < self.banned_until:
             self.banned_until += PENALTY_NS
             self.ban_extended += 1
+            self.struck[Trouble.RATE.value] += 1
             return Turned(Trouble.RATE.value, self.banned_until)
         for spell in self.faults.spells:
             if spell.begin <= now < spell.end:
                 self.banned_until = spell.end if spell.what is Trouble.RATE else 0
+                self.struck[spell.what.value] += 1
                 return Turned(spell.what.value, self.banned_until)
         return None
 
@@ -247,6 +260,7 @@ class Venue:
 
     def _happens(self, event: Event, books: Books) -> None:
         """Something that no order of ours brought about."""
+        self.struck[type(event).__name__] += 1
         if isinstance(event, NewRules):
             self.rules[event.instrument] = event.rules
         elif isinstance(event, Withdrawal):

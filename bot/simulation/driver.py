@@ -1,0 +1,195 @@
+"""Plays a scene: the real bot on virtual time, through every crash, until the market is over."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from bot.assembly import Assembly, assemble
+from bot.exposure import Exposure
+from bot.guard import guarded, guarded_issuers
+from bot.holding import Holding
+from bot.holds import Holds
+from bot.invariants import Breach, Invariants
+from bot.outbox import Outbox
+from bot.simulation.checks import Truth
+from bot.simulation.desk import IssuerDesk, MortalDesk
+from bot.simulation.disk import Crashed, Disk
+from bot.simulation.fault import Fault, Hand
+from bot.simulation.outcome import Outcome, outcome_of
+from bot.simulation.scene import Scene, stage
+from bot.simulation.staging import dies_sending, disk_faults, hands, world_of
+from bot.watched import watched, watched_issuers
+from connectors.client_ids import Fence
+from connectors.events import NS, Rows
+from connectors.simulated.exchange import Exchange
+from connectors.simulated.short import START_NS
+from strategies.base import Step
+from strategies.execution.latch import ALL, JOURNAL, OPERATOR, Hold, Mode
+
+DOWN_NS: Final = 2 * NS
+"""From a crash to the first row that the next process hears."""
+LOOK_NS: Final = NS // 2
+"""How long after a command the daemon looks at its folder."""
+WHO: Final = "selftest"
+INSTALLATION: Final = "5e1f7e"
+"""In client ids."""
+
+
+class Driver:
+    """One scene. What outlives a crash is kept here: the world, the disk, the state folder, and what was found."""
+
+    def __init__(self, scene: Scene, state: Path) -> None:
+        """`state` is an empty folder for holds."""
+        self.scene, self.stage = scene, stage()
+        self.breaches: list[Breach] = []
+        self.now = START_NS
+        self.parts: Assembly | None = None
+        self.world = world_of(scene, self._clock)
+        self.disk = Disk(disk_faults(scene))
+        self.holds = Holds(state)
+        self.truth = Truth(self.world.outside, self.breaches.append)
+        self.lives: list[int] = []
+        """When each process began, ns UTC."""
+        self.worst_usd_s = 0.0
+        self.sendings = 0
+        """Orders that were handed to the venues."""
+        self._dies_sending = dies_sending(scene)
+        self._hands = hands(scene)
+
+    def run(self) -> Outcome:
+        """From the first row to the last one."""
+        rows, at = self.world.rows, 0
+        while at < len(rows):
+            try:
+                self._live(rows[at:])
+                break
+            except Crashed as crash:
+                self.now = crash.now
+                self._end_of_life()
+                at = int(np.searchsorted(rows.ts_recv, crash.now + DOWN_NS))
+        assert self.parts is not None
+        engine = self.parts.engine
+        self.world.outside.pass_to(engine.now)
+        self.truth.at_end(engine)
+        self.worst_usd_s = max(self.worst_usd_s, self.exposure.worst_usd_s)
+        return outcome_of(self)
+
+    def _end_of_life(self) -> None:
+        """The process is gone: what it had not written is lost, and nobody hears what was still to be told."""
+        self.parts = None
+        self.disk.reopen(self.now)
+        self.worst_usd_s = max(self.worst_usd_s, self.exposure.worst_usd_s)
+        for issuer in self.world.outside.issuers.values():
+            issuer.hang_up()
+
+    def _live(self, rows: Rows) -> None:
+        """One life over the rows that are left. Raises Crashed."""
+        self.lives.append(int(rows.ts_recv[0]))
+        holding = self._begin()
+        assert self.parts is not None
+        engine = self.parts.engine
+        engine.advance(rows[:1])
+        holding.look()
+        at = 1
+        for when, fault, back in self._hands:
+            if when >= rows.ts_recv[0]:
+                at = self._advance(rows, at, when)
+                self.now = when
+                self._acts(fault, back)
+                at = self._advance(rows, at, when + LOOK_NS)
+                self.now = when + LOOK_NS
+                holding.look()
+        engine.advance(rows[at:])
+        engine.finish()
+
+    def _advance(self, rows: Rows, at: int, until: int) -> int:
+        """Hears the rows before a moment, and gives the place of the next one."""
+        assert self.parts is not None
+        end = max(at, int(np.searchsorted(rows.ts_recv, until)))
+        self.parts.engine.advance(rows[at:end])
+        return end
+
+    def _begin(self) -> Holding:
+        """A new process over what is durable."""
+        config, universe, sessions = self.stage
+        outside = self.world.outside
+        exchanges = {
+            name: Exchange(venue, latency_ns=round((config.venues[name].latency_ms or 0.0) * 1e6))
+            for name, venue in outside.venues.items()
+        }
+        invariants = Invariants(self.breaches.append, self.disk)
+        desk = MortalDesk(outside, exchanges, self.truth, self.disk, self._dies)
+        self.outbox = outbox = Outbox(self.disk, stopped=self.holds.flagged, clock=self._clock)
+        issuers = {name: IssuerDesk(issuer, self.truth) for name, issuer in outside.issuers.items()}
+        holding: list[Holding] = []
+
+        def hear(step: Step) -> None:
+            self.truth.hear(step)
+            invariants.hear(step)
+            self.exposure.hear(step)
+            for one in holding:
+                one.hear(step)
+
+        self.parts = parts = assemble(
+            config,
+            universe,
+            sessions,
+            self.disk,
+            executor=guarded(watched(desk, invariants), outbox),
+            issuers=guarded_issuers(watched_issuers(lambda usd, shares: issuers, invariants), outbox),
+            seed=self.scene.seed,
+            on_step=(hear,),
+            fence=str(Fence(INSTALLATION, len(self.lives))),
+        )
+        outbox.push = self.disk.expect = parts.engine.expect
+        self.disk.on_failure = self._disk_failed
+        self.exposure = Exposure(parts.columns)
+        earlier = list(self.disk.steps())
+        for step in earlier:
+            self.exposure.hear(step)
+        parts.engine.restore(invariants.remembering(earlier))
+        invariants.watch(parts.engine)
+        holding.append(Holding(self.holds, parts.engine, self._clock, lambda text: None))
+        return holding[0]
+
+    def _clock(self) -> int:
+        """Virtual time, ns UTC."""
+        return max(self.now, self.parts.engine.now if self.parts is not None else 0)
+
+    def _disk_failed(self, why: str) -> None:
+        """As the daemon does: nothing is recorded any more, so nothing leaves."""
+        assert self.parts is not None
+        hold = Hold(scope=ALL, mode=Mode.HALT, cause=JOURNAL, why=why, at=self._clock())
+        self.parts.engine.memory.trip(hold)
+        self.outbox.look()
+
+    def _dies(self) -> bool:
+        """Whether the process dies of this sending."""
+        self.sendings += 1
+        return self.sendings in self._dies_sending
+
+    def _acts(self, fault: Fault, back: bool) -> None:
+        """The operator holds something back, or lets it go on."""
+        kill = fault.kind is Hand.KILL
+        one = self.stage.universe[self.stage.universe.number(fault.where)] if fault.where else None
+        scope, mode = (ALL, Mode.HALT) if kill or one is None else (f"token:{one.token}", Mode.REDUCE)
+        if back:
+            self.holds.resume(scope, (mode,), why="selftest", by=WHO, now=self.now)
+            return
+        hold = Hold(scope=scope, mode=mode, cause=OPERATOR, why="selftest", by=WHO, at=self.now)
+        (self.holds.kill if kill else self.holds.set)(hold)
+
+
+def play(scene: Scene) -> Outcome:
+    """Runs one scene in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="pegline-scene-", dir=_memory()) as state:
+        return Driver(scene, Path(state)).run()
+
+
+def _memory() -> str | None:
+    """A folder that is no disk, where there is one: a scene writes a lot that nobody will read."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
