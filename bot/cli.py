@@ -32,6 +32,8 @@ COMMANDS: Final[dict[str, str]] = {
     "venues": "the venues of a config: list, show, and test whether they are well",
     "doctor": "machine, config, state and feeds: what is well, what is not, what to do",
     "tokens": "the registry of tokenized shares: list, show, and verify on chain",
+    "reconcile": "where books and venues differ; with a reason, corrects the books",
+    "settle": "mints and redemptions under way: list, show; ask again, write off with a reason",
     "kill": "nothing leaves any more, at once and until unkill; works while the daemon hangs",
     "unkill": "takes the kill switch back, with a reason",
     "pause": "opens nothing in a token, venue, issuer, share or strategy; what reduces goes on",

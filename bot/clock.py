@@ -39,6 +39,11 @@ async def sleep(seconds: float) -> None:
     await asyncio.sleep(max(0.0, seconds))
 
 
+def pause(seconds: float) -> None:
+    """Waits and does nothing else; for commands that run no loop."""
+    time.sleep(seconds)
+
+
 def chance(seed: int) -> np.random.Generator:
     """A generator whose draws depend on the seed alone."""
     import numpy as np

@@ -245,15 +245,19 @@ class Comparer:
 
     # --- an operator's word
 
-    def agree(self, venue: str, kind: str, subject: str, amount: str, reason: str, by: str, now: int) -> str:
+    def adjustable(self, one: Difference) -> bool:
+        """Whether an operator's word about the books can end it."""
+        return one.kind is Kind.BALANCE or one.kind in _ACCEPTED
+
+    def agree(self, venue: str, kind: str, subject: str, amount: str, *, reason: str, by: str, now: int) -> str:
         """Adjusts the books by one difference, as it was seen; gives why not, empty where it was done."""
         told = self.told.get(venue, Told(venue))
         seen = [o for o in told.differences if (o.kind.value, o.subject, f"{o.amount:f}") == (kind, subject, amount)]
         if not seen:
             return "it does not stand any more as it was seen"
         one = seen[0]
-        if one.kind is not Kind.BALANCE and one.kind not in _ACCEPTED:
-            return "this is no matter of the books: see docs/operating.md"
+        if not self.adjustable(one):
+            return "this is no matter of the books"
         made = self._adjustment(one, reason, by)
         if isinstance(made, str):
             return made

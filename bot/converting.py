@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
+from msgspec import structs
+
 from connectors.events import NS
-from connectors.orders import CONVERTED, Conversion, Progress, Reason
+from connectors.orders import CONVERTED, Conversion, ConversionState, Progress, Reason
 from connectors.ports import Primary
 from strategies.base import Note, View
 from strategies.execution.conversions import Running
@@ -71,6 +73,32 @@ class Converter:
         primary = self.primaries.get(self.ledger.conversions.all[id].order.issuer)
         for due in () if primary is None else primary.status(id, now):
             self._push(due)
+
+    def recheck(self, id: str, now: int) -> str:
+        """An operator wants the issuer asked once more; gives why not, empty where it is."""
+        one = self.ledger.conversions.all.get(id)
+        if one is None or one.closed:
+            return f"no request {id} is under way"
+        if one.order.issuer not in self.primaries:
+            return f"this run has no door of the issuer {one.order.issuer}"
+        self.ask(id, now)
+        return ""
+
+    def write_off(self, id: str, reason: str, by: str, now: int) -> str:
+        """An operator ends a request with what has moved so far; gives why not, empty where it is done.
+
+        What lacks stays a claim. Should the issuer say something newer after all, that holds.
+        """
+        one = self.ledger.conversions.all.get(id)
+        if one is None or one.closed:
+            return f"no request {id} is under way"
+        known = one.word or Progress(id=id, state=ConversionState.REQUESTED, ts=now)
+        ts = max(now, known.ts + 1)
+        words = f"written off: {reason} ({by})"
+        word = structs.replace(known, state=ConversionState.SETTLED, ts=ts, detail=words)
+        self.ledger.progress(word)
+        self._record("operator", now, notes=[self._note(one)], progress=(word,))
+        return ""
 
     def decided(
         self, wishes: Iterable[Conversion], view: View, *, completes: bool = False

@@ -31,6 +31,7 @@ from bot.keeper import Keeper
 from bot.latency import Latency
 from bot.listening import BEAT_S, Listening
 from bot.lock import StateLock
+from bot.obeying import Obeying
 from bot.outbox import Outbox
 from bot.quotes import Quotes
 from bot.recorder import Recorder
@@ -147,6 +148,8 @@ class Daemon:
             comparer.connect(doors.accounts(self.parts.ledger), every_ns=round(config.run.reconcile_s * NS))
         self.holding = None if holds is None else Holding(holds, self.engine, doors.clock, warn)
         """What is held back, in the state folder; None in a world of its own."""
+        self.obeying = None if holds is None else Obeying(holds.state, self.engine, self.keeper, warn)
+        """What operators have to say, likewise."""
         self.watchdog: Watchdog | None = None
         if holds is not None and executor is not None and any(one.max_open for one in self.parts.strategies):
             self.watchdog = Watchdog(holds, config.run.watchdog_s, monotonic=doors.monotonic, clock=doors.clock)
@@ -320,6 +323,8 @@ class Daemon:
             self.upkeep.look()
             if self.holding is not None:
                 self.holding.look()
+            if self.obeying is not None:
+                self.obeying.look()
             if self.watchdog is not None and self.engine.dealer.steps:
                 self.watchdog.beat()
 

@@ -25,7 +25,7 @@ def samples(accounts: Sequence[AccountState]) -> dict[str, Iterable[Sample]]:
 def troubles(accounts: Sequence[AccountState]) -> list[str]:
     """A line for each venue that differs."""
     return [
-        f"books and {one.venue} differ ({one.differences}): what differs is only reduced"
+        f"books and {one.venue} differ ({one.differences}): what differs is only reduced; pegline reconcile"
         for one in accounts if one.differences
     ]  # fmt: skip
 

@@ -109,7 +109,9 @@ def test_a_first_start_on_an_account_with_money_waits_for_an_operator() -> None:
     assert {A, B, C} == ran.barred
     assert not ran.venues["a"].orders
     for one in list(ran.comparer.told["a"].differences):
-        assert "" == ran.comparer.agree("a", one.kind, one.subject, f"{one.amount:f}", "opening", "ann", BEGIN + 6 * NS)
+        assert "" == ran.comparer.agree(
+            "a", one.kind, one.subject, f"{one.amount:f}", reason="opening", by="ann", now=BEGIN + 6 * NS
+        )
     ran.until(12)
     assert {B, C} == ran.barred
     assert (D(90), D(100_000)) == (ran.positions[A], ran.engine.ledger.cash_at["a", USD])
@@ -148,7 +150,7 @@ def test_an_operators_word_mends_it_and_is_neither_profit_nor_loss() -> None:
     ran.until(25)
     mark = ran.columns.mark_usd
     before = ran.engine.ledger.bridge(lambda at: D(repr(mark(at))), lambda coin: D(1))
-    assert "" == ran.comparer.agree("a", "balance", "T", "-4", "sold by hand", "ann", BEGIN + 25 * NS)
+    assert "" == ran.comparer.agree("a", "balance", "T", "-4", reason="sold by hand", by="ann", now=BEGIN + 25 * NS)
     after = ran.engine.ledger.bridge(lambda at: D(repr(mark(at))), lambda coin: D(1))
     assert before.net == after.net
     assert -4 * D(repr(mark(A))) == -(after.adjusted - before.adjusted)
@@ -171,7 +173,9 @@ def test_only_what_was_seen_is_adjusted(amount: str) -> None:
     """
     ran = Compared(at_five(TAKEN), wishes={})
     ran.until(25)
-    assert "as it was seen" in ran.comparer.agree("a", "balance", "T", amount, "x", "ann", BEGIN + 25 * NS)
+    assert "as it was seen" in ran.comparer.agree(
+        "a", "balance", "T", amount, reason="x", by="ann", now=BEGIN + 25 * NS
+    )
     assert [] == adjusted(ran)
     assert D(90) == ran.positions[A]
 
@@ -263,7 +267,9 @@ def test_a_fill_told_at_a_wrong_price_bars_its_instrument_until_it_is_agreed() -
     assert {("fill_differs", "a.1"), ("balance", USD)} == set(ran.whats())
     assert {A} == ran.barred
     for one in list(ran.comparer.told["a"].differences):
-        assert "" == ran.comparer.agree("a", one.kind, one.subject, f"{one.amount:f}", "seen", "ann", BEGIN + 30 * NS)
+        assert "" == ran.comparer.agree(
+            "a", one.kind, one.subject, f"{one.amount:f}", reason="seen", by="ann", now=BEGIN + 30 * NS
+        )
     ran.until(45)
     assert set() == ran.barred
     again = Compared(wishes={}, earlier=ran.steps, venues=ran.venues)

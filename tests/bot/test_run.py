@@ -211,6 +211,7 @@ async def test_a_daemon_through_a_trade_rubbish_a_restart_and_a_kill(tmp_path: P
             )
             assert CANARY not in metrics + daemon.said
             assert 9 == await asyncio.to_thread(main, ["run", "--config", str(config)])
+            assert 0 == await asyncio.to_thread(main, ["reconcile", "--config", str(config)])
             assert 0 == await daemon.end(signal.SIGTERM)
         assert {0: 0.25, 1: -0.25} == positions(state)
         assert verify(state / "journal.sqlite").ok

@@ -29,7 +29,7 @@ def test_only_what_differs_is_wrong() -> None:
     One line, with the venue.
     """
     (line,) = troubles(STATES)
-    assert "b differ (2)" in line
+    assert "b differ (2)" in line and "pegline reconcile" in line
 
 
 @pytest.mark.parametrize(("before", "state", "said"), [("", "equal", "a and the books agree"), ("equal", "equal", ""),
