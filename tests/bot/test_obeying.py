@@ -54,8 +54,8 @@ def says(state: Path, engine: Engine, *words: str, capsys: pytest.CaptureFixture
 
 def test_reconcile_tells_and_with_a_reason_corrects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    Row 35: four tokens were withdrawn. It ends with 5 and says so; with --fix the books are the venue's, it ends with 0,
-    and the next look is equal. The record has evidence, reason and who.
+    Row 35: four tokens were withdrawn. It ends with 5 and says so; with --fix the books are the venue's, it ends with
+    0, and the next look is equal. The record has evidence, reason and who.
     """
     ran = Compared(at_five(TAKEN), wishes={}).until(25)
     code, out, _ = says(tmp_path, ran.engine, "reconcile", capsys=capsys)
