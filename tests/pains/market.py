@@ -5,7 +5,7 @@ What a venue did stands in its own books, apart from what it told, so that a tes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -80,13 +80,18 @@ def after(seconds: float) -> int:
     return BEGIN + round(seconds * NS)
 
 
-def truth(faults: Mapping[str, OrderFaults], size: str = "1000") -> dict[str, Venue]:
+OURS = {"USD": Decimal(100_000), "ST": Decimal(90), "UT": Decimal(90)}
+"""What lies at each venue at the beginning."""
+FENCE = "3f09ab"
+"""The mark of our state folder in client ids; the number of the start follows."""
+
+
+def truth(faults: Mapping[str, OrderFaults]) -> dict[str, Venue]:
     """The venues, with cash and tokens of ours at each."""
-    start = {"USD": Decimal(100_000), "ST": Decimal(size), "UT": Decimal(size)}
     found = {}
     for venue in VENUES:
         terms = {at: Terms() for at, one in enumerate(UNIVERSE) if one.venue == venue}
-        found[venue] = Venue(venue, UNIVERSE, terms, start, faults.get(venue))
+        found[venue] = Venue(venue, UNIVERSE, terms, OURS, faults.get(venue))
     return found
 
 
@@ -100,12 +105,17 @@ class Market:
         wishes: dict[int, Intent] | None = None,
         rules: Rules = RULES,
         door: Callable[[Executor], Executor] = lambda executor: executor,
+        compared: bool = False,
         **limits: Any,
     ) -> None:
-        """Wishes (by second) for the plan in the first second; `limits` other than those of tests/bot/test_trades."""
+        """Wishes (by second) for the plan in the first second; `limits` other than those of tests/bot/test_trades.
+
+        Where it is `compared` the books hold what lies at the venues, which are read every ten seconds.
+        """
         self.venues = truth(faults or {})
         self.rules, self.door, self.limits = rules, door, replace(LIMITS, **limits)
         self.wishes = {1: plan()} if wishes is None else wishes
+        self.compared, self.starts = compared, 0
         self.steps: list[Step] = []
         self.prices = dict(PRICES)
         self.silent: set[int] = set()
@@ -114,30 +124,45 @@ class Market:
 
     def crash(self, *, first: bool = False) -> Sequence[str]:
         """The process is gone with all that was on its way to it; the next one has the records and the same venues."""
-        executor = Exchanges({name: Exchange(venue) for name, venue in self.venues.items()})
+        self.starts += 1
+        exchanges = {name: Exchange(venue) for name, venue in self.venues.items()}
         facts = [Facts(cost=0.0, traded=one.role is Role.TOKEN, max_age_ns=2 * NS) for one in UNIVERSE]
         wisher = Wisher(self.wishes)
         self.engine = Engine(
             columns=Columns(UNIVERSE, facts, Beliefs(max_error=1.0), load_sessions()), strategies=[wisher],
-            triggers=[], timed=[wisher], limits=self.limits, executor=self.door(executor), ledger=Ledger(UNIVERSE),
-            scribe=Journal(None), timer_ns=NS, on_step=[self.steps.append], lots=[Lot(units=Decimal("0.5"))] * 8,
-            trade_rules=self.rules,
+            triggers=[], timed=[wisher], limits=self.limits, executor=self.door(Exchanges(exchanges)),
+            ledger=Ledger(UNIVERSE), scribe=Journal(None), timer_ns=NS, on_step=[self.steps.append],
+            lots=[Lot(units=Decimal("0.5"))] * 8, trade_rules=self.rules,
+            fence=f"{FENCE}{self.starts:05}" if self.compared else "",
         )  # fmt: skip
+        if self.compared:
+            for venue in VENUES:
+                self.engine.ledger.adjust_cash(venue, "USD", OURS["USD"], Decimal(1))
+            for at, one in enumerate(UNIVERSE):
+                if one.role is Role.TOKEN:
+                    self.engine.ledger.adjust(at, OURS[one.asset], Decimal(PRICES[at][0]))
+            self.engine.dealer.comparer.connect(exchanges, every_ns=10 * NS, patience_ns=2 * NS)
         return () if first else self.engine.restore(tuple(self.steps))
 
     def until(self, seconds: float) -> Market:
-        """Every tenth of a second each instrument that is not silent prints."""
-        rows = []
-        while self.at <= round(seconds * 10):
-            ts = BEGIN + self.at * 100 * MS + 1
-            for number, (bid, ask) in self.prices.items():
-                if number not in self.silent:
-                    kind = Kind.REFERENCE if UNIVERSE[number].role is Role.SHARE else Kind.QUOTE
-                    rows.append(Row(ts_recv=ts, instrument=number, kind=kind, bid=bid, ask=ask, bid_size=50.0,
-                                    ask_size=50.0))  # fmt: skip
-            self.at += 1
-        self.engine.advance(Rows.of(rows))
+        """Every tenth of a second each instrument that is not silent prints, and every second the venues' time passes,
+        whether anybody asks them or not."""
+        last = round(seconds * 10)
+        while self.at <= last:
+            block = range(self.at, min(last, self.at + 9) + 1)
+            self.engine.advance(Rows.of([row for tenth in block for row in self._prints(tenth)]))
+            self.at = block.stop
+            for venue in self.venues.values():
+                venue.pass_to(self.engine.now, self.engine.dealer.books)
         return self
+
+    def _prints(self, tenth: int) -> Iterator[Row]:
+        """What is printed at one moment."""
+        for number, (bid, ask) in self.prices.items():
+            if number not in self.silent:
+                kind = Kind.REFERENCE if UNIVERSE[number].role is Role.SHARE else Kind.QUOTE
+                yield Row(ts_recv=BEGIN + tenth * 100 * MS + 1, instrument=number, kind=kind, bid=bid, ask=ask,
+                          bid_size=50.0, ask_size=50.0)  # fmt: skip
 
     # --- what came of it
 
@@ -155,8 +180,10 @@ class Market:
         return {number: units for number, units in found.items() if units}
 
     def held(self) -> dict[int, Decimal]:
-        """Units that are held by our books, by instrument."""
-        return {number: units for number, units in self.engine.ledger.positions.items() if units}
+        """Units that came (or went) by our books, by instrument."""
+        begun = {at: OURS[one.asset] if self.compared and one.token else 0 for at, one in enumerate(UNIVERSE)}
+        found = {number: units - begun[number] for number, units in self.engine.ledger.positions.items()}
+        return {number: units for number, units in found.items() if units}
 
     def notes(self, kind: str = "trade") -> list[Note]:
         """What was noted, in order."""

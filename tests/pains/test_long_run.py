@@ -21,8 +21,8 @@ class ToAndFro(dict[int, Intent]):
 
 def test_pain_25_memory_is_flat() -> None:
     """
-    Of 1,050 trades the last thousand are remembered, and the books know of all fills; a hundred seconds of quotes, 8,000
-    of them, then leave less than 100 kB behind.
+    Of 1,050 trades the last thousand are remembered, and the books know of all fills; a hundred seconds of quotes,
+    8,000 of them, then leave less than 100 kB behind.
     """
     market = Market(wishes=ToAndFro(), max_orders_per_minute=1000, max_daily_loss_usd=Decimal(10**6))
     market.until(1050.5)
