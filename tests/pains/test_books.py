@@ -76,7 +76,7 @@ def test_pain_23_a_difference_bars_its_venue_alone_and_no_fill_is_made_up_for_it
     assert [Reason.REDUCE_ONLY] == market.reasons()
     assert {C: Decimal(10), B: Decimal(-10)} == market.held() == market.moved()
     comparer = market.engine.dealer.comparer
-    assert "" == comparer.agree("a", "balance", "ST", "-4", "sold by hand", "ann", after(35))
+    assert "" == comparer.agree("a", "balance", "ST", "-4", reason="sold by hand", by="ann", now=after(35))
     (note,) = market.notes("adjust")
     assert "holds 86 ST" in str(note.detail["evidence"])
     market.wishes |= {50: plan("again")}
