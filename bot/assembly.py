@@ -11,11 +11,12 @@ from bot.config import Config, InstrumentTable
 from bot.config_costs import VenueTable
 from bot.config_risk import CapsTable
 from bot.converting import IssuersOf
-from bot.costs import reference_usd, taken_costs
+from bot.costs import borrow_per_day, reference_usd, taken_costs
 from bot.dealing import Scribe
 from bot.engine import Engine
 from bot.errors import UsageError
 from bot.health_watch import HealthWatch
+from bot.hedging import hedge_of
 from bot.judges import Rules
 from bot.params_file import read_params
 from bot.peg_rules import rule_of, shadow_of
@@ -136,6 +137,7 @@ def assemble(
         lots=[Lot(units=table.lot, usd=table.min_notional_usd) for table in (tables(config, i)[1] for i in universe)],
         trade_rules=_trade_rules(config),
         fence=fence,
+        borrow_per_day=borrow_per_day(config, universe),
     )
     engine.memory.funds = _funds(config, sessions)
     if issuers is not None:
@@ -344,9 +346,7 @@ def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], Peg
         strategies.append(peg_watch)
     if cross is not None and cross.enabled:
         if config.risk is None:
-            raise UsageError(
-                "[risk] is missing", where="config", hint="a strategy that trades needs its limits written"
-            )
+            raise _no_limits()
         latencies = [venue.latency_ms or 0.0 for venue in config.venues.values()]
         strategies.append(
             CrossVenue(
@@ -363,7 +363,16 @@ def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], Peg
                 max_open=cross.max_open_pairs,
             )
         )
+    table = config.strategies.hedge
+    if table is not None and table.enabled:
+        if config.risk is None:
+            raise _no_limits()
+        strategies.append(hedge_of(config, table, config.risk, universe, fitted(config)))
     return strategies, peg_watch
+
+
+def _no_limits() -> UsageError:
+    return UsageError("[risk] is missing", where="config", hint="a strategy that trades needs its limits written")
 
 
 def _liquidity(config: Config, universe: Universe) -> Liquidity | None:

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from bot.config_costs import CostsTable, IssuerTable, VenueTable
 from bot.config_execution import Execution
+from bot.config_hedge import Hedge
 from bot.config_risk import Risk
 from bot.config_types import (
     Bps,
@@ -281,6 +282,7 @@ class Strategies(Table):
     cross_venue: CrossVenue | None = None
     peg_watch: PegWatch | None = None
     liquidity: Liquidity | None = None
+    hedge: Hedge | None = None
 
 
 class WalletChain(Table):

@@ -37,6 +37,10 @@ class VenueTable(Table):
     the venue limits nothing."""
     settle_days: Annotated[int, Field(ge=0, le=10)] = 0
     """Trading days after its own on which a sale settles (T+1 is 1); it counts only with `funds_usd`."""
+    margin_usd: NotNegative | None = None
+    """Of perps: the collateral that lies there before the first fill. None is unknown, and no perp of it is a hedge."""
+    maintenance_share: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = None
+    """Of perps: equity below this part of what is held is closed by the venue."""
     latency_ms: Annotated[float, Field(ge=0, le=600_000, allow_inf_nan=False)] | None = None
     """Decision to fill on paper."""
     reject_share: Share = 0.0

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
+from bot.config import Config
 from bot.config_hints import plain
 from bot.config_risk import WHEN_TRADING
 from bot.config_shape import Fault
 from bot.toml_lines import Path
+
+TRADES: Final = ("cross_venue", "hedge")
+"""Tables of [strategies] that trade."""
 
 
 def limits(data: Mapping[str, Any], told: Collection[Path]) -> Iterator[Fault]:
@@ -29,8 +33,14 @@ def limits(data: Mapping[str, Any], told: Collection[Path]) -> Iterator[Fault]:
         for at, session in enumerate(sessions):
             if session in sessions[:at]:
                 yield Fault(("risk", "sessions", at), f"{plain(session)} stands twice", "remove one of them")
-    trading = data.get("strategies", {}).get("cross_venue")
-    if isinstance(trading, dict) and trading.get("enabled", True):
+    strategies = data.get("strategies", {})
+    if any(isinstance(one := strategies.get(name), dict) and one.get("enabled", True) for name in TRADES):
         for key, example in WHEN_TRADING.items():
             if key not in table and ("risk", key) not in told:
                 yield Fault(("risk", key), "missing: a strategy that trades needs it", f"write {key} = {example}")
+
+
+def trading(config: Config) -> tuple[str, ...]:
+    """Names of the strategies that trade and are switched on."""
+    tables = ((name, getattr(config.strategies, name)) for name in TRADES)
+    return tuple(name for name, table in tables if table is not None and table.enabled)

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final, get_args
 
 from bot.config import NO_FEED, Config, PartName, PoolTable
+from bot.config_hedge_rules import hedge
 from bot.config_hints import plain
 from bot.config_limits import limits
 from bot.config_shape import Fault
@@ -34,6 +35,7 @@ def breaches(data: Data, told: Told) -> list[Fault]:
         _instruments,
         _venues,
         _cross_venue,
+        hedge,
         _health,
         _peg_watch,
         _pools,

@@ -65,10 +65,21 @@ def taken_costs(config: Config, instrument: Instrument) -> Costs:
     return costs
 
 
+def borrow_per_day(config: Config, universe: Universe) -> dict[int, Decimal]:
+    """What being short of an instrument costs a day, a part of its worth; of those whose rate is written."""
+    return {
+        number: exact(table.borrow_bps_per_year) / 10_000 / YEAR_DAYS
+        for number, instrument in enumerate(universe)
+        if (table := config.instruments.get(instrument.name, _PLAIN)).borrow_bps_per_year is not None
+    }
+
+
 def reference_usd(config: Config) -> Decimal | None:
     """Size of an order that the signal counts with; None where the config names none in USD."""
-    cross = config.strategies.cross_venue
-    return cross.size_usd if cross is not None else None
+    cross, hedge = config.strategies.cross_venue, config.strategies.hedge
+    if cross is not None:
+        return cross.size_usd
+    return hedge.size_usd if hedge is not None else None
 
 
 def door_costs(config: Config, issuer: str, *, mint: bool) -> tuple[Costs, str]:

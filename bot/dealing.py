@@ -6,7 +6,7 @@ ledger, and then every trade is asked what it needs next, until none needs anyth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -18,7 +18,7 @@ from bot.converting import Converter
 from bot.permits import Permits
 from bot.triggers import Triggers
 from connectors.events import NEVER
-from connectors.orders import Approved, Conversion, Intent, Progress, Purpose, Reason, Refused, Report
+from connectors.orders import Approved, Charge, Conversion, Intent, Progress, Purpose, Reason, Refused, Report
 from connectors.ports import Asked, Executor, Levels
 from strategies.base import Decision, Note, Step, View
 from strategies.execution.latch import TRADE, Hold, Mode
@@ -30,6 +30,7 @@ from strategies.execution.saga import ENDS, Stage, first_round
 from strategies.execution.stops import told
 from strategies.execution.trades import Trades
 from strategies.market.columns import Columns
+from strategies.market.funding import Funding
 
 
 class Scribe(Protocol):
@@ -59,17 +60,19 @@ class Dealer:
         push_look: Callable[[int], None],
         push_issuer: Callable[[int], None],
         push_books: Callable[[int], None],
+        fundings: Mapping[int, Funding],
         on_step: Sequence[Callable[[Step], None]],
         fence: str = "",
     ) -> None:
         """`push` asks for `answer` at a moment (ns), `push_look` for `look`, `push_issuer` for `converter.hear`,
-        `push_books` for `comparer.look`; `on_step` hears every record. `fence` stands in the client ids of all that
-        this run sends."""
+        `push_books` for `comparer.look`; `fundings` is what venues told of perps last, `on_step` hears every record.
+        `fence` stands in the client ids of all that this run sends."""
         self.columns, self.ledger, self.trades, self.limits = columns, ledger, trades, limits
         self.executor, self.scribe, self.max_open = executor, scribe, max_open
         self.asked = executor if isinstance(executor, Asked) else None
         self.triggers, self.permits, self.levels = triggers, permits, levels
         self.push, self.push_look = push, push_look
+        self.fundings = fundings
         self.on_step, self.fence = tuple(on_step), fence
         self.memory = Memory()
         self.books = ColumnBooks(columns)
@@ -107,6 +110,8 @@ class Dealer:
             woken=woken,
             levels=self.levels,
             desks=self.converter.primaries,
+            fundings=self.fundings,
+            under_way=self.trades.under_way_in,
         )
 
     # --- wishes
@@ -219,7 +224,7 @@ class Dealer:
         after = not self.trades.final(report)
         if live is not after:
             self.ledger.reserve(leg, release=live)
-        for fill in self.ledger.take(report, seen=leg.seen):
+        for fill in self.ledger.take(report, seen=leg.seen, strategy=self.trades.strategy(report)):
             self.columns.take(fill.instrument, float(fill.quantity), bid=fill.side == "sell")
             self.permits.room(fill.instrument, now)
             self.memory.funds.hear(fill, self.columns.universe[fill.instrument].venue)
@@ -305,6 +310,7 @@ class Dealer:
         reports: tuple[Report, ...] = (),
         conversions: tuple[Conversion, ...] = (),
         progress: tuple[Progress, ...] = (),
+        charges: tuple[Charge, ...] = (),
     ) -> None:
         """Writes one decision record; it is chained before anything that it allows is sent."""
         self.seq += 1
@@ -320,6 +326,7 @@ class Dealer:
             reports=reports,
             conversions=conversions,
             progress=progress,
+            charges=charges,
         )
         self.scribe.append("step", now, self._encode(step))
         for listen in self.on_step:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import msgspec
 
+from bot.charging import Charging, next_hour
 from bot.dealing import Dealer, Scribe
 from bot.depths import Depths
 from bot.health_watch import HealthWatch
@@ -34,9 +36,10 @@ from strategies.execution.trades import Trades
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
 from strategies.market.evidence import Evidence
+from strategies.market.funding import Fundings
 from strategies.market.pools import Pools
 
-_SESSION, _TIMER, _ANSWER, _MULTIPLIER, _EVIDENCE, _TRADES, _ISSUER, _BOOKS = range(8)
+_SESSION, _TIMER, _ANSWER, _MULTIPLIER, _EVIDENCE, _TRADES, _ISSUER, _BOOKS, _CHARGES = range(9)
 
 
 @dataclass(slots=True)
@@ -74,6 +77,7 @@ class Engine:
         lots: Sequence[Lot] = (),
         trade_rules: TradeRules | None = None,
         fence: str = "",
+        borrow_per_day: Mapping[int, Decimal] | None = None,
     ) -> None:
         """Parts that are ready to use; `triggers` stand in the order of the slots that `columns` was built with, and
         `timed` strategies are asked at every tick of the clock. bot/assembly.py puts them together.
@@ -81,8 +85,8 @@ class Engine:
         `levels` holds what DEPTH rows tell, by their `extra`; `pools` follow the rows of incentives. Without `limits`
         or `executor` nothing can be traded: wishes are refused by mode. Without `rules` nothing is ever in doubt.
         `lots` say how little of each instrument can be traded, `trade_rules` what may be done for a trade that falls
-        short; without them an operator is told at once.
-        `fence` says which start sends, where orders leave the process.
+        short; without them an operator is told at once. `fence` says which start sends, where orders leave the process.
+        `borrow_per_day` is what being short of an instrument costs, a part of its worth.
         Without `evidence`, which is asked every `evidence_ns`, only the share's sources say what it is worth.
         """
         self.columns, self.universe = columns, columns.universe
@@ -90,6 +94,8 @@ class Engine:
         self.timed = tuple(timed)
         self.limits, self.executor, self.ledger, self.timer_ns = limits, executor, ledger, timer_ns
         self.evidence, self.evidence_ns = evidence, evidence_ns
+        self.fundings = Fundings(self.universe) if evidence is None else evidence.fundings
+        self.charging = Charging(columns, ledger, self.fundings.of, borrow_per_day or {})
         self.seed = seed
         """Of the paper venues' chance; it stands in the first record, so that it enters the journal's hash."""
         self.judges = Judges(columns, rules or everything_believed(len(self.universe)))
@@ -119,6 +125,7 @@ class Engine:
             push_look=lambda due: self._push(due, _TRADES),
             push_issuer=lambda due: self._push(due, _ISSUER),
             push_books=lambda due: self._push(due, _BOOKS),
+            fundings=self.fundings.of,
             on_step=on_step,
             fence=fence,
         )
@@ -164,8 +171,7 @@ class Engine:
             self._start(int(rows.ts_recv[0]))
         self.counts.rows += count
         columns, ts = self.columns, rows.ts_recv
-        told = None if self.evidence is None else self.evidence.fundings
-        followers = [one for one in (self.depths, self.pools, told, self.health) if one is not None]
+        followers = [one for one in (self.depths, self.pools, self.fundings, self.health) if one is not None]
         for one in followers:
             one.begin(rows)
         at = 0
@@ -207,6 +213,8 @@ class Engine:
         if self.evidence is not None:
             self._push(first + self.evidence_ns, _EVIDENCE)
         self._push(first + self.timer_ns, _TIMER)
+        if not self.charging.idle:
+            self._push(next_hour(first), _CHARGES)
         self.permits.all(self.now)
         detail: dict[str, float | str] = {
             "session": self.columns.session.label,
@@ -254,6 +262,9 @@ class Engine:
                 self.evidence.tick(due, self.notices.up)
             elif kind == _SESSION:
                 self._new_session(due)
+            elif kind == _CHARGES:
+                self._push(next_hour(due), _CHARGES)
+                self._charge(due)
             else:
                 self._record("due", due, notes=self.notices.activate(payload, due))
                 self.permits.all(self.now)
@@ -315,6 +326,12 @@ class Engine:
             return []
         notes = watch(self.dealer.view(now), self.limits, self.memory)
         return [*notes, *marks(self.columns, self.ledger)] if any(note.kind == "day" for note in notes) else notes
+
+    def _charge(self, due: int) -> None:
+        """What holding has cost until now is taken into the books and recorded."""
+        charges, notes = self.charging.at(due)
+        if charges or notes:
+            self.dealer.record("charge", due, notes=notes, charges=charges)
 
     def _new_session(self, due: int) -> None:
         """A session begins at due + 1."""

@@ -6,12 +6,13 @@ import platform
 from importlib.metadata import version
 
 from bot.config import Config
+from bot.config_limits import trading
 from monitoring.facts import Facts
 
 
 def facts_of(config: Config, *, mode: str, file: str, digest: str = "") -> Facts:
     """The facts of a run: versions, mode, the config's name and hash, venues, strategies, thresholds."""
-    cross, peg = config.strategies.cross_venue, config.strategies.peg_watch
+    peg = config.strategies.peg_watch
     return Facts(
         version=version("pegline"),
         mode=mode,
@@ -19,7 +20,7 @@ def facts_of(config: Config, *, mode: str, file: str, digest: str = "") -> Facts
         config_file=file,
         config_hash=digest,
         venue_kinds={name: table.kind for name, table in config.venues.items()},
-        strategies=("cross_venue",) if cross is not None and cross.enabled else (),
+        strategies=trading(config),
         warn_bps=dict(peg.warn_bps.items()) if peg is not None else {},
         depeg_bps=dict(peg.depeg_bps.items()) if peg is not None else {},
     )

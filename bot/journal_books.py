@@ -144,11 +144,12 @@ class _Accounts:
         """Before a step is folded: the ledger stands as of the one before it."""
         marks = [note for note in step.notes if note.kind == MARKS]
         later = self.day >= 0 and step.ts // DAY_NS > self.day
+        moves = bool(step.reports or step.charges)
         for note in marks:
             self._mark(note, step.ts)
-        if later and (marks or step.reports):
+        if later and (marks or moves):
             self.close()
-        if self.day < 0 or (later and (marks or step.reports)):
+        if self.day < 0 or (later and (marks or moves)):
             self.day = step.ts // DAY_NS
         for report in step.reports:
             for fill in report.fills:

@@ -116,7 +116,7 @@ def restore(
                 new = tuple(fill for fill in news.fills if ledger.fill(fill, seen=fill.price))
             else:
                 trades.heard(news, step.ts)
-                new = ledger.take(news, seen=leg.seen)
+                new = ledger.take(news, seen=leg.seen, strategy=trades.strategy(news))
             for fill in new:
                 memory.funds.hear(fill, universe[fill.instrument].venue)
         for refused in step.refused:
@@ -135,6 +135,9 @@ def restore(
             trades.asked_for(order, step.ts)
         for word in step.progress:
             ledger.progress(word)
+        for cost in step.charges:
+            number = _known(numbers.get(names[cost.instrument], -1), names[cost.instrument])
+            ledger.charge(msgspec.structs.replace(cost, instrument=number))
         if not keeps:
             trades.forget_finals()
     memory.open_intents = trades.under_way()

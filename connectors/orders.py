@@ -68,6 +68,9 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     then: Conversion | None = None
     """A mint or redemption that completes the trade: asked for once its legs have filled, for as many shares as they
     did, with an id of its own."""
+    carried: Decimal = Decimal(0)
+    """Net shares that its strategy holds without a hedge, and that this brings to zero; they are the trade's from its
+    begin."""
     fence: str = ""
     """Which start sends it, as `connectors.client_ids` says; empty where nothing leaves the process."""
 

@@ -15,6 +15,7 @@ from connectors.ports import Desk, Levels
 if TYPE_CHECKING:
     from strategies.execution.ledger import Ledger
     from strategies.market.columns import Columns
+    from strategies.market.funding import Funding
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,11 @@ def no_levels(number: int, now: int) -> Levels | None:
     return None
 
 
+def nothing_under_way(underlying: str) -> bool:
+    """For whoever has no trades."""
+    return False
+
+
 class View(msgspec.Struct, frozen=True):
     """What a strategy may read at one moment; it must not write to any of it."""
 
@@ -109,6 +115,10 @@ class View(msgspec.Struct, frozen=True):
     """Levels in force of an instrument at a moment (ns); None where there are none."""
     desks: Mapping[str, Desk] = {}
     """Issuers that may be asked what a mint or redemption would bring, by name."""
+    fundings: Mapping[int, Funding] = {}
+    """What venues told last of the funding of perps, by number of the instrument."""
+    under_way: Callable[[str], bool] = nothing_under_way
+    """Whether a trade of a share has no end yet."""
 
     def left(self, instrument: int, side: Side) -> float:
         """Units that an order may still find at the best price: what was seen less what we took of it, and less what

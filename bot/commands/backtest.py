@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     from bot.clock import monotonic_s
     from bot.config_file import load
+    from bot.config_limits import trading
     from bot.paths import prepare_kernel
 
     begun = monotonic_s()
@@ -90,13 +91,12 @@ def run(args: argparse.Namespace) -> int:
     finally:
         if watched:
             print("\r\x1b[K", end="", file=sys.stderr)
-    cross = config.strategies.cross_venue
     answer = as_json(
         result,
         match(config, universe),
         source=source,
         total_s=monotonic_s() - begun,
-        trades=cross is not None and cross.enabled,
+        trades=bool(trading(config)),
     )
     if args.json == "-":
         json.dump(answer, sys.stdout, indent=1)

@@ -18,7 +18,13 @@ FX_VENUE: Final = "sim-fx"
 TAPE_VENUE: Final = "sim-tape"
 """The share as its listing exchange quotes it, in extended hours."""
 PERP_VENUE: Final = "sim-perp"
-"""The mark of a perpetual: follows the share around the clock, less exactly."""
+"""A perpetual on the share: its mark follows the share around the clock, less exactly, and it trades."""
+PERPS: Final = ("TSLA", "NVDA", "MSTR")
+"""Shares with a perpetual that trades."""
+FUNDING_S: Final = 8 * 3600.0
+"""Period of its funding."""
+FUNDING_TOLD_S: Final = 600.0
+"""How often the rate that comes next is told."""
 
 
 class Stock(NamedTuple):
@@ -133,4 +139,8 @@ def universe() -> Universe:
                     quote=market.quote,
                 )
             )
+    for ticker in PERPS:
+        found.append(
+            Instrument(venue=PERP_VENUE, symbol=f"{ticker}-PERP", role=Role.PERP, underlying=ticker, witness="perp")
+        )
     return Universe(tuple(found))

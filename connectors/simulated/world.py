@@ -25,7 +25,7 @@ SECONDS: Final = 100 * 3600.0
 Records = npt.NDArray[np.void]
 """An array of ROW records."""
 
-_RANK: Final = {Kind.HEALTH: 0, Kind.MULTIPLIER: 1, Kind.FX: 2, Kind.REFERENCE: 3, Kind.QUOTE: 4}
+_RANK: Final = {Kind.HEALTH: 0, Kind.MULTIPLIER: 1, Kind.FX: 2, Kind.REFERENCE: 3, Kind.FUNDING: 4, Kind.QUOTE: 5}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +109,8 @@ class _Maker:
             log_mid = self._at(times, self.truth.log_price[instrument.underlying] + basis)
             mid = np.exp(log_mid + 1e-4 * rng.standard_normal(len(times)))
             return self._records(rng, number, Kind.REFERENCE, times, mid, 1.5, 40_000.0, 0.01)
+        if instrument.role is Role.PERP:
+            return self._perp(rng, number, instrument)
         return self._token(rng, number, instrument)
 
     def _tape(self, rng: np.random.Generator, number: int, instrument: Instrument) -> Records:
@@ -122,6 +124,26 @@ class _Maker:
             for column in ("bid", "ask", "bid_size", "ask_size"):
                 records[column][first:last] = records[column][max(0, first - 1)]
         return records
+
+    def _perp(self, rng: np.random.Generator, number: int, instrument: Instrument) -> Records:
+        """A perpetual: its book around the share, with a basis that its funding is made of (domain.md's usual rule: the
+        average premium and a clamp of 5 bps, for eight hours)."""
+        times = self._times(rng, 1 / cast.PERP_INTERVAL_S, 1 / (1.5 * cast.PERP_INTERVAL_S))
+        premium = 3e-4 * hover(rng, len(self.truth.codes), half_life_s=1800.0) * self.truth.calm
+        mid = np.exp(self._at(times, self.truth.log_price[instrument.underlying] + premium))
+        book = self._records(rng, number, Kind.QUOTE, times, mid, 1.5, 40_000.0, 0.01)
+        told = self.start + (np.arange(1, int(self.seconds / cast.FUNDING_TOLD_S)) * int(cast.FUNDING_TOLD_S * NS))
+        window = int(cast.FUNDING_S / STEP_S)
+        summed = np.concatenate(([0.0], np.cumsum(premium)))
+        ends = np.minimum(np.arange(len(premium)) + 1, len(premium))
+        average = (summed[ends] - summed[np.maximum(ends - window, 0)]) / (ends - np.maximum(ends - window, 0))
+        mean = self._at(told, average)
+        funding = np.empty(len(told), dtype=ROW)
+        funding["ts_recv"], funding["ts_venue"] = told, told
+        funding["instrument"], funding["kind"], funding["flags"] = number, Kind.FUNDING, 0
+        funding["bid"], funding["ask"] = mean + np.clip(1e-4 - mean, -5e-4, 5e-4), cast.FUNDING_S
+        funding["bid_size"], funding["ask_size"], funding["extra"] = NAN, NAN, NAN
+        return np.concatenate((book, funding))
 
     def _token(self, rng: np.random.Generator, number: int, instrument: Instrument) -> Records:
         market = next(m for m in cast.MARKETS if m.venue == instrument.venue)

@@ -7,12 +7,16 @@ derivations of the moments.
 
 from __future__ import annotations
 
-from math import erf, exp, expm1, log1p, pi, sqrt
+from math import ceil, erf, exp, expm1, inf, log1p, pi, sqrt
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
+from strategies.market.excursions import mills
+
 _NORMAL: Final = NormalDist()
 _STEPS: Final = 200
+_NEVER: Final = 30.0
+"""Stationary deviations that are reached after e^450 relaxations."""
 
 
 def quantile(z: float, kappa: float, part: float) -> float:
@@ -63,3 +67,16 @@ def _scale(b: float) -> float:
     step = b / _STEPS
     inside = sum((4 if at % 2 else 2) * exp((at * step) ** 2 / 2) for at in range(1, _STEPS))
     return step / 3 * (1 + inside + exp(b * b / 2))
+
+
+def reached(low: float, high: float, kappa: float) -> float:
+    """Expected time from `low` up to `high`, in the unit of 1 / kappa; inf where it is beyond all numbers.
+
+    Standard: the integral of sqrt(2 pi) e^(y^2/2) Phi(y) from `low` to `high`, over kappa.
+    """
+    if high > _NEVER:
+        return inf
+    count = max(20, 2 * ceil(5 * (high - low)))
+    step = (high - low) / count
+    inside = sum((4 if at % 2 else 2) * mills(low + at * step) for at in range(1, count))
+    return step / 3 * (mills(low) + inside + mills(high)) / kappa

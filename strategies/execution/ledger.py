@@ -31,6 +31,7 @@ from msgspec import structs
 from connectors.instruments import USD, Role, Universe
 from connectors.orders import Carry, Charge, Conversion, Fill, Leg, Progress, Report, Side
 from strategies.execution.conversions import Claim, Conversions, Moved
+from strategies.execution.holdings import Holdings
 
 ZERO = Decimal(0)
 REMEMBERED = 100_000
@@ -78,6 +79,10 @@ class Ledger:
         self.conversions = Conversions()
         self.away: dict[int, float] = {}
         """Units in flight by the instrument that was given, for judgements."""
+        self.holdings = Holdings()
+        """The same positions by strategy, as far as fills made them."""
+        self.flows: dict[int, Decimal] = {}
+        """Cash that each instrument brought and took so far, fees and charges included, in its quote currency."""
         self.flow_usd = ZERO
         """All cash that came and went for what was done, each at the FX of its fill; units that were adjusted count as
         paid for at their mark, so that an adjustment is neither profit nor loss."""
@@ -111,18 +116,23 @@ class Ledger:
         else:
             self._reserved.pop(key, None)
 
-    def take(self, report: Report, *, seen: Decimal) -> tuple[Fill, ...]:
-        """Takes all that a report says and gives the fills that are new; `seen` as in `fill`.
+    def take(self, report: Report, *, seen: Decimal, strategy: str = "") -> tuple[Fill, ...]:
+        """Takes all that a report about an order of a strategy says and gives the fills that are new; `seen` as in
+        `fill`.
 
         A report with an id counts once, as a fill does.
         """
         if report.id and not self._first(f"report {report.id}"):
             return ()
         for fill in report.undone:
-            self.undo(fill, seen=seen)
+            if self.undo(fill, seen=seen):
+                with localcontext(EXACT):
+                    self.holdings.hear(strategy, fill, undone=True)
         new = tuple(fill for fill in report.fills if self.fill(fill, seen=seen))
-        if report.gas_usd:
-            with localcontext(EXACT):
+        with localcontext(EXACT):
+            for fill in new:
+                self.holdings.hear(strategy, fill)
+            if report.gas_usd:
                 self._pay_gas(report.gas_usd)
         return new
 
@@ -216,6 +226,7 @@ class Ledger:
         with localcontext(EXACT):
             instrument = self.universe[cost.instrument]
             self._flow(instrument.quote, -cost.amount, cost.fx, instrument.venue)
+            self.flows[cost.instrument] = self.flows.get(cost.instrument, ZERO) - cost.amount
             if cost.kind is Carry.FUNDING:
                 self.funding += cost.amount * cost.fx
             else:
@@ -268,6 +279,7 @@ class Ledger:
         self.positions[fill.instrument], self.held[fill.instrument] = position, float(position)
         flow = -paid - fill.fee if bought else paid - fill.fee
         self._flow(instrument.quote, flow, fx, instrument.venue)
+        self.flows[fill.instrument] = self.flows.get(fill.instrument, ZERO) + flow
         self.gross_edge += (-seen_value if bought else seen_value) * fx
         self.slippage += (seen_value - paid if bought else paid - seen_value) * fx
         self.fees += fill.fee * fx

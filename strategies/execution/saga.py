@@ -94,7 +94,7 @@ class Saga(msgspec.Struct, kw_only=True):
     plan: Intent
     opened_ns: int
     carried: Decimal = ZERO
-    """Net shares that it began with: dust of other trades that it sweeps up."""
+    """Net shares that it began with: what its plan says, or dust of other trades that it sweeps up."""
     stage: Stage = Stage.LEGS
     orders: dict[str, Order] = {}
     """By client id, in the order of sending."""
@@ -172,7 +172,7 @@ def first_round(plan: Intent) -> Intent:
 
 def begin(plan: Intent, now: int) -> Saga:
     """A plan was approved at `now` (ns)."""
-    saga = Saga(plan=plan, opened_ns=now, told_ns=now, tried_ns=now)
+    saga = Saga(plan=plan, opened_ns=now, told_ns=now, tried_ns=now, carried=plan.carried)
     _send(saga, first_round(plan), now)
     return saga
 

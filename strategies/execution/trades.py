@@ -221,6 +221,14 @@ class Trades:
         intent, leg = self._order_of.get(report.client_id, ("", 0))
         return report if report.intent_id or not intent else structs.replace(report, intent_id=intent, leg=leg)
 
+    def strategy(self, report: Report) -> str:
+        """Whose trade it is that a report is about, which must be known."""
+        return self._find(self._trade_of[report.intent_id]).plan.strategy
+
+    def under_way_in(self, underlying: str) -> bool:
+        """Whether a trade of a share has no end yet, or an order without a final answer."""
+        return any(saga.plan.underlying == underlying for saga in self.open.values())
+
     def final(self, report: Report) -> bool:
         """Whether the order that a report is about, which must be known, has its final answer."""
         return self._find(self._trade_of[report.intent_id]).orders[report.client_id].final

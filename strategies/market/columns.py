@@ -180,8 +180,9 @@ class Columns(Witnesses):
         k[K.HOURS] = sum(1 << session for session in HOURS[instrument.hours])
         k[K.QUOTE_COIN] = -1 if instrument.quote == USD else self.coins.index(instrument.quote)
         k[K.FX_COIN] = self.coins.index(instrument.coin) if instrument.role is Role.COIN else -1
-        # A coin is a price, not a market: whatever its venue charges, nobody may buy or sell it.
-        cost = nan if facts.cost is None or role & K.COIN else facts.cost
+        # A coin is a price, not a market: whatever its venue charges, nobody may buy or sell it. What is opened in a
+        # perp stays open and pays funding, so it is no end of an edge that is had at once.
+        cost = nan if facts.cost is None or instrument.role in (Role.COIN, Role.PERP) else facts.cost
         spread = 0.0
         if instrument.one_price:
             spread = nan if facts.assumed_half_spread is None else facts.assumed_half_spread

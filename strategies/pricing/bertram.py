@@ -48,7 +48,13 @@ class Cycle(NamedTuple):
 
 
 def best_cycle(alpha: float, eta: float, cost: float) -> Cycle:
-    """The cycle of the highest rate, which is symmetric: a = -m.
+    """The cycle of the highest rate, which is symmetric: a = -m. Raises ValueError as `best_level`."""
+    level = best_level(alpha, eta, cost)
+    return cycle(alpha, eta, cost, enter=-level, leave=level)
+
+
+def best_level(alpha: float, eta: float, cost: float) -> float:
+    """The m of the best cycle, without its moments, which take a hundred times as long.
 
     With z = m sqrt(alpha) / eta the condition erfi(z) = (2 z - c sqrt(alpha) / eta) e^(z^2) / sqrt(pi) is
     z - D(z) = c sqrt(alpha) / (2 eta), whose left side rises from 0: Newton's steps from above. Raises ValueError for
@@ -64,8 +70,7 @@ def best_cycle(alpha: float, eta: float, cost: float) -> Cycle:
         if not step > 1e-15 * z:
             break
         z -= step
-    level = z * eta / sqrt(alpha)
-    return cycle(alpha, eta, cost, enter=-level, leave=level)
+    return z * eta / sqrt(alpha)
 
 
 def cycle(alpha: float, eta: float, cost: float, *, enter: float, leave: float) -> Cycle:

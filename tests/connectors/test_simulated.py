@@ -307,9 +307,9 @@ def best_edge_bps(world: World) -> float:
     for at, number, kind, bid, ask in zip(*(column.tolist() for column in columns), strict=True):
         if kind == Kind.FX:
             fx = (bid + ask) / 2
-        if kind != Kind.QUOTE:
-            continue
         instrument = world.universe[number]
+        if kind != Kind.QUOTE or instrument.role is not Role.TOKEN:
+            continue
         value = (fx if instrument.quote == cast.COIN else 1.0) / (instrument.multiplier or 1.0)
         fee = FEE_BPS[instrument.venue] / 1e4
         mine = (at, bid * value * (1 - fee), ask * value * (1 + fee))

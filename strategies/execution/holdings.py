@@ -1,0 +1,49 @@
+"""What each strategy holds: its own part of the positions, folded from the fills of its trades.
+
+The ledger knows what is held at an instrument, whoever wanted it; a strategy that comes back to what it holds must know
+its own part, after a restart too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import msgspec
+
+from connectors.orders import Fill, Side
+
+ZERO = Decimal(0)
+
+
+class Held(msgspec.Struct):
+    """Units that a strategy holds of one instrument; negative is short."""
+
+    units: Decimal
+    since_ns: int
+    """When it began to hold any, ns UTC."""
+
+
+class Holdings:
+    """Units by strategy and instrument; what has come back to zero is left out."""
+
+    def __init__(self) -> None:
+        """Nobody holds anything."""
+        self._of: dict[str, dict[int, Held]] = {}
+
+    def hear(self, strategy: str, fill: Fill, *, undone: bool = False) -> None:
+        """A new fill of a strategy's trade, or (`undone`) one that did not happen after all."""
+        mine = self._of.setdefault(strategy, {})
+        held = mine.setdefault(fill.instrument, Held(ZERO, fill.ts))
+        held.units += fill.quantity if (fill.side is Side.BUY) is not undone else -fill.quantity
+        if not held.units:
+            del mine[fill.instrument]
+
+    def of(self, strategy: str) -> Iterator[tuple[int, Held]]:
+        """What a strategy holds, by number of the instrument, in order of number."""
+        return iter(sorted(self._of.get(strategy, {}).items()))
+
+    def units(self, strategy: str, instrument: int) -> Decimal:
+        """Units that a strategy holds of an instrument."""
+        held = self._of.get(strategy, {}).get(instrument)
+        return ZERO if held is None else held.units

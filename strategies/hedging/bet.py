@@ -1,0 +1,152 @@
+"""One bet on the way back of a premium: what is bought, what is sold against it, what both cost and bring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from math import log
+from typing import NamedTuple
+
+from connectors.instruments import Role
+from strategies.base import View
+from strategies.closing.situation import DAY_S, Usual
+from strategies.hedging.levels import Levels, days_to, levels
+from strategies.market import kernel as K
+from strategies.market.funding import EIGHT_HOURS_S
+from strategies.pricing.costs import TAKEN, Component, Costs, Missing
+
+BPS = 1e-4
+FINE = 6
+"""Digits of a part of the price."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """What can be had at one instrument now, USD per share."""
+
+    number: int
+    bid: float
+    ask: float
+    shares_per_unit: float
+
+    @property
+    def mid(self) -> float:
+        """Between the two."""
+        return (self.bid + self.ask) / 2
+
+    @property
+    def half(self) -> float:
+        """Half of the spread, a part of the mid."""
+        return (self.ask - self.bid) / (self.ask + self.bid)
+
+
+def quote(view: View, number: int) -> Quote | str:
+    """The quote in force of an instrument that is traded; why there is none that counts."""
+    columns = view.columns
+    if why := columns.why_not_priced(number, view.now):
+        return why
+    f, facts = columns.f_rows[number], columns.facts[number]
+    half = facts.assumed_half_spread or 0.0 if columns.universe[number].one_price else 0.0
+    usd = f[K.USD_PER_SHARE]
+    return Quote(
+        number=number,
+        bid=f[K.BID] * (1 - half) * usd,
+        ask=f[K.ASK] * (1 + half) * usd,
+        shares_per_unit=f[K.SHARES_PER_UNIT],
+    )
+
+
+class Carried(NamedTuple):
+    """What holding a leg costs a day, a part of its worth; below 0 it earns."""
+
+    per_day: float
+    parts: dict[Component, float]
+    why: str
+    """What of it is not known, in words; empty where all is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bet:
+    """Bought here, sold there. All but `spread` and prices are parts of the price."""
+
+    buy: Quote
+    sell: Quote
+    usual: Usual
+    """Of the logarithm of the price of what is sold over that of what is bought."""
+    fees: float
+    """All that both legs cost in and out, but for the spreads."""
+    carry: Carried
+    why: str
+    """What of its costs is not known, in words; empty where all are."""
+
+    @property
+    def away(self) -> float:
+        """How far the mids are from what is usual, in favour."""
+        return log(self.sell.mid / self.buy.mid) - self.usual.mean
+
+    @property
+    def spread(self) -> float:
+        """Bid and ask of both, in and out."""
+        return 2 * (self.buy.half + self.sell.half)
+
+    @property
+    def cost(self) -> float:
+        """All that is paid for going in and out."""
+        return self.fees + self.spread
+
+    def levels(self, horizon_s: float) -> Levels:
+        """Where it is entered and left, by costs to a hundredth of a basis point."""
+        return levels(self.usual, max(round(self.cost, FINE), 10**-FINE), round(self.spread, FINE), horizon_s)
+
+    def still_earns(self, leave: float) -> tuple[float, float]:
+        """(what the way from here to a level brings after what holding costs until then, the days that it takes)."""
+        days = days_to(self.usual, self.away, leave)
+        return self.away - leave - self.carry.per_day * days, days
+
+
+def bet(
+    view: View,
+    legs: tuple[Quote, Quote],
+    costs: tuple[Costs, Costs],
+    usual: tuple[Usual, Usual],
+    size_usd: Decimal,
+    *,
+    held: bool,
+) -> Bet:
+    """A bet of a size that is held, or may be; each pair is of (what is bought, what is sold)."""
+    buy, sell = legs
+    fees, missing = 0.0, ""
+    for one in costs:
+        taken = one.only(TAKEN)
+        share = taken.share(size_usd)
+        fees += 2 * float(share or 0)
+        missing = missing or taken.why
+    more = 0.0 if held else float(size_usd) / (sell.mid * sell.shares_per_unit)
+    lent = view.ledger.held.get(sell.number, 0.0) - more < 0
+    carry = _carried(view, buy.number, costs[0]), _carried(view, sell.number, costs[1], sold=True, lent=lent)
+    both = dict(carry[0].parts)
+    for component, per_day in carry[1].parts.items():
+        both[component] = both.get(component, 0.0) + per_day
+    whole = Carried(carry[0].per_day + carry[1].per_day, both, carry[0].why or carry[1].why)
+    against = usual[1].against(usual[0])
+    return Bet(buy=buy, sell=sell, usual=against, fees=fees, carry=whole, why=missing or whole.why)
+
+
+def _carried(view: View, number: int, costs: Costs, *, sold: bool = False, lent: bool = False) -> Carried:
+    """What holding an instrument costs: capital; a perp its funding, paid by who is long where it is above 0; what is
+    sold and must be `lent` its borrow."""
+    instrument = view.columns.universe[number]
+    needed = {Component.CAPITAL}
+    if lent and instrument.role is not Role.PERP:
+        needed.add(Component.BORROW)
+    held = costs.only(needed)
+    parts = {one.component: float(one.bps_per_day) * BPS for one in held.known}
+    missing = [*held.missing]
+    if instrument.role is Role.PERP:
+        told = view.fundings.get(number)
+        if told is None or not told.stands(view.now):
+            missing.append(Missing(Component.FUNDING, f"{instrument.venue} has not told it lately"))
+        else:
+            daily = told.per_eight_hours * DAY_S / EIGHT_HOURS_S
+            parts[Component.FUNDING] = -daily if sold else daily
+    return Carried(sum(parts.values()), parts, Costs(missing=tuple(missing)).why)

@@ -1,0 +1,60 @@
+"""How the premium of each token usually moves: fitted to its own prints, else the default of its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from connectors.events import NS
+from strategies.base import View
+from strategies.closing.situation import Usual
+from strategies.market import kernel as K
+from strategies.market.history import Ring
+from strategies.market.ou import half_life
+
+SPACING_NS: Final = 60 * NS
+KEPT: Final = 1440
+"""Prints that are kept: a day of one a minute."""
+FRESH: Final = 120
+"""So many new ones make a new fit."""
+GAP_NS: Final = 1800 * NS
+"""Prints that are further apart are no neighbours."""
+BPS: Final = 1e-4
+
+
+class Premia:
+    """The memory of what is usual; after a restart it begins with the defaults."""
+
+    def __init__(self, defaults: Mapping[int, Usual], tokens: tuple[int, ...]) -> None:
+        """`defaults` of every instrument that may be a leg; `tokens` are the ones that are fitted."""
+        self._usual = dict(defaults)
+        self._rings = {number: Ring(KEPT, SPACING_NS) for number in tokens}
+        self._prints = dict.fromkeys(tokens, 0)
+        self._fresh = dict.fromkeys(tokens, 0)
+
+    def tick(self, view: View) -> None:
+        """Takes what was printed since the last tick."""
+        columns = view.columns
+        for number, ring in self._rings.items():
+            prints, premium = columns.k_rows[number][K.PRINTS], columns.f_rows[number][K.PREMIUM]
+            if prints == self._prints[number] or premium != premium or columns.doubted(number):
+                continue
+            self._prints[number] = prints
+            self._fresh[number] += ring.add(view.now, premium, 0.0, 0.0, 0.0, 0.0)
+            if self._fresh[number] >= FRESH:
+                self._fresh[number] = 0
+                self._fit(number, ring)
+
+    def of(self, number: int) -> Usual:
+        """What is usual of an instrument."""
+        return self._usual[number]
+
+    def _fit(self, number: int, ring: Ring) -> None:
+        """A fit that tells no way back leaves what was usual before."""
+        ts, values = ring.since(0)
+        process = half_life(ts, values[:, 0], GAP_NS).process
+        if process is not None and process.sd > 0:
+            self._usual[number] = Usual(
+                mean=process.theta * BPS, sd=process.sd * BPS, half_life_s=process.half_life,
+                source="learned from its prints",
+            )  # fmt: skip

@@ -1,0 +1,86 @@
+"""What holding costs: funding of perps when venues pay it, borrow of shorts once a day; counted once, and restored."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+from tests.bot.hedge_world import NOON, PERP, TOKEN, World, config, notes  # isort: skip - it chooses the kernel's cache
+
+from bot.backtest import Result, run_over
+from bot.journal_books import profit
+from bot.journal_steps import runs_in, steps
+from bot.restore import restore
+from connectors.events import NS, Rows
+from connectors.orders import Carry, Charge
+from strategies.execution.ledger import Ledger
+from strategies.execution.memory import Memory
+
+HOUR = 3600
+
+
+def held(rate: float, *, seconds: int = 2 * HOUR) -> World:
+    """10 tokens bought and 10 perps sold some minutes after noon, held while the perp's funding is this an hour."""
+    world = World(config(hedge={"horizon_s": 1e9})).lasts(60).lasts(60, token=99.0)
+    world.fundings[PERP] = rate
+    return world.lasts(seconds)
+
+
+def charges(result: Result) -> list[Charge]:
+    """All of a run, in order."""
+    return [charge for step in result.records for charge in step.charges]
+
+
+def test_who_is_short_earns_funding_at_every_moment_at_which_it_is_paid() -> None:
+    """
+    Two whole hours pass at 1 bps an hour of 1,000 USD: 10 cents each, once each, in the bridge with the other sign.
+    """
+    result = held(0.0001).run()
+    assert [(Carry.FUNDING, Decimal("-0.1"), NOON + at * HOUR * NS) for at in (1, 2)] == [
+        (one.kind, one.amount, one.ts) for one in charges(result)
+    ]
+    assert Decimal("-0.2") == -result.bridge.funding
+    assert 2 == len({one.id for one in charges(result)})
+
+
+def test_value_is_conserved_over_charges() -> None:
+    """
+    The parts of the bridge make up its net to the last digit, and without funding the net is less by what it brought.
+    """
+    with_it, without = held(0.0001).run().bridge, held(0.0).run().bridge
+    parts = (with_it.gross_edge, with_it.slippage, with_it.fees, with_it.gas, with_it.issuer_fees, with_it.funding,
+             with_it.borrow, with_it.fx, with_it.inventory_mark)  # fmt: skip
+    assert with_it.net == sum(parts)
+    assert Decimal("0.2") == with_it.net - without.net
+
+
+def test_funding_that_is_not_told_is_no_funding_of_zero() -> None:
+    """
+    The rate was told for an hour and then no more: what the third hour costs is not known, and that is noted.
+    """
+    world = held(0.0001, seconds=HOUR)
+    world.fundings.clear()
+    result = world.lasts(3 * HOUR).run()
+    assert {NOON + at * HOUR * NS for at in (1, 2, 3)} >= {one.ts for one in charges(result)}
+    told = notes(result, "charge_unknown")
+    assert told and ("funding", "its venue has not told the rate lately") == (
+        told[0].detail["kind"],
+        told[0].detail["why"],
+    )
+
+
+def test_charges_survive_a_restart_and_are_in_the_journals_profit(tmp_path: Path) -> None:
+    """
+    The ledger that a restart folds from the records has the cash and the funding of the one that wrote them, and so has
+    `journal pnl`.
+    """
+    world, file = held(0.0001), tmp_path / "journal.db"
+    result = run_over(world.config, world.universe, [Rows.of(world.rows)], journal_path=file)
+    ledger = Ledger(world.universe)
+    restore(steps(file), world.universe, ledger, Memory())
+    assert Decimal("-0.2") == ledger.funding
+    assert result.positions == {world.universe[at].name: units for at, units in ledger.positions.items() if units}
+    number = world.number(TOKEN)
+    assert Decimal(10) == ledger.holdings.units("hedge", number)
+    told = profit(steps(file), runs_in(file))
+    assert (result.bridge.funding, result.bridge.net) == (told.bridge.funding, told.bridge.net)
