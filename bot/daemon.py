@@ -24,6 +24,7 @@ from bot.guard import guarded, guarded_issuers
 from bot.holding import Holding
 from bot.holds import Holds
 from bot.inbox import Inbox
+from bot.invariants import Breach, Invariants
 from bot.journal import Journal
 from bot.journal_file import Durability
 from bot.journal_reader import read
@@ -39,6 +40,7 @@ from bot.server import Server
 from bot.steady import SteadyClock
 from bot.upkeep import Upkeep
 from bot.watchdog import Watchdog
+from bot.watched import watched, watched_issuers
 from connectors.errors import TapeError
 from connectors.events import NS
 from connectors.instruments import Universe
@@ -50,7 +52,7 @@ from monitoring.facts import Facts, FeedState, Recording
 from monitoring.histogram import Histogram
 from monitoring.quote_lines import Origin
 from strategies.base import Step
-from strategies.execution.latch import ALL, Hold, Mode
+from strategies.execution.latch import ALL, INVARIANT, Hold, Mode
 from strategies.execution.latch import JOURNAL as NO_JOURNAL
 from strategies.liquidity import Reading
 from strategies.market.health import Score
@@ -124,16 +126,19 @@ class Daemon:
             clock=doors.clock,
             waits=not doors.on_paper,
         )
+        self.invariants = Invariants(self._breached, None if doors.on_paper else self.keeper)
         self.inbox = Inbox(universe, clock=doors.clock, timer_s=config.run.timer_s)
         self.parts: Assembly = assemble(
             config,
             universe,
             sessions,
             self.keeper,
-            executor=None if executor is None else guarded(executor, self.outbox),
-            issuers=None if issuers is None else guarded_issuers(issuers, self.outbox),
+            executor=None if executor is None else guarded(watched(executor, self.invariants), self.outbox),
+            issuers=None
+            if issuers is None
+            else guarded_issuers(watched_issuers(issuers, self.invariants), self.outbox),
             seed=config.run.seed,
-            on_step=[self.steps.append, self._keep_holds],
+            on_step=[self.steps.append, self._keep_holds, self.invariants.hear],
             levels=self.inbox.levels,
             health=True,
             fence="" if holds is None else str(next_fence(holds.state, doors.clock())),
@@ -142,7 +147,8 @@ class Daemon:
         self.outbox.push = self.engine.expect
         self.keeper.on_failure = self._journal_failed
         earlier = _steps(path) if path is not None and known else iter(())
-        self.unfinished = self.engine.restore(earlier)
+        self.unfinished = self.engine.restore(self.invariants.remembering(earlier))
+        self.invariants.watch(self.engine)
         comparer = self.engine.dealer.comparer
         if doors.accounts is not None:
             comparer.connect(doors.accounts(self.parts.ledger), every_ns=round(config.run.reconcile_s * NS))
@@ -332,6 +338,12 @@ class Daemon:
         """What the gate holds back outlives this process."""
         if self.holding is not None:
             self.holding.hear(step)
+
+    def _breached(self, breach: Breach) -> None:
+        """Something that must never be is: whoever did it may do more, so nothing leaves any more."""
+        why = str(breach)
+        self.engine.memory.trip(Hold(scope=ALL, mode=Mode.HALT, cause=INVARIANT, why=why, at=self.engine.now))
+        self._warn(f"everything is halted: {why}")
 
     def _journal_failed(self, why: str) -> None:
         """Nothing may leave without its record, so nothing leaves any more; what is heard is watched all the same."""

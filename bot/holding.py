@@ -9,12 +9,24 @@ from bot.engine import Engine
 from bot.holds import Holds
 from connectors.errors import DataError
 from strategies.base import Step
-from strategies.execution.latch import DRAWDOWN, FENCE, FLAG, JOURNAL, NAKED, RUNAWAY, TRADE, Hold, Latch, hold_of
+from strategies.execution.latch import (
+    DRAWDOWN,
+    FENCE,
+    FLAG,
+    INVARIANT,
+    JOURNAL,
+    NAKED,
+    RUNAWAY,
+    TRADE,
+    Hold,
+    Latch,
+    hold_of,
+)
 from strategies.execution.stops import hold_note, resumed_note
 
 LOOK_S: Final = 0.5
 """How often the state folder is looked at."""
-OWN: Final = (DRAWDOWN, NAKED, RUNAWAY, TRADE, FENCE)
+OWN: Final = (DRAWDOWN, NAKED, RUNAWAY, TRADE, FENCE, INVARIANT)
 """Causes that the gate itself gives."""
 
 

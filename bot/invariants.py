@@ -16,7 +16,9 @@ from connectors.events import NS
 from connectors.instruments import USD, Role
 from connectors.orders import Approved, Conversion, Fill, Intent, Leg, Outcome, Purpose, Report, Side
 from strategies.base import Step
-from strategies.execution.latch import Mode, scopes_of
+from strategies.execution.adjusting import KIND as ADJUST
+from strategies.execution.adjusting import Adjustment, adjustment_of
+from strategies.execution.latch import INVARIANT, Mode, scopes_of
 from strategies.execution.ledger import EXACT
 from strategies.market import kernel as K
 
@@ -28,6 +30,8 @@ ZERO: Final = Decimal(0)
 MINUTE_NS: Final = 60 * NS
 SLACK: Final = 1 + 1e-9
 """Floats that are compared with a limit were multiplied in another order."""
+GRACE_NS: Final = NS
+"""From a halt to the last order that may leave."""
 MOVED_BPS: Final = 50.0
 """So far the fair value may move between an approval and its leaving."""
 
@@ -116,6 +120,9 @@ class Invariants:
             if intent.id in passed:
                 self._judge(intent, step.ts)
         self._naked(step.ts)
+        for note in step.notes:
+            if note.kind == ADJUST:
+                self._adjust(adjustment_of(note))
 
     def _allow(self, step: Step) -> None:
         passed = set(step.approved)
@@ -187,6 +194,14 @@ class Invariants:
         if amount:
             self._cash[coin] = self._cash.get(coin, ZERO) + amount
 
+    def _adjust(self, one: Adjustment) -> None:
+        """An operator's word, which is applied once it is recorded."""
+        with localcontext(EXACT):
+            if one.instrument >= 0:
+                self._units[one.instrument] = self._units.get(one.instrument, ZERO) + one.amount
+            else:
+                self._pay(one.subject, one.amount)
+
     def _converted(self, units: dict[int, Decimal], cash: dict[str, Decimal], times: int) -> None:
         """Adds what mints and redemptions have moved, as the issuers' newest words tell it."""
         assert self._engine is not None
@@ -218,7 +233,7 @@ class Invariants:
         most = limits.max_orders_per_minute + limits.hedge_orders_per_minute
         if len(self._sendings) > most:
             self._breach("I6", f"{len(self._sendings)} orders in a minute, allowed {most}", now)
-        opens = intent.purpose is Purpose.OPEN
+        opens = intent.purpose is Purpose.OPEN and not self._closes(intent)
         for leg in intent.legs:
             self._quoted(intent, leg, now)
             usd = float(leg.quantity * leg.seen) * columns.known_fx(leg.instrument)
@@ -226,6 +241,13 @@ class Invariants:
                 self._breach("I6", f"{intent.id}: a leg of {usd:.2f} USD, allowed {limits.max_order_usd}", now)
         if opens and columns.session not in limits.sessions:
             self._breach("I6", f"{intent.id} opens in session {columns.session.label}", now, intent.id)
+
+    def _closes(self, intent: Intent) -> bool:
+        """Whether each leg takes away from what is held there: such a plan may pass where none is opened."""
+        assert self._engine is not None
+        ledger = self._engine.ledger
+        signed = [(one, ledger.position(one.instrument) * (1 if one.side is Side.SELL else -1)) for one in intent.legs]
+        return all(leg.quantity <= held for leg, held in signed)
 
     def _quoted(self, intent: Intent, leg: Leg, now: int) -> None:
         """What a leg was decided on is believed, fresh and not crossed, and what opens is near the fair value."""
@@ -287,7 +309,9 @@ class Invariants:
         engine, intent, found = self._engine, order.intent, self._breaches
         assert engine is not None
         held = engine.memory.latch.strictest(scopes_of(intent, engine.universe), now)
-        if held is not None and held.mode is Mode.HALT:
+        if held is not None and held.mode is Mode.HALT and held.cause == INVARIANT:
+            return False
+        if held is not None and held.mode is Mode.HALT and now > held.at + GRACE_NS:
             self._breach("I7", f"{intent.id} leaves under {held}", now, intent.id)
         self._recorded(intent.id, now)
         trade = intent.trade or intent.id

@@ -22,6 +22,7 @@ NAKED: Final = "naked"
 RUNAWAY: Final = "runaway"
 TRADE: Final = "trade"
 JOURNAL: Final = "journal"
+INVARIANT: Final = "invariant"
 """Nothing can be recorded. It ends with the process: what cannot be written cannot be kept either."""
 FENCE: Final = "fence"
 
@@ -43,7 +44,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     scope: str
     mode: Mode
     cause: str
-    """operator, flag, watchdog, drawdown, naked, runaway, trade, journal or fence."""
+    """operator, flag, watchdog, drawdown, naked, runaway, trade, journal, invariant or fence."""
     why: str
     at: int
     """ns UTC."""
