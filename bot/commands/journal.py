@@ -24,6 +24,7 @@ TOLD_EVERY: Final = 50_000
 VERBS: Final = {
     "orders": "every order that was sent: what was asked, what it filled, at what price and fee, and how it ended",
     "trades": "every trade: its plan, its rounds, what the orders filled, and its end",
+    "venues": "how each venue has treated our orders: delay, refused, filled, slippage; beside another journal's",
     "positions": "what is held, per instrument and per share, and the cash; as of --to",
     "pnl": "the P&L bridge by UTC day and in all, with the marks that it rests on",
     "verify": "check every link of the hash chain: exit 5 with the first record that is not what was written",
@@ -57,6 +58,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         verb.add_argument("--to", dest="end", type=moment, metavar="TIME", help="up to this moment, ISO 8601")
         verb.add_argument("--strategy", default="", metavar="NAME", help="only what this strategy wished")
         verb.add_argument("--underlying", default="", metavar="TICKER", help="only this share")
+        if name == "venues":
+            verb.add_argument(
+                "--against", type=Path, metavar="FILE", help="a journal to compare with, e.g. a real run's"
+            )
         if name in ("orders", "trades"):
             verb.add_argument("--last", type=whole, default=40, metavar="N", help="how many a table shows (40)")
 
@@ -69,8 +74,11 @@ def run(args: argparse.Namespace) -> int:
     from bot.journal_steps import runs_in
 
     runs = runs_in(path)
+    _known(args.underlying, runs)
     if args.verb in ("orders", "trades"):
         return _list(args, path, runs)
+    if args.verb == "venues":
+        return _venues(args, path, runs)
     if args.verb == "export":
         return _export(args, path, runs)
     return _books(args, path, runs)
@@ -90,6 +98,21 @@ def _journal(args: argparse.Namespace) -> Path:
     if not config.exists():
         raise UsageError(f"there is no {config} here", hint="name a state folder with --state DIR, or a --file")
     return Path(load(config, credentials=False).run.state_dir).expanduser() / JOURNAL
+
+
+def _known(underlying: str, runs: Runs) -> None:
+    """Raises UsageError for a share that no run of the journal knows; a journal too old to say knows none."""
+    instruments = runs.universe().instruments
+    shares = {one.underlying for one in instruments} - {""}
+    if not underlying or not shares or underlying in shares:
+        return
+    from bot.terminal import nearest
+
+    of = {one.underlying for one in instruments if one.token == underlying}
+    meant = min(of) if of else nearest(underlying, shares)
+    hint = f"it is a token of {meant}: " if of else "did you mean this? " if meant else ""
+    known = f"--underlying {meant}" if meant else f"known: {', '.join(sorted(shares))}"
+    raise UsageError(f"{underlying} is no share of this journal", hint=hint + known)
 
 
 def _steps(args: argparse.Namespace, path: Path) -> Iterator[Step]:
@@ -126,6 +149,22 @@ def _list(args: argparse.Namespace, path: Path, runs: Runs) -> int:
     tell = journal_text.tell_orders if args.verb == "orders" else journal_text.tell_trades
     numbered = deque(enumerate(rows, 1), maxlen=args.last)
     tell([row for _, row in numbered], numbered[-1][0] if numbered else 0)
+    return ExitCode.OK
+
+
+def _venues(args: argparse.Namespace, path: Path, runs: Runs) -> int:
+    """How venues treat our orders, here and in another journal of the same time span."""
+    from bot.journal_orders import orders
+    from bot.journal_steps import runs_in
+    from bot.journal_venues import conduct, tell
+
+    rows, against = conduct(orders(_steps(args, path), runs)), None
+    if args.against is not None:
+        against = conduct(orders(_steps(args, args.against), runs_in(args.against)))
+    if args.json:
+        print(json.dumps({"schema": SCHEMA, "venues": rows, "against": against}, indent=1))
+    else:
+        tell(rows, against)
     return ExitCode.OK
 
 

@@ -273,3 +273,19 @@ def answer(id: str, *fills: str, final: bool = True) -> Report:
     return Report(
         client_id=f"{id}-0", intent_id=id, leg=0, outcome=Outcome.ACCEPTED, fills=told, final=final
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("simTSLA", "it is a token of TSLA: --underlying TSLA"), ("TSAL", "--underlying TSLA"), ("zzz", "known: ")],
+)
+def test_a_share_that_the_journal_does_not_have_is_told_with_what_was_meant(
+    ran: tuple[Path, dict[str, Any]], capsys: pytest.CaptureFixture[str], name: str, hint: str
+) -> None:
+    """
+    The name of a token, a slip and nonsense are exit 2 with a hint; the share's own name is answered.
+    """
+    capsys.readouterr()
+    assert 2 == main(["journal", "trades", "--file", str(ran[0]), "--underlying", name])
+    assert hint in capsys.readouterr().err
+    assert told(capsys, "trades", "--file", str(ran[0]), "--underlying", "TSLA")["trades"]

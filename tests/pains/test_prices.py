@@ -42,6 +42,9 @@ def config(
             "strategies": {
                 "cross_venue": {"min_edge_bps": 20, "size_usd": size_usd, "max_short_units": 20, "max_long_units": 20}
             },
+            "execution": {
+                "retry_give_bps": 5, "max_loss_usd": 20, "naked_usd_s": 1e6, "cooldown_s": 5, "max_unwinds": 99
+            },
             "risk": {
                 "max_order_usd": 2000, "max_position_usd": 5000, "max_gross_usd": 9000, "collar_bps": 500,
                 "max_orders_per_minute": 60, "max_daily_loss_usd": 99, "sessions": ["regular"], "coin_band_bps": 50,
