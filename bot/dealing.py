@@ -132,7 +132,7 @@ class Dealer:
         noted = (*notes, *decision.notes, *told(self.memory), *whys)
         self._deal(cause, now, wished, approved, (*barred, *refused), noted, conversions=passed)
         if approved:
-            self._schedule(now)
+            self._look_by(now + min(self.trades.rules.answer_within_ns, self.trades.rules.page_after_ns))
         return bool(approved or passed)
 
     def _fenced(self, wishes: tuple[Intent, ...]) -> tuple[Intent, ...]:
@@ -212,19 +212,18 @@ class Dealer:
 
     def _book(self, report: Report, now: int) -> list[Note]:
         """Folds one report; what is filled is size that the venue no longer shows."""
-        leg = self.trades.leg(report)
-        if leg is None:
+        order = self.trades.order(report)
+        if order is None:
             for fill in report.fills:
                 if self.ledger.fill(fill, seen=fill.price):
                     self.memory.funds.hear(fill, self.columns.universe[fill.instrument].venue)
             detail: dict[str, float | str] = {"client_id": report.client_id, "fills": float(len(report.fills))}
             return [Note(kind="unknown_order", detail=detail)]
-        live = not self.trades.final(report)
+        final = order.final
         notes = self.trades.heard(report, now)
-        after = not self.trades.final(report)
-        if live is not after:
-            self.ledger.reserve(leg, release=live)
-        for fill in self.ledger.take(report, seen=leg.seen, strategy=self.trades.strategy(report)):
+        if order.final is not final:
+            self.ledger.reserve(order.leg, release=order.final)
+        for fill in self.ledger.take(report, seen=order.leg.seen, strategy=self.trades.strategy(report)):
             self.columns.take(fill.instrument, float(fill.quantity), bid=fill.side == "sell")
             self.permits.room(fill.instrument, now)
             self.memory.funds.hear(fill, self.columns.universe[fill.instrument].venue)
@@ -255,7 +254,7 @@ class Dealer:
             cause, notes, reports = "trade", (), ()
         if self.asked is not None and self.trades.open:
             self._ask(self.asked, now)
-        self._schedule(now)
+        self._look_by(self.trades.due(now, asked=self.asked is not None))
 
     def _page(self, notes: Sequence[Note], now: int) -> None:
         """What an operator must look at is only reduced until he says so."""
@@ -289,9 +288,8 @@ class Dealer:
         self._look = NEVER
         self.follow(now)
 
-    def _schedule(self, now: int) -> None:
-        """Sees that trades are looked at when it is time, whether a venue says something or not."""
-        due = self.trades.due(now, asked=self.asked is not None)
+    def _look_by(self, due: int) -> None:
+        """Sees that trades are looked at by `due` (ns), whether a venue says something or not."""
         if due < self._look:
             self._look = due
             self.push_look(due)

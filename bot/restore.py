@@ -111,12 +111,12 @@ def restore(
                     announced[number] = float(note.detail["value"]), float(note.detail["activates"])
         for report in step.reports:
             news = _news(report, names, numbers)
-            leg = trades.leg(news)
-            if leg is None:
+            sent = trades.order(news)
+            if sent is None:
                 new = tuple(fill for fill in news.fills if ledger.fill(fill, seen=fill.price))
             else:
                 trades.heard(news, step.ts)
-                new = ledger.take(news, seen=leg.seen, strategy=trades.strategy(news))
+                new = ledger.take(news, seen=sent.leg.seen, strategy=trades.strategy(news))
             for fill in new:
                 memory.funds.hear(fill, universe[fill.instrument].venue)
         for refused in step.refused:

@@ -383,7 +383,8 @@ def due(saga: Saga, now: int, rules: Rules) -> int:
     if saga.stage in ENDS:
         return NEVER
     moments = [order.sent_ns + rules.page_after_ns for _, order in live(saga)]
-    moments += [_ready_ns(saga, rules, hasty=hasty) for hasty in (True, False)]
+    if saga.stage is not Stage.LEGS:
+        moments += [_ready_ns(saga, rules, hasty=hasty) for hasty in (True, False)]
     rate, left = abs(float(saga.flow_usd)) * _naked(saga), rules.naked_usd_s - saga.naked_usd_s
     if rate:
         moments.append(saga.told_ns + max(0, round(left / rate * NS)) + 1)

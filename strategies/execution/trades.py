@@ -122,7 +122,7 @@ class Trades:
         if report.retry_ns:
             venue = self.universe[saga.orders[report.client_id].leg.instrument].venue
             self.exits.resting[venue] = max(report.retry_ns, self.exits.resting.get(venue, 0))
-        ended, live = saga.stage in ENDS, any(S.live(saga))
+        ended, waits = saga.stage in ENDS, saga.stage is Stage.PAGED and any(S.live(saga))
         over = S.hear(saga, report, now)
         if ended and saga.stage not in ENDS:
             self._leave(saga.plan.underlying, -saga.dust)
@@ -133,7 +133,7 @@ class Trades:
             order = saga.orders[report.client_id]
             why = f"{report.client_id} filled {order.filled} of {order.leg.quantity}"
             notes.append(_note(saga, event="overfill", why=why))
-        if saga.stage is Stage.PAGED and live and not any(S.live(saga)):
+        if waits and not any(S.live(saga)):
             notes.append(_note(saga, event="answered", why=f"{report.client_id} was the last order without an answer"))
         return notes
 
@@ -147,7 +147,8 @@ class Trades:
         if detail.get("event") == "no_offer":
             S.declined(self._find(trade), now)
         if "stage" in detail:
-            self._turned(trade, Stage(str(detail["stage"])), Decimal(str(detail.get("dust", 0))), now)
+            dust = Decimal(str(detail["dust"])) if "dust" in detail else ZERO
+            self._turned(trade, Stage(str(detail["stage"])), dust, now)
 
     def _turned(self, trade: str, stage: Stage, dust: Decimal, now: int) -> None:
         """A trade came to a stage, and with an end to what that means for its share."""
@@ -178,9 +179,10 @@ class Trades:
         self.open = {trade: saga for trade, saga in self.open.items() if any(S.live(saga))}
 
     def _leave(self, underlying: str, shares: Decimal) -> None:
-        left = self.dust.pop(underlying, ZERO) + shares
-        if left:
-            self.dust[underlying] = left
+        if shares:
+            left = self.dust.pop(underlying, ZERO) + shares
+            if left:
+                self.dust[underlying] = left
 
     def _swept(self, underlying: str, now: int) -> None:
         self.swept[underlying] += 1
@@ -209,12 +211,11 @@ class Trades:
 
     # --- what may be read
 
-    def leg(self, report: Report) -> Leg | None:
-        """The leg that a report is about; None where nobody knows it."""
+    def order(self, report: Report) -> S.Order | None:
+        """The order that a report is about; None where nobody knows it."""
         trade = self._trade_of.get(report.intent_id, "")
         saga = self.open.get(trade) or self.over.get(trade)
-        order = None if saga is None else saga.orders.get(report.client_id)
-        return None if order is None else order.leg
+        return None if saga is None else saga.orders.get(report.client_id)
 
     def named(self, report: Report) -> Report:
         """A report with its intent and leg, where whoever told it knew the client id alone and we know more."""
@@ -228,10 +229,6 @@ class Trades:
     def under_way_in(self, underlying: str) -> bool:
         """Whether a trade of a share has no end yet, or an order without a final answer."""
         return any(saga.plan.underlying == underlying for saga in self.open.values())
-
-    def final(self, report: Report) -> bool:
-        """Whether the order that a report is about, which must be known, has its final answer."""
-        return self._find(self._trade_of[report.intent_id]).orders[report.client_id].final
 
     def live_legs(self) -> list[Leg]:
         """Legs of all orders that may still fill."""
@@ -266,6 +263,8 @@ class Trades:
         for leg in plan.legs:
             if now < self.exits.rests_until(leg.instrument):
                 return Reason.ORDER_RATE, f"{self.universe[leg.instrument].venue} was asked too much and wants peace"
+        if not (self.open or beside):
+            return None
         claimed = self.claims().union(self._claim(one, leg) for one in beside for leg in one.legs)
         taken = claimed.intersection(self._claim(plan, leg) for leg in plan.legs)
         for _, venue, side in sorted(taken):
@@ -294,7 +293,9 @@ class Trades:
         known = [shares for shares in worth if shares is not None]
         net = None if len(known) < len(worth) else sum(known, saga.carried)
         held = max([abs(shares) for shares in known], default=ZERO)
-        return Standing(net, held, self.exits.least(view, saga.plan), self._requests.get(saga.asked))
+        # Where nothing is left, how little could be traded is not asked.
+        least = self.exits.least(view, saga.plan) if net is None or net else ZERO
+        return Standing(net, held, least, self._requests.get(saga.asked))
 
     def _units(self, saga: Saga) -> dict[int, Decimal]:
         """Units by instrument of its fills, and of its mint or redemption: what that has made of them, or will."""
@@ -308,10 +309,12 @@ class Trades:
 
     def think(self, view: View) -> Thought:
         """One step of every trade for which it is time. To be asked again once this is recorded, until it is empty."""
+        if not (self.open or self.dust):
+            return Thought()
         wishes: list[Intent] = []
         notes: list[Note] = []
         conversions: list[Conversion] = []
-        busy = self.claims()
+        busy: set[Claim] = set()
         for saga in self.open.values():
             stands = self.standing(saga, view)
             move = S.decide(saga, view.now, stands, self.rules)
@@ -324,7 +327,7 @@ class Trades:
                 else:
                     conversions.append(made)
             elif move is not None:
-                offer = self.exits.offer(view, saga, move, busy, self.rules)
+                offer = self.exits.offer(view, saga, move, self.claims() | busy, self.rules)
                 if isinstance(offer, str):
                     notes.append(no_offer(saga.plan.id, saga.plan.underlying, offer))
                 elif offer is not None:
@@ -389,6 +392,8 @@ class Trades:
 
     def due(self, now: int, *, asked: bool) -> int:
         """The next moment after `now` (ns) at which to think again without a report; `asked`: venues can be."""
+        if not (self.open or self.dust):
+            return NEVER
         moments = [S.due(saga, now, self.rules) for saga in self.open.values()]
         if asked:
             moments += [
