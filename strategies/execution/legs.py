@@ -62,6 +62,8 @@ def leg_problem(leg: Leg, view: View, limits: Limits, fair: float, *, eased: boo
 
 def within_collar(intent: Intent, view: View, limits: Limits, fair: float, *, eased: bool) -> Intent:
     """The intent with no leg's limit beyond the collar, so that what is sent cannot trade where it may not."""
+    if limits.collar_bps == inf:
+        return intent
     legs = tuple(_bounded(leg, limits, _centre(leg, view, fair, eased=eased)) for leg in intent.legs)
     return intent if legs == intent.legs else structs.replace(intent, legs=legs)
 

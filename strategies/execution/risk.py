@@ -56,7 +56,7 @@ def review(
             wished(intent, limits, memory, view.now)
         closes = bool(memory.latch.holds or memory.differs or not opens) and reduces(intent, earlier, view, open_shares)
         eased = closes and not opens
-        fair = _fair(intent, view)
+        fair = _fair(intent, view) if limits.need_fair or limits.collar_bps < inf else nan
         problem = (
             _held_back(intent, view, memory, closes=closes)
             or (None if closes else _differs(intent, view, memory))
@@ -78,6 +78,8 @@ def review(
 
 def _held_back(intent: Intent, view: View, memory: Memory, *, closes: bool) -> Problem | None:
     """Whether a scope of it is halted, or may only reduce and this does not."""
+    if not memory.latch.holds:
+        return None
     hold = memory.latch.strictest(scopes_of(intent, view.columns.universe), view.now)
     if hold is None or hold.mode is Mode.RUN:
         return None
@@ -131,27 +133,32 @@ def _pace_problem(intent: Intent, view: View, limits: Limits, memory: Memory) ->
     waited = now - memory.opened.get(name, now - limits.trade_gap_ns)
     if limits.trade_gap_ns and waited < limits.trade_gap_ns:
         return Reason.COOLDOWN, f"{name}: {waited / 1e9:g} s since the last trade, {limits.trade_gap_ns / 1e9:g} needed"
-    turned = float(memory.turned(name, now) + turnover(intent))
-    if turned > limits.max_turnover_usd_per_day:
-        return Reason.TURNOVER, f"{name}: {turned:.2f} USD today, allowed {limits.max_turnover_usd_per_day:g}"
-    naked = naked_usd(name, view) if limits.max_naked_usd < inf else 0.0
-    if naked > limits.max_naked_usd:
-        return Reason.NAKED, f"{name}: {naked:.2f} USD without a hedge, allowed {limits.max_naked_usd:g}"
+    most = limits.max_turnover_usd_per_day
+    if most < inf and (turned := float(memory.turned(name, now) + turnover(intent))) > most:
+        return Reason.TURNOVER, f"{name}: {turned:.2f} USD today, allowed {most:g}"
+    most = limits.max_naked_usd
+    if most < inf and (naked := naked_usd(name, view)) > most:
+        return Reason.NAKED, f"{name}: {naked:.2f} USD without a hedge, allowed {most:g}"
     return None
 
 
 def _legs_problem(intent: Intent, view: View, limits: Limits, fair: float, *, eased: bool) -> Problem | None:
     """The first thing that speaks against one of its legs."""
-    problems = (leg_problem(leg, view, limits, fair, eased=eased) for leg in intent.legs)
-    return next((problem for problem in problems if problem is not None), None)
+    for leg in intent.legs:
+        if problem := leg_problem(leg, view, limits, fair, eased=eased):
+            return problem
+    return None
 
 
 def _self_trade(intent: Intent, earlier: list[Leg], view: View) -> Problem | None:
     """Whether a leg could meet another order of ours: one of the other side is under way at its instrument."""
-    for at, leg in enumerate(intent.legs):
+    ours = {*view.ledger.under_way(), *[(leg.instrument, leg.side) for leg in (*earlier, *intent.legs)]}
+    for leg in intent.legs:
         other = Side.SELL if leg.side is Side.BUY else Side.BUY
-        units = view.ledger.reserved(leg.instrument, other)
-        if units := units + units_of((*earlier, *intent.legs[:at]), leg.instrument, other):
+        if (leg.instrument, other) in ours:
+            units = view.ledger.reserved(leg.instrument, other) + units_of(
+                (*earlier, *intent.legs), leg.instrument, other
+            )
             name = view.columns.universe[leg.instrument].name
             return Reason.SELF_TRADE, f"{name}: {units} units of ours on the other side are under way"
     return None
@@ -159,6 +166,8 @@ def _self_trade(intent: Intent, earlier: list[Leg], view: View) -> Problem | Non
 
 def _unsettled(intent: Intent, earlier: list[Leg], view: View, memory: Memory) -> Problem | None:
     """Whether purchases at a venue whose rule limits it would spend more than has settled there."""
+    if not memory.funds.rules:
+        return None
     columns, universe = view.columns, view.columns.universe
     for venue in dict.fromkeys(universe[leg.instrument].venue for leg in intent.legs if leg.side is Side.BUY):
         has = memory.funds.spendable(venue, view.now)

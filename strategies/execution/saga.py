@@ -261,7 +261,8 @@ def _book(saga: Saga, order: Order, fill: Fill, times: int) -> None:
 
 def _accrue(saga: Saga, now: int) -> None:
     """Time passes for what is held without a hedge; nothing counts after an end."""
-    saga.naked_usd_s = naked_usd_s(saga, now)
+    if saga.flow_usd:
+        saga.naked_usd_s = naked_usd_s(saga, now)
     saga.told_ns = now
 
 

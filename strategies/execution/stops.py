@@ -159,6 +159,8 @@ def loss_problem(view: View, limits: Limits, memory: Memory) -> Problem | None:
 
 def wished(intent: Intent, limits: Limits, memory: Memory, now: int) -> None:
     """Counts a wish; a strategy that wishes too often is halted."""
+    if limits.max_wishes_per_minute == inf:
+        return
     times = memory.wished.setdefault(intent.strategy, deque())
     scope = f"strategy:{intent.strategy}"
     if _held(memory, scope, RUNAWAY, now):

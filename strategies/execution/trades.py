@@ -91,7 +91,7 @@ class Trades:
     def approved(self, intent: Intent, now: int) -> None:
         """An intent passed the review and is recorded."""
         self._trade_of[intent.id] = intent.trade or intent.id
-        for number in range(len(intent.legs)):
+        for number in range(len(S.first_round(intent).legs)):
             self._order_of[intent.client_id(number)] = intent.id, number
         if intent.trade:
             S.sent(self._find(intent.trade), intent, now)
@@ -201,10 +201,9 @@ class Trades:
             for client_id in saga.orders:
                 self._asked.pop(client_id, None)
             if len(self.over) > KEPT:
-                oldest = next(iter(self.over))
-                del self.over[oldest]
-                self._trade_of = {intent: of for intent, of in self._trade_of.items() if of != oldest}
-                self._order_of = {id: of for id, of in self._order_of.items() if of[0] in self._trade_of}
+                oldest = self.over.pop(next(iter(self.over)))
+                for client_id in oldest.orders:
+                    self._trade_of.pop(self._order_of.pop(client_id)[0], None)
         else:
             self.over.pop(trade, None)
             self.open[trade] = saga

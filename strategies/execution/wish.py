@@ -21,9 +21,10 @@ def wish_problem(intent: Intent, columns: Columns) -> Problem | None:
     """
     if not intent.legs or not intent.notional_usd.is_finite():
         return Reason.MALFORMED, f"{len(intent.legs)} legs of {intent.notional_usd} USD"
-    problems = (_leg_problem(leg, intent, columns) for leg in intent.legs)
-    found = next((problem for problem in problems if problem is not None), None)
-    return None if found is None else (Reason.MALFORMED, found)
+    for leg in intent.legs:
+        if why := _leg_problem(leg, intent, columns):
+            return Reason.MALFORMED, why
+    return None
 
 
 def _leg_problem(leg: Leg, intent: Intent, columns: Columns) -> str | None:

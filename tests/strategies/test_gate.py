@@ -628,13 +628,13 @@ def test_what_is_in_flight_to_an_issuer_is_ours_still() -> None:
     One of two units leaves for an issuer: no loss, still as naked, and as large a position as before.
     """
     view = holding(a="2")
-    before = net_usd(view), naked_usd("S", view), Worst.of(view, ()).usd(view, A)
+    before = net_usd(view), naked_usd("S", view), Worst(view, ()).usd(A)
     order = Conversion(id="c", issuer="i", mint=False, source=A, target=B, quantity=Decimal(1), expected=Decimal(1),
                        least=Decimal(1), sla_ns=NOW + NS, underlying="S", reason="test")  # fmt: skip
     view.ledger.convert(order, NOW)
     view.ledger.progress(Progress(id="c", state=ConversionState.JOURNALED, ts=NOW, given=Decimal(1)))
     assert Decimal(1) == view.ledger.position(A)
-    assert before == (net_usd(view), naked_usd("S", view), Worst.of(view, ()).usd(view, A))
+    assert before == (net_usd(view), naked_usd("S", view), Worst(view, ()).usd(A))
 
 
 def test_a_hedge_in_between_begins_the_time_anew() -> None:
