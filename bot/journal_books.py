@@ -11,6 +11,7 @@ import msgspec
 
 from bot.journal_steps import Runs
 from bot.marks import KIND as MARKS
+from bot.rebalancing import Move, balances, plan
 from bot.restore import Restored, restore
 from connectors.exact import exact
 from connectors.instruments import USD, UnitModel
@@ -82,6 +83,8 @@ class Profit(msgspec.Struct, frozen=True, kw_only=True):
     """Of everything that is held at the end."""
     ts: int
     fills: int
+    moves: tuple[Move, ...]
+    """What would even out the venues."""
 
     @property
     def total(self) -> dict[str, Decimal]:
@@ -166,6 +169,12 @@ class _Accounts:
         """The bridge of the ledger as it stands, at the marks known now."""
         return self.ledger.bridge(lambda number: self._usd(self.universe[number].name), self._usd)
 
+    def asset_usd(self, asset: str) -> Decimal | None:
+        """USD per unit of a token, by the latest mark of it at any venue, or per coin; None where none is known."""
+        names = [asset, *(one.name for one in self.universe if one.token == asset)]
+        found = [self.marks[name] for name in names if name in self.marks]
+        return max(found, key=lambda mark: mark.at_ns).usd if found else None
+
     def _usd(self, name: str) -> Decimal | None:
         mark = self.marks.get(name)
         return None if mark is None else mark.usd
@@ -200,4 +209,7 @@ def profit(told: Iterable[Step], runs: Runs) -> Profit:
     held = {universe[number].name for number, units in ledger.positions.items() if units}
     held |= {coin for coin, amount in ledger.cash.items() if amount and coin != USD}
     marks = {name: accounts.marks[name] for name in sorted(held) if name in accounts.marks}
-    return Profit(days=tuple(accounts.days), bridge=bridge, marks=marks, ts=accounts.ts, fills=ledger.fills)
+    return Profit(
+        days=tuple(accounts.days), bridge=bridge, marks=marks, ts=accounts.ts, fills=ledger.fills,
+        moves=plan(balances(ledger), accounts.asset_usd),
+    )  # fmt: skip

@@ -82,6 +82,18 @@ def profit_json(profit: Profit) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def moves_json(profit: Profit) -> dict[str, Any]:
+    """What would even out the venues, as JSON."""
+    return {
+        "as_of": utc(profit.ts), "as_of_ns": profit.ts,
+        "moves": [
+            {"asset": one.asset, "from": one.source, "to": one.target, "amount": _text(one.amount),
+             "usd": None if one.usd is None else _text(one.usd)}
+            for one in profit.moves
+        ],
+    }  # fmt: skip
+
+
 def tell_orders(orders: Iterable[Mapping[str, Any]], of: int) -> None:
     """A table of orders; `of` is how many there are in all."""
     rows = [
@@ -141,6 +153,20 @@ def tell_profit(answer: Mapping[str, Any]) -> None:
         print(f"valued at  {printable(name)} {_round(mark['usd'])} USD, {mark['at']} ({how})")
     if answer["unmarked"]:
         print(f"UNMARKED: no price in the journal, left out of net: {', '.join(answer['unmarked'])}")
+
+
+def tell_moves(answer: Mapping[str, Any]) -> None:
+    """A proposal."""
+    if not answer["moves"]:
+        print(f"every token and coin lies evenly at its venues as of {answer['as_of']}")
+        return
+    rows = [
+        [printable(one["asset"]), printable(one["from"]), printable(one["to"]), _round(one["amount"]),
+         "unknown" if one["usd"] is None else _usd(one["usd"])]
+        for one in answer["moves"]
+    ]  # fmt: skip
+    print_table(("move", "from", "to", "amount", "USD"), rows, numbers=("amount", "USD"))
+    print("A proposal: nothing is moved. Once it is done by hand, pegline reconcile --fix takes it into the books.")
 
 
 def _table(columns: Sequence[str], rows: list[list[str]], of: int, what: str, *, numbers: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ VERBS: Final = {
     "venues": "how each venue has treated our orders: delay, refused, filled, slippage; beside another journal's",
     "positions": "what is held, per instrument and per share, and the cash; as of --to",
     "pnl": "the P&L bridge by UTC day and in all, with the marks that it rests on",
+    "rebalance": "what to move between venues, by hand, so that tokens and coins lie evenly; moves nothing",
     "verify": "check every link of the hash chain: exit 5 with the first record that is not what was written",
     "export": "orders, fills or whole decision records to a file: .csv, .jsonl or .parquet",
 }
@@ -53,7 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             verb.add_argument("--json", action="store_true", help="JSON on stdout, with a schema number")
         if name == "verify":
             continue
-        if name not in ("positions", "pnl"):
+        if name not in ("positions", "pnl", "rebalance"):
             verb.add_argument("--from", dest="start", type=moment, metavar="TIME", help="first moment, ISO 8601")
         verb.add_argument("--to", dest="end", type=moment, metavar="TIME", help="up to this moment, ISO 8601")
         verb.add_argument("--strategy", default="", metavar="NAME", help="only what this strategy wished")
@@ -178,7 +179,7 @@ def _stream(what: str, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _books(args: argparse.Namespace, path: Path, runs: Runs) -> int:
-    """Positions or profit."""
+    """Positions, profit, or what to move."""
     from bot.paths import prepare_kernel
 
     prepare_kernel()
@@ -187,6 +188,8 @@ def _books(args: argparse.Namespace, path: Path, runs: Runs) -> int:
     told = _steps(args, path)
     if args.verb == "positions":
         answer, tell = journal_text.books_json(journal_books.books(told, runs)), journal_text.tell_books
+    elif args.verb == "rebalance":
+        answer, tell = journal_text.moves_json(journal_books.profit(told, runs)), journal_text.tell_moves
     else:
         answer, tell = journal_text.profit_json(journal_books.profit(told, runs)), journal_text.tell_profit
     if args.json:
