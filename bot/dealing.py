@@ -28,6 +28,7 @@ from strategies.execution.memory import Memory
 from strategies.execution.risk import review
 from strategies.execution.saga import ENDS, Stage, first_round
 from strategies.execution.stops import told
+from strategies.execution.stops import wished as count_wish
 from strategies.execution.trades import Trades
 from strategies.market.columns import Columns
 from strategies.market.funding import Funding
@@ -127,6 +128,8 @@ class Dealer:
                 wishes.append(wish)
             else:
                 barred.append(Refused(intent=wish, reason=objection[0], detail=objection[1]))
+                if self.limits is not None:
+                    count_wish(wish, self.limits, self.memory, now)
         approved, refused = self._review(tuple(wishes), view)
         passed, whys = self.converter.decided(decision.conversions, view)
         noted = (*notes, *decision.notes, *told(self.memory), *whys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,7 @@ from connectors.client_ids import Fence
 from connectors.events import NS, Rows
 from connectors.simulated.exchange import Exchange
 from connectors.simulated.short import START_NS
-from strategies.base import Step
+from strategies.base import Step, Strategy
 from strategies.execution.latch import ALL, JOURNAL, OPERATOR, Hold, Mode
 
 DOWN_NS: Final = 2 * NS
@@ -42,9 +43,10 @@ INSTALLATION: Final = "5e1f7e"
 class Driver:
     """One scene. What outlives a crash is kept here: the world, the disk, the state folder, and what was found."""
 
-    def __init__(self, scene: Scene, state: Path) -> None:
-        """`state` is an empty folder for holds."""
-        self.scene, self.stage = scene, stage()
+    def __init__(self, scene: Scene, state: Path, more: Callable[[], Sequence[Strategy]] = tuple) -> None:
+        """`state` is an empty folder for holds; `more` makes strategies that think in each process beside those of the
+        config."""
+        self.scene, self.stage, self._more = scene, stage(), more
         self.breaches: list[Breach] = []
         self.now = START_NS
         self.parts: Assembly | None = None
@@ -143,6 +145,7 @@ class Driver:
             issuers=guarded_issuers(watched_issuers(lambda usd, shares: issuers, invariants), outbox),
             seed=self.scene.seed,
             on_step=(hear,),
+            more=self._more(),
             fence=str(Fence(INSTALLATION, len(self.lives))),
         )
         outbox.push = self.disk.expect = parts.engine.expect

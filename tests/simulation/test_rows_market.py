@@ -1,0 +1,87 @@
+"""Rows of the fault matrix about the market itself and what is told of it: feeds, multipliers, coins, depth.
+
+Rows 59 and 60 need dividends and attestations on a tape: tests/bot/test_corporate.py stands for 59. Row 63 and 64 are
+those of perps: tests/bot/test_hedging.py.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.simulation.fault import Fault
+from bot.simulation.scene import stage
+from tests.simulation.played import Played
+
+TSLA, SPY = "sim-beta:simTSLA/USDT", "sim-beta:simSPY/USDT"
+
+
+@pytest.mark.parametrize("what", ["drop", "mute", "stale", "crossed", "garbage"])
+def test_rows_1_to_8_no_trade_opens_on_what_a_broken_feed_tells(what: str) -> None:
+    """
+    A venue says nothing, the same, or nonsense for two minutes. Once its last good quote has aged nothing opens there,
+    and the other venues trade on.
+    """
+    played = Played(Fault(what=what, where=TSLA, at_s=60.0, for_s=240.0))
+    assert () == played.outcome.breaches
+    name = TSLA if what in ("stale", "crossed", "garbage") else "sim-beta"
+    if what != "stale":
+        assert not played.passed(60.0 + 20.0, 300.0, name)
+    assert played.passed(60.0, 300.0)
+
+
+def test_row_9_one_print_at_four_times_the_price_trades_nothing() -> None:
+    """
+    A fat finger: nobody sells into it, and the fair value is what it was.
+    """
+    played, twin = Played(Fault(what="spike", where=TSLA, at_s=300.0, for_s=10.0)), Played()
+    assert () == played.outcome.breaches
+    assert twin.outcome.trades >= played.outcome.trades > 0
+
+
+def test_row_20_while_the_share_is_halted_nothing_of_it_opens() -> None:
+    """
+    Its source says halted, the tokens trade on: no new trade of it, and those of the other share go on.
+    """
+    played = Played(Fault(what="halt", where="sim-beta:simTSLA/USDT", at_s=60.0, for_s=240.0))
+    assert () == played.outcome.breaches
+    assert not [wish for wish in played.passed(61.0, 300.0) if wish.underlying == "TSLA"]
+    assert [wish for wish in played.passed(61.0, 300.0) if wish.underlying == "SPY"]
+
+
+def test_row_58_a_multiplier_that_jumps_opens_no_phantom_trade() -> None:
+    """
+    A unit becomes a tenth more shares, one venue following half a minute late: from a minute before until both agree no
+    trade of it opens, and the discount of a tenth is never traded.
+    """
+    played = Played(Fault(what="multiplier", where=SPY, at_s=200.0))
+    assert () == played.outcome.breaches
+    assert not [wish for wish in played.passed(141.0, 230.0) if wish.underlying == "SPY"]
+    assert not [wish for wish, _ in played.approved if wish.edge_bps > 500.0]
+    assert [wish for wish in played.passed(0.0, 141.0) if wish.underlying == "SPY"]
+    assert [wish for wish in played.passed(141.0, 900.0) if wish.underlying == "TSLA"]
+
+
+def test_row_61_a_coin_at_88_cents_stops_the_trading_in_it() -> None:
+    """
+    What is quoted in it looks a seventh dearer and is not: no leg in that coin while it is out of its band.
+    """
+    played = Played(Fault(what="coin", where=TSLA, at_s=60.0, for_s=240.0))
+    assert () == played.outcome.breaches
+    universe = stage().universe
+    legs = [leg for wish in played.passed(75.0, 300.0) for leg in wish.legs]
+    assert not [leg for leg in legs if universe[leg.instrument].quote == "USDT"]
+    assert not [wish for wish, _ in played.approved if wish.edge_bps > 500.0]
+
+
+def test_row_62_with_nine_tenths_of_the_depth_gone_trades_are_cut_before_they_open() -> None:
+    """
+    What is shown is a tenth: no plan wants more than that, so that hardly a hedge is needed.
+    """
+    played, twin = Played(Fault(what="thin", where=TSLA, at_s=1.0, for_s=600.0)), Played()
+    assert () == played.outcome.breaches
+    number = stage().universe.number(TSLA)
+    most, before = (
+        max(leg.quantity for wish, _ in run.approved for leg in wish.legs if leg.instrument == number)
+        for run in (played, twin)
+    )
+    assert 0 < most < before
