@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, localcontext
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 from msgspec import structs
@@ -17,6 +18,9 @@ from msgspec import structs
 from connectors.instruments import Universe
 from connectors.orders import Fill, OpenOrder, Side, Statement
 from strategies.execution.ledger import EXACT, ZERO
+
+RIGHTS: Final = frozenset({"read", "trade"})
+"""All that a key is for."""
 
 
 class Kind(StrEnum):
@@ -36,6 +40,8 @@ class Kind(StrEnum):
     """The books wait for an order that does not stand any more."""
     FOREIGN_ORDER = "foreign_order"
     """An order of somebody else on our account: told, and never cancelled or counted as ours."""
+    KEY = "key"
+    """The key may do more than read and trade: whoever has it could take money out."""
     UNREAD = "unread"
     """The venue did not say; that is not the same as nothing."""
 
@@ -96,7 +102,7 @@ def compare(
     only the venue tells, or an order that does not stand yet or any more, is no difference.
     """
     here = universe.at(statement.venue)
-    told = [*_unread(statement, here)]
+    told = [*_unread(statement, here), *_rights(statement, here)]
     settled = statement.as_of - patience_ns
     if statement.orders is not None:
         told += _orders(books, statement, statement.orders, here, ours, settled)
@@ -125,6 +131,14 @@ def _unread(statement: Statement, here: tuple[int, ...]) -> Iterable[Difference]
         yield Difference(
             kind=Kind.UNREAD, venue=statement.venue, instruments=here, subject=name, evidence=evidence
         )  # fmt: skip
+
+
+def _rights(statement: Statement, here: tuple[int, ...]) -> Iterable[Difference]:
+    """What the key may do beyond what it is for, where the venue tells."""
+    more = sorted({*(statement.rights or ())} - RIGHTS)
+    if more:
+        evidence = f"at {statement.venue} the key may {', '.join(more)} as of {statement.as_of}: make one that may not"
+        yield Difference(kind=Kind.KEY, venue=statement.venue, instruments=here, subject="rights", evidence=evidence)
 
 
 def _orders(

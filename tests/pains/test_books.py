@@ -1,4 +1,4 @@
-"""Pains 9, 10 and 23: what was lost, what was forgotten, and books that do not say what the venue says."""
+"""Pains 9, 10, 23 and 25: what was lost or forgotten, books that do not say what the venue says, and its keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from connectors.client_ids import client_id
 from connectors.orders import Reason, Side
-from connectors.simulated.order_faults import Foreign, OrderFault, OrderFaults, Spell, Trouble, Withdrawal
+from connectors.simulated.order_faults import Foreign, NewRights, OrderFault, OrderFaults, Spell, Trouble, Withdrawal
 from tests.pains.market import FENCE, UA, UB, A, B, C, Market, after, plan, scripted
 
 HEDGED = {A: Decimal(10), B: Decimal(-10)}
@@ -114,3 +114,23 @@ def test_pain_23_restarts_double_nothing_and_drop_no_order_that_works() -> None:
         assert market.engine.ledger.positions[at] == market.venues[venue].balances["ST"]
     assert {} == market.engine.memory.differs
     assert market.over()
+
+
+def test_pain_25_a_key_that_may_take_money_out_trades_nothing_at_its_venue() -> None:
+    """
+    In the fifth second a's key gains the right to withdraw: the operator is told which and where, a is only reduced,
+    b and c trade on, and a trades again once the key is one that may not.
+    """
+    rights = OrderFaults(
+        events=(NewRights(after(5), ("read", "trade", "withdraw")), NewRights(after(30), ("read", "trade")))
+    )
+    wishes = {15: plan("s"), 16: plan("c", buy=C), 45: plan("later")}
+    market = Market({"a": rights}, wishes=wishes, compared=True).until(25)
+    assert {A, UA} == set(market.engine.memory.differs)
+    assert ["at a the key may withdraw"] == [
+        str(note.detail["evidence"]).partition(" as of")[0] for note in market.notes("difference")
+    ]
+    assert [Reason.REDUCE_ONLY] == market.reasons()
+    assert {C: Decimal(10), B: Decimal(-10)} == market.held()
+    market.until(50)
+    assert {A: Decimal(10), C: Decimal(10), B: Decimal(-20)} == market.held() == market.moved()
