@@ -65,6 +65,23 @@ def believed(ledger: Ledger, venue: str) -> tuple[Mapping[str, Decimal], Sequenc
     return balances, [fill for fill in ledger.recent if fill.instrument in here]
 
 
+def _in_flight(ledger: Ledger, venue: str) -> dict[str, tuple[Decimal, Decimal]]:
+    """By asset, the least and the most that requests under way may have moved at a venue and nobody has told yet."""
+    found: dict[str, tuple[Decimal, Decimal]] = {}
+    with localcontext(EXACT):
+        for one in ledger.conversions.open():
+            order = one.order
+            for number, low, high in (
+                (order.source, one.given - order.quantity, one.given),
+                (order.target, ZERO, max(order.expected - one.got, ZERO)),
+            ):
+                instrument = ledger.universe[number]
+                if instrument.venue == venue:
+                    so_far = found.get(instrument.asset, (ZERO, ZERO))
+                    found[instrument.asset] = so_far[0] + low, so_far[1] + high
+    return found
+
+
 class Recorder(Protocol):
     """Who writes a decision record."""
 
@@ -163,6 +180,7 @@ class Comparer:
         return Books(
             positions={at: ledger.position(at) for at in here},
             cash={coin: amount for (where, coin), amount in ledger.cash_at.items() if where == venue},
+            in_flight=_in_flight(ledger, venue),
             fills=tuple(fill for fill in ledger.recent if fill.ts >= since and fill.instrument in here),
             orders={id: order for id, order in standing(self.trades).items() if order.instrument in here},
             sent=sent_ns(self.trades),
@@ -183,9 +201,13 @@ class Comparer:
             self._books(told.venue, since), statement, self.universe, ours=self.ours, since=since,
             patience_ns=self.patience_ns,
         )  # fmt: skip
-        found = tuple(self._firm(one) for one in found if (one.venue, one.kind.value, one.subject) not in self.accepted)
+        known = {_key(one) for one in told.differences}
+        found = tuple(
+            msgspec.structs.replace(one, passing=self._passes(one) and _key(one) not in known)
+            for one in found if (one.venue, one.kind.value, one.subject) not in self.accepted
+        )  # fmt: skip
         firm = tuple(one for one in found if not one.passing)
-        fresh = [one for one in firm if _key(one) not in {_key(known) for known in told.differences}]
+        fresh = [one for one in firm if _key(one) not in known]
         first, before = not told.as_of, bool(reduce_only(told.differences))
         told.as_of, told.differences = statement.as_of, firm
         differs = self._bar(told.venue, found)
@@ -201,11 +223,11 @@ class Comparer:
         if firm != found or any(one.kind is not Kind.UNREAD for one in fresh):
             self._soon(now, self.patience_ns)
 
-    def _firm(self, one: Difference) -> Difference:
-        """What has passed for the doing of young orders too often is it no more."""
+    def _passes(self, one: Difference) -> bool:
+        """Whether it may be the doing of young orders; what has passed for that too often is it no more."""
         key = one.venue, one.subject
         self._passed[key] = self._passed[key] + 1 if one.passing else 0
-        return msgspec.structs.replace(one, passing=one.passing and self._passed[key] <= PASSES)
+        return one.passing and self._passed[key] <= PASSES
 
     def _bar(self, venue: str, found: Sequence[Difference]) -> bool:
         """Lets only reduce what differs, and trade again what does not. True where something differs."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Decimal, localcontext
+
+from msgspec import structs
 
 from bot.simulation.checks import Truth
 from bot.simulation.disk import Crashed, Disk
-from connectors.orders import Approved, Conversion, Progress, Report
+from connectors.orders import Approved, Conversion, Progress, Report, Statement
 from connectors.ports import Books, Bounds, Soft
 from connectors.simulated.exchange import Exchange
 from connectors.simulated.issuer import SimulatedIssuer
 from connectors.simulated.outside import OrderDesk, Outside
+from strategies.execution.ledger import EXACT
 
 
 class MortalDesk(OrderDesk):
@@ -46,6 +49,39 @@ class MortalDesk(OrderDesk):
         """As OrderDesk.answer; what has become durable by `due` leaves first."""
         self._disk.pass_to(due)
         return super().answer(due, books)
+
+
+class OwnAccount:
+    """An account as the books know it: without what lay there at the start, and with what issuers have moved."""
+
+    def __init__(self, exchange: Exchange, opening: Mapping[str, Decimal], outside: Outside) -> None:
+        """`opening` by asset; `outside` has the issuers."""
+        self.venue, self._exchange, self._opening, self._outside = exchange.venue, exchange, opening, outside
+
+    def read(self, since: int, now: int) -> tuple[int, ...]:
+        """As Account.read."""
+        return self._exchange.read(since, now)
+
+    def statements(self, due: int) -> tuple[Statement, ...]:
+        """As Account.statements."""
+        self._outside.pass_to(due)
+        return tuple(self._own(one, due) for one in self._exchange.statements(due))
+
+    def _own(self, told: Statement, now: int) -> Statement:
+        if told.balances is None:
+            return told
+        own = dict(told.balances)
+        with localcontext(EXACT):
+            for asset, units in self._opening.items():
+                own[asset] = own.get(asset, Decimal(0)) - units
+            for issuer in self._outside.issuers.values():
+                for id, request in issuer.orders.items():
+                    word = issuer.now(id, now)
+                    for number, moved in ((request.source, -word.given), (request.target, word.got)):
+                        one = self._outside.universe[number]
+                        if one.venue == self.venue:
+                            own[one.asset] = own.get(one.asset, Decimal(0)) + moved
+        return structs.replace(told, balances=own)
 
 
 class IssuerDesk:

@@ -17,7 +17,7 @@ from bot.holds import Holds
 from bot.invariants import Breach, Invariants
 from bot.outbox import Outbox
 from bot.simulation.checks import Truth
-from bot.simulation.desk import IssuerDesk, MortalDesk
+from bot.simulation.desk import IssuerDesk, MortalDesk, OwnAccount
 from bot.simulation.disk import Crashed, Disk
 from bot.simulation.fault import Fault, Hand
 from bot.simulation.outcome import Outcome, outcome_of
@@ -35,6 +35,8 @@ DOWN_NS: Final = 2 * NS
 """From a crash to the first row that the next process hears."""
 LOOK_NS: Final = NS // 2
 """How long after a command the daemon looks at its folder."""
+COMPARE_NS: Final = 60 * NS
+PATIENCE_NS: Final = 5 * NS
 WHO: Final = "selftest"
 INSTALLATION: Final = "5e1f7e"
 """In client ids."""
@@ -51,6 +53,8 @@ class Driver:
         self.now = START_NS
         self.parts: Assembly | None = None
         self.world = world_of(scene, self._clock)
+        self.opening = {name: dict(venue.balances) for name, venue in self.world.outside.venues.items()}
+        """What lies at each venue and is not the books' business, by asset."""
         self.disk = Disk(disk_faults(scene))
         self.holds = Holds(state)
         self.truth = Truth(self.world.outside, self.breaches.append)
@@ -156,6 +160,8 @@ class Driver:
             self.exposure.hear(step)
         parts.engine.restore(invariants.remembering(earlier))
         invariants.watch(parts.engine)
+        accounts = {name: OwnAccount(exchange, self.opening[name], outside) for name, exchange in exchanges.items()}
+        parts.engine.dealer.comparer.connect(accounts, every_ns=COMPARE_NS, patience_ns=PATIENCE_NS)
         holding.append(Holding(self.holds, parts.engine, self._clock, lambda text: None))
         return holding[0]
 

@@ -83,6 +83,9 @@ class Books(msgspec.Struct, frozen=True, kw_only=True):
     """Orders without a last answer, by client id."""
     sent: Mapping[str, int]
     """When each of those was sent, and each other that had its last answer not long ago, ns UTC."""
+    in_flight: Mapping[str, tuple[Decimal, Decimal]] = {}
+    """By asset, the least and the most that mints and redemptions under way may have moved at the venue, beyond what
+    their issuers have told."""
     dust: Mapping[int, Decimal] = {}
     """Units by instrument below which a balance does not differ; absent is exactly."""
 
@@ -233,6 +236,8 @@ def _balances(
                 if fill.ts > statement.as_of:
                     units += amount
                     nearest = min(nearest, has - units, key=abs)
+            low, high = books.in_flight.get(asset, (ZERO, ZERO))
+            nearest -= min(max(nearest, low), high)
         if abs(nearest) > dust:
             evidence = f"{statement.venue} holds {has:f} {asset} as of {statement.as_of}, the books {has - nearest:f}"
             others = [fill for fill in statement.fills or () if fill.id not in known and not ours(fill.client_id)]

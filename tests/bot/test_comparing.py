@@ -6,12 +6,22 @@ from decimal import Decimal as D
 
 import pytest
 
+from bot.invariants import Breach, Invariants
 from connectors.client_ids import client_id
 from connectors.events import NS
 from connectors.instruments import USD
 from connectors.orders import Intent, Side
 from connectors.simulated.exchange import Exchange, Exchanges
-from connectors.simulated.order_faults import Event, Foreign, OrderFault, OrderFaults, Spell, Trouble, Withdrawal
+from connectors.simulated.order_faults import (
+    Event,
+    Foreign,
+    NewRights,
+    OrderFault,
+    OrderFaults,
+    Spell,
+    Trouble,
+    Withdrawal,
+)
 from connectors.simulated.venue import Terms, Venue
 from strategies.base import Note, Step
 from strategies.execution.latch import ALL, Mode
@@ -166,6 +176,22 @@ def test_an_operators_word_mends_it_and_is_neither_profit_nor_loss() -> None:
     assert [] == again.whats()
 
 
+def test_what_must_always_hold_knows_adjustments() -> None:
+    """
+    Tokens and coins are corrected, and then a trade fills: its books are summed up again without a breach.
+    """
+    taken = Withdrawal(FIVE, USD, D(7))
+    ran, breaches = Compared(at_five(TAKEN, taken), wishes={40: plan()}).until(25), list[Breach]()
+    invariants = Invariants(breaches.append)
+    invariants.watch(ran.engine)
+    ran.engine.dealer.on_step += (invariants.hear,)
+    for what, amount in (("T", "-4"), (USD, "-7")):
+        assert "" == ran.comparer.agree("a", "balance", what, amount, reason="x", by="ann", now=BEGIN + 25 * NS)
+    ran.until(50)
+    assert FIRST in ran.venues["a"].orders and D(96) == ran.positions[A]
+    assert [] == breaches
+
+
 @pytest.mark.parametrize("amount", ["-3", "4", ""])
 def test_only_what_was_seen_is_adjusted(amount: str) -> None:
     """
@@ -243,6 +269,25 @@ def test_a_later_start_on_a_copy_of_the_folder_halts_everything() -> None:
     assert (ALL, Mode.HALT, "fence") == hold.key
     assert ran.venues["a"].orders[newer].stands
     assert ["killed"] == ran.reasons()
+
+
+def test_a_key_that_gains_the_right_to_withdraw_takes_its_venue_off() -> None:
+    """
+    Row 37: from the fifth second on it may withdraw. Nothing is opened at a any more, and the plan is refused.
+    """
+    ran = Compared(at_five(NewRights(FIVE, ("read", "trade", "withdraw"))), wishes={25: plan()}).until(28)
+    assert [("key", "rights")] == ran.whats()
+    assert {A} == ran.barred
+    assert ["reduce_only"] == ran.reasons()
+
+
+def test_a_difference_is_told_once_while_it_stands() -> None:
+    """
+    Four tokens are gone, and orders of ours at other times make it seem theirs: it is known, and told no second time.
+    """
+    ran = Compared(at_five(TAKEN), wishes={second: plan(f"p{second}") for second in (1, 30, 45)}).until(80)
+    assert 1 == ran.whats().count(("balance", "T"))
+    assert ["equal", "differ"] == ran.states()
 
 
 def test_a_venue_that_says_nothing_is_only_reduced_until_it_does() -> None:

@@ -57,6 +57,31 @@ def kinds(mine: Books, theirs: Statement) -> list[Kind]:
     return [one.kind for one in differences(mine, theirs)]
 
 
+@pytest.mark.parametrize(
+    ("units", "differs"), [(-11, ["-1"]), (-10, []), (-3, []), (0, []), (5, []), (6, ["1"]), (40, ["35"])]
+)
+def test_what_a_request_under_way_may_have_moved_is_no_difference(units: int, differs: list[str]) -> None:
+    """
+    Up to ten units may have left and five have come before the issuer says so; what goes beyond that differs by the
+    rest.
+    """
+    mine = replace(books(), in_flight={ASSET: (Decimal(-10), Decimal(5))})
+    assert differs == [str(one.amount) for one in differences(mine, statement(units=units))]
+
+
+@pytest.mark.parametrize(
+    ("rights", "differs"),
+    [(("read", "trade"), []), (None, []), (("read", "trade", "withdraw"), [Kind.KEY])],
+)
+def test_row_37_a_key_that_may_withdraw_bars_its_venue(rights: tuple[str, ...] | None, differs: list[Kind]) -> None:
+    """
+    Reading and trading is all that a key is for; what was not told says nothing.
+    """
+    told = differences(books(), statement(rights=rights))
+    assert differs == [one.kind for one in told]
+    assert ({0, 1} if differs else set()) == reduce_only(told).keys()
+
+
 def test_what_is_equal_does_not_differ() -> None:
     """
     The same fills, the same units, no orders: nothing is barred.
