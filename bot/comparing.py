@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from typing import Final, Protocol
 
 import msgspec
@@ -18,17 +18,17 @@ from bot.marks import coin_usd, unit_usd
 from connectors.client_ids import Fence, fence_of
 from connectors.events import NEVER, NS
 from connectors.instruments import USD, Role
-from connectors.orders import Fill, Outcome, Report, Statement
+from connectors.orders import Outcome, Report, Statement
 from connectors.ports import Account, Asked
 from monitoring.facts import AccountState
 from strategies.base import Note
 from strategies.execution.adjusting import Adjustment, adjust, note_of
 from strategies.execution.latch import ALL, FENCE, Hold, Mode
-from strategies.execution.ledger import EXACT, ZERO, Ledger
+from strategies.execution.ledger import ZERO, Ledger
 from strategies.execution.memory import DAY_NS, Memory
-from strategies.execution.reconcile import Books, Difference, Kind, compare, reduce_only
+from strategies.execution.own_books import knows, own_books
+from strategies.execution.reconcile import Difference, Kind, compare, reduce_only
 from strategies.execution.trades import Trades
-from strategies.execution.under_way import knows, sent_ns, standing
 from strategies.market.columns import Columns
 
 OVERLAP_NS: Final = 600 * NS
@@ -52,34 +52,6 @@ class Told(msgspec.Struct):
 
 AccountsOf = Callable[[Ledger], Mapping[str, Account]]
 """From the ledger of a run to the accounts at its venues, by name."""
-
-
-def believed(ledger: Ledger, venue: str) -> tuple[Mapping[str, Decimal], Sequence[Fill]]:
-    """Balances at a venue by the books, and the last fills there."""
-    here = ledger.universe.at(venue)
-    balances = {coin: amount for (where, coin), amount in ledger.cash_at.items() if where == venue}
-    with localcontext(EXACT):
-        for at in here:
-            asset = ledger.universe[at].asset
-            balances[asset] = balances.get(asset, ZERO) + ledger.position(at)
-    return balances, [fill for fill in ledger.recent if fill.instrument in here]
-
-
-def _in_flight(ledger: Ledger, venue: str) -> dict[str, tuple[Decimal, Decimal]]:
-    """By asset, the least and the most that requests under way may have moved at a venue and nobody has told yet."""
-    found: dict[str, tuple[Decimal, Decimal]] = {}
-    with localcontext(EXACT):
-        for one in ledger.conversions.open():
-            order = one.order
-            for number, low, high in (
-                (order.source, one.given - order.quantity, one.given),
-                (order.target, ZERO, max(order.expected - one.got, ZERO)),
-            ):
-                instrument = ledger.universe[number]
-                if instrument.venue == venue:
-                    so_far = found.get(instrument.asset, (ZERO, ZERO))
-                    found[instrument.asset] = so_far[0] + low, so_far[1] + high
-    return found
 
 
 class Recorder(Protocol):
@@ -174,18 +146,6 @@ class Comparer:
             self._next = now + wait_ns
             self._push(self._next)
 
-    def _books(self, venue: str, since: int) -> Books:
-        """What we believe to have at a venue now."""
-        ledger, here = self.ledger, self.universe.at(venue)
-        return Books(
-            positions={at: ledger.position(at) for at in here},
-            cash={coin: amount for (where, coin), amount in ledger.cash_at.items() if where == venue},
-            in_flight=_in_flight(ledger, venue),
-            fills=tuple(fill for fill in ledger.recent if fill.ts >= since and fill.instrument in here),
-            orders={id: order for id, order in standing(self.trades).items() if order.instrument in here},
-            sent=sent_ns(self.trades),
-        )
-
     def ours(self, client_id: str) -> bool:
         """Whether an order is one of this state folder: by its mark, or since a trade knows it."""
         fence = fence_of(client_id)
@@ -197,9 +157,9 @@ class Comparer:
     def _compare(self, statement: Statement, now: int) -> None:
         """Holds one statement against the books, tells what has changed, and does what follows from it."""
         told, since = self.told[statement.venue], self._since[statement.venue]
+        books = own_books(self.ledger, self.trades, told.venue, since)
         found = compare(
-            self._books(told.venue, since), statement, self.universe, ours=self.ours, since=since,
-            patience_ns=self.patience_ns,
+            books, statement, self.universe, ours=self.ours, since=since, patience_ns=self.patience_ns
         )  # fmt: skip
         known = {_key(one) for one in told.differences}
         found = tuple(

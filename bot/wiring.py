@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bot.clock import Clock, chance, monotonic_s, sleep, wall_ns
-from bot.comparing import AccountsOf, believed
+from bot.comparing import AccountsOf
 from bot.converting import IssuersOf
 from bot.keys import missing, reader
 from connectors.errors import DataError
@@ -20,6 +20,7 @@ from connectors.exact import exact
 from connectors.instruments import Hours, Role, Token, Universe
 from connectors.ports import Feed, FeedSetup, Option
 from connectors.vitals import Vitals
+from strategies.execution.own_books import believed
 from strategies.market.columns import HOURS
 from strategies.market.session import SessionTable
 
