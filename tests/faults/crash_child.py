@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import sys
 from collections import Counter
+from contextlib import suppress
 from decimal import Decimal
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -23,6 +24,7 @@ from bot.clock import monotonic_s, sleep, wall_ns
 from bot.guard import guarded
 from bot.holds import Holds
 from bot.journal import Journal
+from bot.journal_file import JournalError
 from bot.journal_reader import read
 from bot.keeper import Keeper
 from bot.outbox import Outbox
@@ -48,6 +50,8 @@ class Life(msgspec.Struct, frozen=True, kw_only=True):
     """At the n-th `begin` or `commit` of a transaction, or `send`: durable, and in the moment before it leaves."""
     hangs_s: int = -1
     """The second after whose rows the loop hangs until the other side says a word, watched by a watchdog."""
+    breaks_s: int = -1
+    """The second before whose rows the disk stops taking anything."""
     memory: int = 0
     """Bytes that the process may still take from the first tick on; then it takes all."""
 
@@ -143,21 +147,36 @@ async def _live(pipe: Connection, life: Life) -> End:
     while ran.at <= life.until_s * 10:
         if life.memory and ran.at == 1:
             _take_all(life.memory)
+        if ran.at == life.breaks_s * 10:
+            break_disk(path)
         ran.until(ran.at / 10)
         if ran.at == life.hangs_s * 10 + 1:
             dog.beat()
             pipe.send(("hangs",))
             pipe.recv()
-        await journal.wait(journal.seq)
+        with suppress(JournalError):
+            await journal.wait(journal.seq)
         await sleep(0.0)
     dog.end()
-    journal.close()
+    with suppress(JournalError):
+        journal.close()
     return End(
         positions=ran.positions,
         open=len(ran.engine.trades.open),
         points=dict(points.passed),
         refused=tuple(report.reason for step in ran.steps for report in step.reports if report.reason),
     )
+
+
+def break_disk(journal: Path, by: str = "/dev/full") -> None:
+    """From now on what this process writes to the log of a journal goes to another file."""
+    log = f"{journal}-wal"
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{name}") == log:
+                other = os.open(by, os.O_RDWR if by == "/dev/full" else os.O_RDONLY)
+                os.dup2(other, int(name))
+                os.close(other)
 
 
 def _take_all(left: int) -> None:
