@@ -38,7 +38,7 @@ from bot.quotes import Quotes
 from bot.recorder import Recorder
 from bot.server import Server
 from bot.steady import SteadyClock
-from bot.upkeep import Upkeep
+from bot.upkeep import Upkeep, unless_files
 from bot.watchdog import Watchdog
 from bot.watched import watched, watched_issuers
 from connectors.errors import TapeError
@@ -60,7 +60,7 @@ from strategies.market.session import SessionTable
 
 JOURNAL = "journal.sqlite"
 TAPE = "tape"
-CLOSE_S: Final = 5.0
+CLOSE_S: Final = 3.0
 """How long the disk may take for the last records; whoever stops a daemon waits ten seconds and then kills it."""
 
 
@@ -257,6 +257,7 @@ class Daemon:
         Raises ConnectorError when every feed has given up for good, TapeError for a tape that cannot be gone on with,
         and at the end JournalError where the disk has refused records: from then on it has watched and not traded.
         """
+        asyncio.get_running_loop().set_exception_handler(unless_files)
         async with AsyncExitStack() as stack:
             stack.callback(self._close)
             if self.config.run.record and self.doors.state is not None:

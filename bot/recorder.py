@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final, Protocol
 
 from bot.frames import Frames
@@ -95,7 +96,7 @@ class Recorder:
                     await self._write()
             finally:
                 try:
-                    await asyncio.to_thread(self._writer.close)
+                    await asyncio.to_thread(_said, self._writer.close)
                 except TapeError:
                     if self.error is None:
                         raise
@@ -108,7 +109,7 @@ class Recorder:
         if not (held or frames):
             return
         rows = Rows.join(held)
-        writing = asyncio.ensure_future(asyncio.to_thread(self._put, rows, books, frames))
+        writing = asyncio.ensure_future(asyncio.to_thread(_said, partial(self._put, rows, books, frames)))
         try:
             try:
                 await asyncio.shield(writing)
@@ -136,3 +137,11 @@ class Recorder:
             self._frames.write(frames)
         self._writer.append(rows, books)
         self._writer.flush()
+
+
+def _said(write: Callable[[], None]) -> None:
+    """Writes; what the system refuses besides (a folder that cannot be opened) is the disk's refusal too."""
+    try:
+        write()
+    except OSError as error:
+        raise TapeError(f"the disk refuses: {error.strerror}", where=str(error.filename or "")) from error

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import resource
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bot.inbox import Inbox
 from bot.keeper import Keeper
@@ -56,6 +58,14 @@ class Upkeep:
             disk_free_ratio=None if self._state is None else free_ratio(self._state),
             open_files_ratio=files_ratio(),
         )
+
+
+def unless_files(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Handles what nobody awaits: that a caller cannot be let in for want of files is told once, by `Upkeep`, and not a
+    hundred times a second."""
+    error = context.get("exception")
+    if not (isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)):
+        loop.default_exception_handler(context)
 
 
 def free_ratio(folder: Path) -> float | None:
