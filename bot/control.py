@@ -88,19 +88,19 @@ def ask(
 
 def taken(state: Path) -> Mapping[str, Word | None]:
     """Words by id, oldest first; each is taken, and one that was taken before and not answered comes again. None: it
-    cannot be read."""
+    is none. What cannot be opened now is looked at with the next call."""
     folder = state / FOLDER
     found: dict[str, Word | None] = {}
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         for name in sorted(path.name for path in folder.iterdir() if path.suffix in (".word", ".taken")):
             id = name.partition(".")[0]
             mine = folder / f"{id}.taken"
             try:
                 (folder / name).replace(mine)
                 found[id] = msgspec.json.decode(mine.read_bytes(), type=Word)
-            except FileNotFoundError:  # taken back in this moment
+            except OSError:  # taken back in this moment, or no file can be opened
                 continue
-            except (OSError, msgspec.DecodeError):
+            except msgspec.DecodeError:
                 found[id] = None
     return found
 

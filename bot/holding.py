@@ -51,7 +51,10 @@ class Holding:
         if stamp == self._stamp or not self.engine.dealer.steps:
             return
         now = self._clock()
-        kept = self.holds.read(now)
+        try:
+            kept = self.holds.read(now)
+        except DataError:  # no file can be opened now: it is looked at again, and orders look at the file KILL anyway
+            return
         memory = self.engine.memory
         for hold in kept.latch.holds:
             if hold.cause == FLAG and hold not in self._recorded.holds:

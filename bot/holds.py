@@ -6,6 +6,7 @@ looked at wherever an order leaves, so that `touch KILL` works. What cannot be r
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
@@ -53,7 +54,10 @@ class Holds:
         self.state = state
 
     def read(self, now: int) -> Kept:
-        """What is in force at `now`, ns UTC: what is kept, and a halt where only the file KILL says so."""
+        """What is in force at `now`, ns UTC: what is kept, and a halt where only the file KILL says so.
+
+        Raises DataError where this process may open no more files.
+        """
         kept = self._kept(now)
         if not self.flagged() or any((hold.scope, hold.mode) == (ALL, Mode.HALT) for hold in kept.latch.holds):
             return kept
@@ -61,12 +65,14 @@ class Holds:
         return msgspec.structs.replace(kept, latch=kept.latch.set(halt))
 
     def _kept(self, now: int) -> Kept:
-        """What the file holds of `now`. What cannot be read is a halt."""
+        """What the file holds of `now`. What cannot be read is a halt, unless it is we who cannot open any file."""
         try:
             kept = msgspec.json.decode((self.state / FILE).read_bytes(), type=Kept)
         except FileNotFoundError:
             return Kept()
         except (OSError, msgspec.DecodeError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+                raise DataError(f"no file can be opened: {error.strerror}", where=str(self.state / FILE)) from error
             why = f"{self.state / FILE} cannot be read: {error}"
             return Kept(latch=Latch((Hold(scope=ALL, mode=Mode.HALT, cause=FLAG, why=why, at=now),)))
         return msgspec.structs.replace(kept, latch=kept.latch.without_past(now))

@@ -62,6 +62,7 @@ class Place:
                 process.kill()
                 await process.wait()
             await daemon.reading
+            print(daemon.said)
 
 
 @asynccontextmanager
@@ -110,6 +111,7 @@ async def test_row_72_without_a_file_to_open_venues_that_are_there_stay(tmp_path
         await daemon.says("of the open files that are allowed are in use")
         print(f"fault 72: told after {monotonic_s() - begun:.2f} s")
         await shows("open_files_ratio", above=0.9)
+        await daemon.says("recording stopped")
         await here.show("400.20")
         await shows(*bid, above=400.15)
         callers.close()
