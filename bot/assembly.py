@@ -27,7 +27,7 @@ from connectors.exact import exact
 from connectors.instruments import Instrument, Role, Universe
 from connectors.ports import Executor, Levels
 from strategies.base import EdgeAbove, Every, PremiumBeyond, SignificanceBeyond, Step, Strategy
-from strategies.cross_venue import CrossVenue, Terms
+from strategies.cross_venue import CrossVenue
 from strategies.execution.exits import Lot
 from strategies.execution.funds import Funds, FundsRule
 from strategies.execution.ledger import Ledger
@@ -45,6 +45,7 @@ from strategies.market.params import Params, is_evidence
 from strategies.market.pools import Pools, PoolTerms
 from strategies.market.session import Session, SessionTable
 from strategies.peg_watch import PegWatch
+from strategies.pricing.offers import Terms
 
 _NO_VENUE = VenueTable(kind="cex")
 _PLAIN = InstrumentTable()
@@ -350,7 +351,10 @@ def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], Peg
         latencies = [venue.latency_ms or 0.0 for venue in config.venues.values()]
         strategies.append(
             CrossVenue(
-                terms=tuple(Terms(lot=tables(config, instrument)[1].lot) for instrument in universe),
+                terms=tuple(
+                    Terms(lot=table.lot, least_usd=table.min_notional_usd)
+                    for table in (tables(config, instrument)[1] for instrument in universe)
+                ),
                 min_edge_bps=cross.min_edge_bps,
                 size_usd=cross.size_usd,
                 size_units=cross.size_units,
@@ -361,6 +365,8 @@ def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], Peg
                 cooldown_ns=ns(cross.cooldown_s),
                 refusal_backoff_ns=ns(cross.refusal_backoff_s),
                 max_open=cross.max_open_pairs,
+                max_legs=cross.max_legs,
+                limits=_limits(config),
             )
         )
     table = config.strategies.hedge

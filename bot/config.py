@@ -194,11 +194,13 @@ class CrossVenue(Table):
     """[strategies.cross_venue]: buy where it is cheap, sell where it is dear, at once."""
 
     enabled: bool = True
-    min_edge_bps: Annotated[float, Field(gt=-100_000, lt=100_000)]
-    """Net of all costs, over the fair value."""
+    min_edge_bps: Annotated[float, Field(ge=0, lt=100_000)]
+    """Net of all costs, over the fair value: of each share that is traded, and of the whole trade."""
     size_usd: Positive | None = None
-    """Per leg. Exactly one of size_usd and size_units."""
+    """No trade buys more, at the cheapest price. Exactly one of size_usd and size_units."""
     size_units: Positive | None = None
+    max_legs: Annotated[int, Field(ge=2, le=16)] = 4
+    """Orders in one trade."""
     cooldown_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     """From a decision to the next on the same underlying."""
     refusal_backoff_s: Annotated[float, Field(ge=0.001, allow_inf_nan=False)] = 5.0

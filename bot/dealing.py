@@ -76,7 +76,7 @@ class Dealer:
         self.fundings = fundings
         self.on_step, self.fence = tuple(on_step), fence
         self.memory = Memory()
-        self.books = ColumnBooks(columns)
+        self.books = ColumnBooks(columns, levels)
         self.converter = Converter(
             ledger,
             limits,

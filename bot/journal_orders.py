@@ -8,7 +8,7 @@ from decimal import Decimal, localcontext
 import msgspec
 
 from bot.journal_steps import Runs
-from connectors.orders import Fill, Intent, Report, Side
+from connectors.orders import Fill, Intent, Report, Side, Sizing
 from strategies.base import Note, Step
 from strategies.execution.ledger import EXACT
 
@@ -64,6 +64,7 @@ class Trade(msgspec.Struct, kw_only=True):
     reason: str
     edge_bps: float
     notional_usd: Decimal
+    sizing: Sizing | None
     opened_ns: int
     ended_ns: int = 0
     end: str = OPEN
@@ -199,6 +200,7 @@ def _trade(intent: Intent, ts: int) -> Trade:
         reason=intent.reason,
         edge_bps=intent.edge_bps,
         notional_usd=intent.notional_usd,
+        sizing=intent.sizing,
         opened_ns=ts,
     )
 

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from msgspec.structs import asdict
+
 from bot.journal_books import Books, Profit
 from bot.journal_orders import Order, Trade
 from bot.tables import print_table
@@ -42,6 +44,7 @@ def trade_row(trade: Trade) -> dict[str, Any]:
     return {
         "trade": trade.trade, "strategy": trade.strategy, "underlying": trade.underlying, "reason": trade.reason,
         "edge_bps": trade.edge_bps, "notional_usd": _text(trade.notional_usd),
+        "sizing": None if trade.sizing is None else asdict(trade.sizing),
         "opened": utc(trade.opened_ns), "opened_ns": trade.opened_ns,
         "ended": utc(trade.ended_ns) if trade.ended_ns else None, "ended_ns": trade.ended_ns or None,
         "end": trade.end, "stages": trade.stages, "rounds": trade.rounds, "flow_usd": _text(trade.flow_usd),
@@ -109,11 +112,13 @@ def tell_trades(trades: Iterable[Mapping[str, Any]], of: int) -> None:
     """A table of trades."""
     rows = [
         [_short(one["opened"]), one["underlying"], one["strategy"], f"{one['edge_bps']:+.1f}",
-         _round(one["notional_usd"]), str(one["rounds"]), _legs(one["orders"]), _round(one["flow_usd"]), one["end"]]
+         _round(one["notional_usd"]), *_planned(one["sizing"]), str(one["rounds"]), _legs(one["orders"]),
+         _round(one["flow_usd"]), one["end"]]
         for one in trades
     ]  # fmt: skip
-    columns = ("opened (UTC)", "share", "strategy", "edge bps", "USD", "rounds", "filled", "cash USD", "end")
-    _table(columns, rows, of, "trades", numbers=("edge bps", "USD", "rounds", "cash USD"))
+    columns = ("opened (UTC)", "share", "strategy", "edge bps", "USD", "planned USD", "gap USD", "rounds", "filled",
+               "cash USD", "end")  # fmt: skip
+    _table(columns, rows, of, "trades", numbers=("edge bps", "USD", "planned USD", "gap USD", "rounds", "cash USD"))
 
 
 def tell_books(answer: Mapping[str, Any]) -> None:
@@ -176,6 +181,11 @@ def _table(columns: Sequence[str], rows: list[list[str]], of: int, what: str, *,
     print_table(columns, rows, numbers=numbers)
     if of > len(rows):
         print(f"the last {len(rows):,} of {of:,} {what}; --last N shows more, --json or export all")
+
+
+def _planned(sizing: Mapping[str, float] | None) -> tuple[str, str]:
+    """What a trade was to bring, and how much more another could have brought at most."""
+    return ("", "") if sizing is None else (f"{sizing['profit_usd']:.2f}", f"{sizing['gap_usd']:.2g}")
 
 
 def _legs(orders: Sequence[Mapping[str, Any]]) -> str:

@@ -31,7 +31,7 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     limit: Decimal
     """Worst acceptable price, in the instrument's quote currency per unit."""
     seen: Decimal
-    """The price that the decision was made on: best ask for a buy, best bid for a sale."""
+    """The price that the decision was made on: of the levels that were seen, what the quantity costs on average."""
 
 
 class Purpose(StrEnum):
@@ -45,6 +45,22 @@ class Purpose(StrEnum):
     """Gives back what a trade has filled, since it cannot be completed."""
 
 
+class Sizing(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a plan has its size, in USD; costs are all in."""
+
+    shares: float
+    profit_usd: float
+    """What is left after all costs, where every order fills as it was seen."""
+    fixed_usd: float
+    """Of the costs, what does not depend on the size."""
+    marginal_buy_usd: float
+    """What the last share costs."""
+    marginal_sell_usd: float
+    """What the last share brings."""
+    gap_usd: float
+    """No other size or choice of venues brings more than this beyond it; 0: it is the best there is."""
+
+
 class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a strategy wishes: legs that belong together, and why."""
 
@@ -56,7 +72,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     edge_bps: float
     """Expected net edge after costs, bps of the fair value."""
     notional_usd: Decimal
-    """Size of the larger leg, in USD."""
+    """Size of the larger side, in USD."""
     deadline_ns: int
     """After this moment an unsent leg must not be sent."""
     underlying: str = ""
@@ -73,6 +89,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     begin."""
     fence: str = ""
     """Which start sends it, as `connectors.client_ids` says; empty where nothing leaves the process."""
+    sizing: Sizing | None = None
+    """Where its size was worked out."""
 
     def client_id(self, leg: int) -> str:
         """By what the venue knows the order of a leg."""

@@ -1,8 +1,9 @@
 """An executor on paper: it fills from the book in force when an order would have arrived, and from nothing else.
 
 An order reaches its venue after the venue's latency. It may be refused (a seeded share of orders), and takes at most a
-share of the size that is left of what was seen. What it took stays taken until the venue prints again. A series with
-one price is filled only where the config assumes a spread and a size for it.
+share of the size that is left of what was seen: of the best level, and of those behind it as far as its limit goes.
+What it took stays taken until the venue prints again. A series with one price is filled only where the config assumes a
+spread and a size for it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from hashlib import blake2b
 from math import isfinite
 
 from connectors.exact import exact
-from connectors.orders import Approved, Fill, Intent, OpenOrder, Outcome, Report, Side, Statement
+from connectors.orders import Approved, Fill, Intent, Leg, OpenOrder, Outcome, Report, Side, Statement
 from connectors.ports import Books
 
 ZERO = Decimal(0)
@@ -125,23 +126,32 @@ class PaperExecutor:
             quantity = min(quantity, left) // terms.lot * terms.lot
         if not quantity > 0:
             return _refused(intent, number, "no size left of what was seen")
-        taken[side] = taken.get(side, ZERO) + quantity
-        fill = Fill(
-            id=f"{client_id}.1",
-            client_id=client_id,
-            instrument=leg.instrument,
-            side=leg.side,
-            quantity=quantity,
-            price=price,
-            fee=quantity * price * terms.fee,
-            fx=exact(fx),
-            ts=due,
-            gas_usd=terms.fixed_usd,
+        parts = [(price, quantity)]
+        if side not in taken and quantity < leg.quantity:
+            parts += _behind(leg, leg.quantity - quantity, terms, books)
+        filled = sum([units for _, units in parts], ZERO)
+        taken[side] = taken.get(side, ZERO) + filled
+        fills = tuple(
+            [
+                Fill(
+                    id=f"{client_id}.{at}",
+                    client_id=client_id,
+                    instrument=leg.instrument,
+                    side=leg.side,
+                    quantity=units,
+                    price=each,
+                    fee=units * each * terms.fee,
+                    fx=exact(fx),
+                    ts=due,
+                    gas_usd=terms.fixed_usd if at == 1 else ZERO,
+                )
+                for at, (each, units) in enumerate(parts, 1)
+            ]
         )
-        self.fills.append(fill)
-        detail = "" if quantity == leg.quantity else f"partial: {quantity} of {leg.quantity}"
+        self.fills += fills
+        detail = "" if filled == leg.quantity else f"partial: {filled} of {leg.quantity}"
         return Report(
-            client_id=client_id, intent_id=intent.id, leg=number, outcome=Outcome.ACCEPTED, fills=(fill,), detail=detail
+            client_id=client_id, intent_id=intent.id, leg=number, outcome=Outcome.ACCEPTED, fills=fills, detail=detail
         )
 
     def _chance(self, client_id: str) -> float:
@@ -192,6 +202,20 @@ class PaperAccount:
             fills=tuple(fill for fill in fills.values() if fill.ts >= since),
             rights=("read", "trade"),
         )
+
+
+def _behind(leg: Leg, wanted: Decimal, terms: PaperTerms, books: Books) -> list[tuple[Decimal, Decimal]]:
+    """(price, units) that the levels behind the best one give, as far as the limit goes."""
+    buying, found = leg.side is Side.BUY, list[tuple[Decimal, Decimal]]()
+    for seen, size in books.behind(leg.instrument, bid=not buying):
+        price = exact(seen)
+        units = min(wanted, exact(size * terms.fill_share)) // terms.lot * terms.lot
+        if wanted < terms.lot or (price > leg.limit if buying else price < leg.limit):
+            break
+        if units > 0:
+            found.append((price, units))
+            wanted -= units
+    return found
 
 
 def _refused(intent: Intent, number: int, detail: str) -> Report:

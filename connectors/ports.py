@@ -183,6 +183,10 @@ class Books(Protocol):
     def ask_size(self, instrument: int) -> float:
         """Units at the best ask; NaN where unknown."""
 
+    def behind(self, instrument: int, *, bid: bool) -> Sequence[Level]:
+        """Levels behind the best bid or ask, best first; nothing where they are not known now, or where we took some of
+        what the venue printed last: who can tell of which level."""
+
     def taken(self, instrument: int, *, bid: bool) -> float:
         """Units that we took of that size since the venue printed it."""
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from connectors.instruments import Universe
-from connectors.orders import Fill, Intent, Leg, Outcome, Report, Side
+from connectors.orders import Fill, Intent, Leg, Outcome, Report, Side, Sizing
 from monitoring.tale import Tone
 from strategies.base import Note
 
@@ -88,7 +88,18 @@ def trade_told(trade: Trade, universe: Universe) -> tuple[str, Tone]:
         what = f"{'minted' if then.mint else 'redeemed'} at {then.issuer}"
         return f"{what} on paper: {text}; fees {fees:.2f} USD", "plain"
     what = "trade given back on paper" if trade.stage == "flat" else "gap traded on paper"
-    return f"{what}: {text}; fees {fees:.2f}, net {trade.net_usd:+.2f} USD", "good" if trade.net_usd > 0 else "bad"
+    planned = "" if trade.intent.sizing is None else f"; {sizing_told(trade.intent.sizing)}"
+    told_usd = f"fees {fees:.2f}, net {trade.net_usd:+.2f} USD"
+    return f"{what}: {text}; {told_usd}{planned}", "good" if trade.net_usd > 0 else "bad"
+
+
+def sizing_told(sizing: Sizing) -> str:
+    """Why a trade had its size, in words."""
+    more = f"no other brings more than {sizing.gap_usd:.2g} beyond it" if sizing.gap_usd else "no other brings more"
+    return (
+        f"planned {sizing.profit_usd:+.2f} for {sizing.shares:.6g} shares, of which the last costs"
+        f" {sizing.marginal_buy_usd:.2f} and brings {sizing.marginal_sell_usd:.2f}; {more}"
+    )
 
 
 def note_told(note: Note) -> tuple[str, Tone]:

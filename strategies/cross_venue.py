@@ -1,37 +1,49 @@
-"""Buy a share where it is cheap and sell it where it is dear, at once: the same token, or two tokens of one share."""
+"""Buy a share where it is cheap and sell it where it is dear, at once: the same token, or several tokens of one share.
+
+How much, and where, is the best trade over everything that is seen now (strategies/pricing/crossing.py). Tokens of one
+issuer can be brought from venue to venue, which [costs] rebalancing_bps pays for. Tokens of two issuers cannot: such a
+trade is hedged by the share and stays a bet that their premia meet, which only the opposite trade ends. It is wished by
+the same rule as soon as it pays for itself, and until then the most units long and short bound the bet.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from math import inf
+from math import isfinite, nan
+from typing import Final
 
 from connectors.exact import exact
-from connectors.instruments import Universe
-from connectors.orders import Intent, Leg, Side
+from connectors.instruments import Role, Universe
+from connectors.orders import Intent, Leg, Side, Sizing
 from strategies.base import Decision, EdgeAbove, Note, View, Wake
+from strategies.execution.limits import Limits
+from strategies.execution.room import fits
 from strategies.market import kernel as K
+from strategies.market.columns import Facts
+from strategies.pricing.crossing import Crossing, cross
+from strategies.pricing.crossing import Leg as Part
+from strategies.pricing.offers import ZERO, Offer, Terms, offer_of
 
 _BPS = Decimal(10_000)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Terms:
-    """What a leg at an instrument must respect."""
-
-    lot: Decimal
-    """Smallest step of the quantity, in units."""
+CLOSE: Final = 1e-9
+"""Floats whose prices differ by less, as a share, are told apart by the exact sums only."""
+HALVINGS: Final = 12
+"""How closely the largest size is looked for that the operator's caps allow: to a part in so many powers of two."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrossVenue:
-    """The strategy. Exactly one of `size_usd` and `size_units` is set; sizes are per leg."""
+    """The strategy. Exactly one of `size_usd` and `size_units` is set; no trade buys more."""
 
     terms: tuple[Terms, ...]
     """One an instrument."""
     min_edge_bps: float
+    """At least 0. Each share that is traded must bring more, and so must all of them after what is fixed."""
     size_usd: Decimal | None
+    """At the cheapest price."""
     size_units: Decimal | None
+    """Of the cheapest instrument."""
     max_short_units: Decimal
     max_long_units: Decimal
     slippage_bps: Decimal | None
@@ -40,107 +52,148 @@ class CrossVenue:
     cooldown_ns: int
     refusal_backoff_ns: int
     max_open: int
+    max_legs: int = 4
+    limits: Limits | None = None
+    """What the operator allows: no more is wished. None: whatever the size, the review judges it."""
     name: str = "cross_venue"
 
     def wakes(self, universe: Universe) -> tuple[Wake, ...]:
-        """On the best edge of every underlying."""
+        """On the best edge of every underlying, which counts fixed costs at the largest size: where no pair has one, no
+        trade of several legs can pay either."""
         return tuple(EdgeAbove(name, self.min_edge_bps) for name in universe.underlyings())
 
     def may(self, view: View, instrument: int) -> tuple[bool, bool]:
-        """(buy, sell): a position may grow to `max_long_units` and shrink to minus `max_short_units`."""
-        ledger, lot = view.ledger, self.terms[instrument].lot
-        position = ledger.position(instrument)
-        most, least = (
-            position + ledger.reserved(instrument, Side.BUY),
-            position - ledger.reserved(instrument, Side.SELL),
-        )
-        return most + lot <= self.max_long_units, least - lot >= -self.max_short_units
+        """(buy, sell): a position may grow to `max_long_units` and shrink to minus `max_short_units`. A perp is no leg:
+        what holding it costs or brings is not in the edge; strategies/hedge.py counts it."""
+        if view.columns.universe[instrument].role is Role.PERP:
+            return False, False
+        lot = self.terms[instrument].lot
+        return self._room(view, instrument, buy=True) >= lot, self._room(view, instrument, buy=False) >= lot
 
     def decide(self, view: View) -> Decision:
-        """One pair per underlying that woke it: as many shares as both sides show, up to the size."""
+        """One trade per underlying that woke it."""
         wishes: list[Intent] = []
         notes: list[Note] = []
         for underlying in view.woken:
-            outcome = self._pair(view, underlying)
+            outcome = self._trade(view, underlying)
             if isinstance(outcome, Intent):
                 wishes.append(outcome)
             else:
-                notes.append(Note(kind="no_trade", underlying=underlying, detail={"reason": outcome}))
+                notes.append(Note(kind="no_trade", underlying=underlying, detail=outcome))
         return Decision(tuple(wishes), tuple(notes))
 
-    def _pair(self, view: View, underlying: str) -> Intent | str:
+    def _trade(self, view: View, underlying: str) -> Intent | dict[str, float | str]:
         """The intent for one underlying, or the reason why there is none."""
-        columns, now = view.columns, view.now
+        columns = view.columns
         group = columns.underlyings.index(underlying)
-        buy, sell, edge = columns.best_pair(group, now)
-        if not edge > self.min_edge_bps:
-            return "edge_gone"
-        ask, bid = columns.f_rows[buy][K.ASK], columns.f_rows[sell][K.BID]
-        if columns.universe[buy].one_price:
-            ask *= 1 + (columns.facts[buy].assumed_half_spread or 0.0)
-        if columns.universe[sell].one_price:
-            bid *= 1 - (columns.facts[sell].assumed_half_spread or 0.0)
-        quantities = self._quantities(view, buy, sell, ask)
-        if isinstance(quantities, str):
-            return quantities
-        bought, sold = quantities
-        seen_ask, seen_bid = exact(ask), exact(bid)
-        usd_ask = seen_ask * exact(columns.known_fx(buy))
-        usd_bid = seen_bid * exact(columns.known_fx(sell))
-        legs = (self._leg(buy, Side.BUY, bought, seen_ask), self._leg(sell, Side.SELL, sold, seen_bid))
+        fair = columns.g.item(group, K.FAIR)
+        numbers, best_bps = self._worth_a_look(view, group, fair)
+        if not numbers:
+            seen = {"best_bps": best_bps} if isfinite(best_bps) else {}
+            return {"reason": "edge_gone", "least_bps": self.min_edge_bps, **seen}
+        offers = [
+            offer_of(view, at, buy=buy, terms=self.terms[at], room=self._room(view, at, buy=buy)) for at, buy in numbers
+        ]
+        made = self._crossed(offers, fair, self.size_usd, self.size_units)
+        if isinstance(made, str):
+            return {"reason": made, "best_bps": best_bps}
+        intent = self._intent(view, group, made, fair)
+        if self.limits is None or fits(intent, view, self.limits):
+            return intent
+        least, most = ZERO, made.bought_usd
+        for _ in range(HALVINGS):
+            half = (least + most) / 2
+            made = self._crossed(offers, fair, half, None)
+            smaller = None if isinstance(made, str) else self._intent(view, group, made, fair)
+            if smaller is not None and fits(smaller, view, self.limits):
+                least, intent = half, smaller
+            else:
+                most = half
+        return intent
+
+    def _crossed(
+        self, offers: list[Offer], fair: float, size_usd: Decimal | None, size_units: Decimal | None
+    ) -> Crossing | str:
+        """The best trade of at most this size."""
+        edge = exact(fair) * exact(self.min_edge_bps) / _BPS
+        return cross(offers, size_usd=size_usd, size_units=size_units, edge_usd=edge, max_legs=self.max_legs)
+
+    def _worth_a_look(self, view: View, group: int, fair: float) -> tuple[list[tuple[int, bool]], float]:
+        """(instrument, buy) of everything that can be part of a trade by its best price and the costs that grow with
+        size, and the best edge (bps; nan where there is none)."""
+        columns, now = view.columns, view.now
+        asks: list[tuple[float, int]] = []
+        bids: list[tuple[float, int]] = []
+        for at in columns.members_of[group]:
+            f, k = columns.f_rows[at], columns.k_rows[at]
+            if now > k[K.EXPIRES] or columns.universe[at].role is Role.PERP:
+                continue
+            ask, bid = f[K.NET_ASK], f[K.NET_BID]
+            costs = columns.facts[at].costs
+            if costs is not None and costs.fixed_usd and ask == ask:
+                ask, bid = _without_fixed(columns.facts[at], ask, bid)
+            if now >= k[K.BUY_FROM] and ask == ask:
+                asks.append((ask, at))
+            if now >= k[K.SELL_FROM] and bid == bid:
+                bids.append((bid, at))
+        if not (asks and bids):
+            return [], nan
+        lowest, highest = min(asks)[0], max(bids)[0]
+        least = fair * self.min_edge_bps / 1e4 - highest * CLOSE
+        found = [(at, True) for ask, at in asks if ask + least < highest]
+        found += [(at, False) for bid, at in bids if bid - least > lowest]
+        return found, (highest - lowest) / fair * 1e4
+
+    def _room(self, view: View, number: int, *, buy: bool) -> Decimal:
+        """Units that may still be bought, or sold, of an instrument."""
+        ledger = view.ledger
+        if buy:
+            return self.max_long_units - ledger.position(number) - ledger.reserved(number, Side.BUY)
+        return self.max_short_units + ledger.position(number) - ledger.reserved(number, Side.SELL)
+
+    def _intent(self, view: View, group: int, made: Crossing, fair: float) -> Intent:
+        """The trade as it is wished."""
+        edge_bps = float(made.profit_usd / made.shares) / fair * 1e4
+        sizing = Sizing(
+            shares=float(made.shares),
+            profit_usd=float(made.profit_usd),
+            fixed_usd=float(made.fixed_usd),
+            marginal_buy_usd=float(made.marginal_buy),
+            marginal_sell_usd=float(made.marginal_sell),
+            gap_usd=float(made.gap_usd),
+        )
         return Intent(
-            id=f"{self.name}-{now}-{view.seq}-{group}",
+            id=f"{self.name}-{view.now}-{view.seq}-{group}",
             strategy=self.name,
-            legs=legs,
-            reason=f"edge {edge:.2f} bps after costs",
-            edge_bps=edge,
-            notional_usd=max(bought * usd_ask, sold * usd_bid),
-            deadline_ns=now + self.latency_ns,
-            underlying=underlying,
+            legs=tuple([self._leg(part) for part in made.legs]),
+            reason=f"{sizing.profit_usd:.2f} USD, {edge_bps:.2f} bps after all costs",
+            edge_bps=edge_bps,
+            notional_usd=max(made.bought_usd, made.sold_usd),
+            deadline_ns=view.now + self.latency_ns,
+            underlying=view.columns.underlyings[group],
+            sizing=sizing,
         )
 
-    def _leg(self, instrument: int, side: Side, quantity: Decimal, seen: Decimal) -> Leg:
-        """One leg with its worst price; without a slippage limit it takes the quotes in force."""
+    def _leg(self, part: Part) -> Leg:
+        """One order with its worst price; without a slippage limit it takes the quotes in force."""
+        buy, worst = part.offer.buy, part.worst
         if self.slippage_bps is None:
-            limit = Decimal("Infinity") if side is Side.BUY else Decimal(0)
+            limit = Decimal("Infinity") if buy else ZERO
         else:
-            give = seen * self.slippage_bps / _BPS
-            limit = seen + give if side is Side.BUY else seen - give
-        return Leg(instrument=instrument, side=side, quantity=quantity, limit=limit, seen=seen)
-
-    def _quantities(self, view: View, buy: int, sell: int, ask: float) -> tuple[Decimal, Decimal] | str:
-        """Units to buy and to sell that are worth the same number of shares, in whole lots; or why there are none."""
-        columns = view.columns
-        size_buy, size_sell = view.left(buy, Side.BUY), view.left(sell, Side.SELL)
-        if not (0.0 < size_buy < inf and 0.0 < size_sell < inf):
-            return "no_size"
-        shares_buy = exact(columns.f_rows[buy][K.SHARES_PER_UNIT])
-        shares_sell = exact(columns.f_rows[sell][K.SHARES_PER_UNIT])
-        if self.size_units is not None:
-            bought = self.size_units
-        elif self.size_usd is not None:
-            bought = self.size_usd / (exact(ask) * exact(columns.known_fx(buy)))
-        else:
-            return "no_size"
-        room_buy = self.max_long_units - view.ledger.position(buy) - view.ledger.reserved(buy, Side.BUY)
-        room_sell = self.max_short_units + view.ledger.position(sell) - view.ledger.reserved(sell, Side.SELL)
-        lot_buy, lot_sell = self.terms[buy].lot, self.terms[sell].lot
-        bought = _whole_lots(_least(bought, room_buy, size_buy), lot_buy)
-        sold = _whole_lots(_least(bought * shares_buy / shares_sell, room_sell, size_sell), lot_sell)
-        # The coarser lot decides: what it cannot sell is not bought either.
-        bought = _whole_lots(sold * shares_sell / shares_buy, lot_buy)
-        if not (bought > 0 and sold > 0):
-            return "no_size"
-        return bought, sold
+            give = worst * self.slippage_bps / _BPS
+            limit = worst + give if buy else worst - give
+        one_level = part.worst == part.offer.levels[0][0]
+        return Leg(
+            instrument=part.offer.instrument,
+            side=Side.BUY if buy else Side.SELL,
+            quantity=part.units,
+            limit=limit,
+            seen=worst if one_level else part.value / part.units,
+        )
 
 
-def _least(wanted: Decimal, room: Decimal, seen: float) -> Decimal:
-    """The smallest of what is wanted, what there is room for, and what was seen."""
-    least = wanted if wanted < room else room
-    # Comparing a Decimal with a float takes longer than all else here; rounding keeps their order.
-    return least if float(least) < seen else min(least, exact(seen))
-
-
-def _whole_lots(quantity: Decimal, lot: Decimal) -> Decimal:
-    """The largest number of whole lots not above a quantity."""
-    return quantity // lot * lot
+def _without_fixed(facts: Facts, ask: float, bid: float) -> tuple[float, float]:
+    """Prices with all costs at the reference size, without what does not depend on the size."""
+    assert facts.costs is not None and facts.cost is not None
+    rate = float(facts.costs.rate)
+    return ask * (1 + rate) / (1 + facts.cost), bid * (1 - rate) / (1 - facts.cost)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from connectors.events import NAN, TWO_SIDED
 from connectors.instruments import Role, Universe
 from connectors.orders import Approved, Report
-from connectors.ports import Books
+from connectors.ports import Books, Level
 from connectors.simulated.exchange import Exchange, Exchanges
 from connectors.simulated.issuer import SimulatedIssuer
 from connectors.simulated.short import Records
@@ -53,6 +53,10 @@ class Floor:
     def ask_size(self, instrument: int) -> float:
         """Units at the best ask."""
         return self._read(instrument, 3)
+
+    def behind(self, instrument: int, *, bid: bool) -> Sequence[Level]:
+        """Venues here show their best level only."""
+        return ()
 
     def taken(self, instrument: int, *, bid: bool) -> float:
         """What is shown here is what was printed: a venue keeps by itself what it has let go of."""

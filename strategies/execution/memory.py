@@ -83,8 +83,8 @@ class Memory:
 
 
 def turnover(intent: Intent) -> Decimal:
-    """USD that an intent turns over: every leg counts as much as the largest."""
-    return intent.notional_usd * len(intent.legs)
+    """USD that an intent turns over: each side counts as much as the larger."""
+    return intent.notional_usd * len({leg.side for leg in intent.legs})
 
 
 def new_day(view: View, memory: Memory) -> bool:

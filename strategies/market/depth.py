@@ -65,6 +65,13 @@ def for_value(side: Sequence[Level], value: float) -> Walk:
     return Walk(taken, spent, worst, enough=False)
 
 
+def behind(levels: Levels, best: float, *, bids: bool) -> list[Level]:
+    """The levels of one side that are worse than the `best` price: what lies behind a quote that is newer than they."""
+    if bids:
+        return [(price, size) for price, size in levels.bids if price < best and size > 0.0]
+    return [(price, size) for price, size in levels.asks if price > best and size > 0.0]
+
+
 class Resting(NamedTuple):
     """What rests on one side within a band of the mid."""
 

@@ -7,7 +7,7 @@ what is missing is named. A component that cannot arise (gas at an exchange) is 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -79,6 +79,15 @@ class Costs:
 
     known: tuple[Cost, ...] = ()
     missing: tuple[Missing, ...] = ()
+    rate: Decimal = field(init=False, repr=False, compare=False)
+    """What the known components cost, as a share of the notional; without what is held."""
+    fixed_usd: Decimal = field(init=False, repr=False, compare=False)
+    """What the known components cost for each order, USD."""
+
+    def __post_init__(self) -> None:
+        """Both are asked for at every decision."""
+        object.__setattr__(self, "rate", sum((one.bps for one in self.known), ZERO) / _BPS)
+        object.__setattr__(self, "fixed_usd", sum((one.usd for one in self.known), ZERO))
 
     def __add__(self, other: Costs) -> Costs:
         """Both together; each is paid."""
@@ -102,18 +111,12 @@ class Costs:
             found[one.component] = found.get(one.component, ZERO) + one.of(notional_usd, days)
         return found
 
-    @property
-    def fixed_usd(self) -> Decimal:
-        """What the known components cost for each order, USD."""
-        return sum((one.usd for one in self.known), ZERO)
-
     def share(self, notional_usd: Decimal | None) -> Decimal | None:
         """All components of what is not held, as a share of the price; None where one is missing, or where something
         is paid for each order and no size says what share that is."""
         if self.missing or (notional_usd is None and self.fixed_usd):
             return None
-        share = sum((one.bps for one in self.known), ZERO) / _BPS
-        return share if notional_usd is None else share + self.fixed_usd / notional_usd
+        return self.rate if notional_usd is None else self.rate + self.fixed_usd / notional_usd
 
     @property
     def why(self) -> str:

@@ -118,7 +118,7 @@ def size_in_lots(
     if looks < 1 or (cap is not None and not cap >= 0):
         raise ValueError(f"no search with a cap of {cap} in {looks} looks")
     with localcontext(_EXACT):
-        unit = _unit([one.lot * one.shares for one in books])
+        unit = unit_of([one.lot * one.shares for one in books])
         groups = _groups(books)
         stacks = [
             Stack(
@@ -211,7 +211,7 @@ def _orders(books: Sequence[Book], buy: bool, levels: list[_Level], lots: int) -
     return found
 
 
-def _unit(lots: list[Decimal]) -> Decimal:
+def unit_of(lots: Sequence[Decimal]) -> Decimal:
     """The largest number of shares of which every lot is a multiple."""
     if not lots:
         return ONE

@@ -153,22 +153,24 @@ def fx(ran: Ran, seen: Seen, number: int) -> float:
 
 
 def edges(ran: Ran, seen: Seen, intent: Intent) -> list[float]:
-    """Edge of a pair in bps of the share's price, by each source that has spoken: dear bid less cheap ask, after costs.
+    """Edge of a trade in bps of the share's price, by each source that has spoken: what it brings less what it costs.
 
-    Costs of a leg: its fee, and its fixed cost as a share of the size that the config names.
+    Costs of a leg: its fee, and its fixed cost. What is bought beyond what is sold counts what the last share costs.
     """
-    size = ran.config["strategies"]["cross_venue"]["size_usd"]
-    net = {}
+    brought = bought = sold = dearest = 0.0
     for leg in intent.legs:
-        venue, row = ran.venue(leg.instrument), seen.quote[leg.instrument]
-        cost = venue["taker_fee_bps"] / 1e4 + venue.get("fixed_cost_usd", 0.0) / size
-        per_share = fx(ran, seen, leg.instrument) / seen.worth[leg.instrument]
+        venue, row, units = ran.venue(leg.instrument), seen.quote[leg.instrument], float(leg.quantity)
+        fee, rate, worth = venue["taker_fee_bps"] / 1e4, fx(ran, seen, leg.instrument), seen.worth[leg.instrument]
+        brought -= float(venue.get("fixed_cost_usd", 0.0))
         if leg.side == "buy":
-            net["buy"] = float(ran.rows.ask[row]) * per_share * (1 + cost)
+            each = float(ran.rows.ask[row]) * rate * (1 + fee)
+            brought, bought, dearest = brought - units * each, bought + units * worth, max(dearest, each / worth)
         else:
-            net["sell"] = float(ran.rows.bid[row]) * per_share * (1 - cost)
+            brought += units * float(ran.rows.bid[row]) * rate * (1 - fee)
+            sold += units * worth
+    brought += (bought - sold) * dearest
     sources = ran.tape.universe.where(role=Role.SHARE, underlying=intent.underlying)
-    return [(net["sell"] - net["buy"]) / seen.mid[at] * 1e4 for at in sources if at in seen.mid]
+    return [brought / bought / seen.mid[at] * 1e4 for at in sources if at in seen.mid]
 
 
 def test_the_tape_trades(ran: Ran) -> None:

@@ -21,13 +21,14 @@ from connectors.events import NAN, NEVER, NS, Health, Kind, Row, Rows, Why  # no
 from connectors.instruments import Instrument, Role, UnitModel, Universe  # noqa: E402
 from connectors.paper import PaperExecutor, PaperTerms  # noqa: E402
 from strategies.base import Note, Step  # noqa: E402
-from strategies.cross_venue import CrossVenue, Terms  # noqa: E402
+from strategies.cross_venue import CrossVenue  # noqa: E402
 from strategies.execution.ledger import Ledger  # noqa: E402
 from strategies.execution.limits import Caps, Limits  # noqa: E402
 from strategies.market import kernel as K  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts, Slot  # noqa: E402
 from strategies.market.session import Session  # noqa: E402
 from strategies.peg_watch import PegWatch, Rule  # noqa: E402
+from strategies.pricing.offers import Terms  # noqa: E402
 
 EX = 1_788_998_400 * NS
 """Wednesday 9 September 2026, 20:00 in New York: from then on the share trades without it."""

@@ -26,6 +26,7 @@ class Book:
     a_size: float = 3.0
     usd: float = 1.0
     before: float = 0.0
+    deeper: tuple[tuple[float, float], ...] = ()
 
     def bid(self, _: int) -> float:
         return self.b
@@ -38,6 +39,9 @@ class Book:
 
     def ask_size(self, _: int) -> float:
         return self.a_size
+
+    def behind(self, _: int, *, bid: bool) -> tuple[tuple[float, float], ...]:
+        return self.deeper
 
     def taken(self, _: int, *, bid: bool) -> float:
         return self.before
@@ -94,6 +98,22 @@ def test_two_orders_of_one_moment_share_what_was_seen() -> None:
     """
     reports = answer(order(quantity="2", legs=2), Book())
     assert [Decimal(2), Decimal(1)] == [report.fills[0].quantity for report in reports]
+
+
+@pytest.mark.parametrize(("limit", "units"), [("1000", ["3", "1", "0.7"]), ("102", ["3", "1"]), ("101.5", ["3"])])
+def test_an_order_goes_on_to_the_levels_behind_the_best_one_as_far_as_its_limit(limit: str, units: list[str]) -> None:
+    """
+    Of 4.7 wanted three stand at 101, one and a bit at 102 and more at 103: each level is a fill of whole lots at its
+    price, and gas is paid once.
+    """
+    book = Book(deeper=((102.0, 1.05), (103.0, 9.0)))
+    terms = replace(TERMS, fixed_usd=Decimal("0.2"))
+    (report,) = answer(order(quantity="4.7", limit=limit), book, terms)
+    assert [Decimal(one) for one in units] == [fill.quantity for fill in report.fills]
+    assert [Decimal(101), Decimal(102), Decimal(103)][: len(units)] == [fill.price for fill in report.fills]
+    assert Decimal("0.2") == sum(fill.gas_usd for fill in report.fills)
+    assert len(units) == len({fill.id for fill in report.fills})
+    assert ("partial" in report.detail) is (len(units) < 3)
 
 
 @pytest.mark.parametrize(

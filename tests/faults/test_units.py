@@ -30,13 +30,14 @@ from monitoring.decisions import Tally  # noqa: E402
 from monitoring.facts import Facts as RunFacts  # noqa: E402
 from monitoring.snapshot import Snapshot, TokenLine, snapshot  # noqa: E402
 from strategies.base import Step  # noqa: E402
-from strategies.cross_venue import CrossVenue, Terms  # noqa: E402
+from strategies.cross_venue import CrossVenue  # noqa: E402
 from strategies.execution.ledger import Ledger  # noqa: E402
 from strategies.execution.limits import Caps, Limits  # noqa: E402
 from strategies.market import kernel as K  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts, Slot  # noqa: E402
 from strategies.market.session import Session  # noqa: E402
 from strategies.peg_watch import PegWatch, Rule  # noqa: E402
+from strategies.pricing.offers import Terms  # noqa: E402
 from tests.chain.looks import Looks, looking, options_of  # noqa: E402
 from tests.chain.models import MODELS, Stock  # noqa: E402
 from tests.chain.parts import Parts  # noqa: E402

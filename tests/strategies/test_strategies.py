@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
+from itertools import count as count_from
 from types import MappingProxyType
 
 import pytest
@@ -20,10 +21,17 @@ from bot.sessions import load_sessions  # noqa: E402 - the kernel's cache must b
 from connectors.events import NEVER, NS, Flag, Kind, Row, Rows  # noqa: E402
 from connectors.instruments import Instrument, Role, UnitModel, Universe  # noqa: E402
 from connectors.orders import Fill, Intent, Leg, Side  # noqa: E402
+from connectors.ports import Book  # noqa: E402
 from strategies.base import View  # noqa: E402
-from strategies.cross_venue import CrossVenue, Terms  # noqa: E402
+from strategies.cross_venue import CrossVenue  # noqa: E402
 from strategies.execution.ledger import Ledger  # noqa: E402
+from strategies.execution.limits import Caps, Limits  # noqa: E402
+from strategies.execution.memory import Memory  # noqa: E402
+from strategies.execution.risk import review  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts  # noqa: E402
+from strategies.market.session import Session  # noqa: E402
+from strategies.pricing.costs import Component, Cost, Costs  # noqa: E402
+from strategies.pricing.offers import Terms  # noqa: E402
 
 NOW = 1_788_537_600 * NS
 """Friday 4 September 2026, 12:00 in New York."""
@@ -121,21 +129,19 @@ def test_the_size_is_what_both_sides_show(rows: tuple[Row, ...], units: str) -> 
 )
 def test_no_leg_is_larger_than_what_was_seen(size_a: float, size_b: float, lot_a: str, lot_b: str) -> None:
     """
-    Whole lots on both sides, never more than the venue shows, nor more than 200 USD; and never more shares sold than
-    bought by a lot.
+    Whole lots that are the same number of shares on both sides, as many as 200 USD buy and both venues show; none only
+    where no common multiple of the lots is so small.
     """
     lots = Decimal(lot_a), Decimal(lot_b)
     strategy = cross(terms=tuple(Terms(lot=lot) for lot in (*lots, *lots)))
     intent = wish(seen(quote(A, 99.9, 100.0, size_a), quote(B, 203.0, 203.4, size_b)), strategy)
+    step = next(count * lots[0] for count in count_from(1) if not count * lots[0] % (2 * lots[1]))
+    most = min(Decimal(repr(size_a)), 2 * Decimal(repr(size_b)), Decimal(2)) // step * step
     if not isinstance(intent, Intent):
-        assert intent == "no_size"
-        assert min(size_a, 2.0) < lots[0] or min(size_b, size_a / 2, 1.0) < lots[1] or lots[0] > 2 * lots[1]
+        assert (intent, 0) == ("too_small", most)
         return
-    bought, sold = (leg.quantity for leg in intent.legs)
-    assert 0 < bought <= min(Decimal(repr(size_a)), 2)
-    assert 0 < sold <= Decimal(repr(size_b))
-    assert (0, 0) == (bought % lots[0], sold % lots[1])
-    assert 0 <= 2 * sold - bought < max(lots[0], 2 * lots[1])
+    assert [most, most / 2] == [leg.quantity for leg in intent.legs]
+    assert (0, 0) == (most % lots[0], most / 2 % lots[1])
 
 
 def test_what_was_consumed_is_not_wished_again_until_the_venue_prints() -> None:
@@ -229,3 +235,85 @@ def test_a_series_with_one_price_is_wished_at_its_assumed_spread(at: int, leg: i
     intent = wish(seen(*rows, universe=universe, facts={at: assumed}))
     assert isinstance(intent, Intent)
     assert float(price) == pytest.approx(float(intent.legs[leg].seen), abs=1e-9)
+
+
+def test_levels_behind_the_best_one_are_taken_while_they_pay() -> None:
+    """
+    One unit at 100, two at 101, one at 101.6 that no longer pays: three are bought, the limit lies 10 bps behind the
+    last of them, and what was seen is what they cost on average. What an order under way may take comes first.
+    """
+    view = seen(quote(A, 99.9, 100.0, 1.0), GAP[1])
+    book = Book(bids=((99.9, 1.0),), asks=((100.0, 1.0), (101.0, 2.0), (101.6, 1.0)))
+    view = structs.replace(view, levels=lambda number, now: book if number == A else None)
+    intent = wish(view, cross(size_usd=Decimal(900)))
+    assert isinstance(intent, Intent)
+    buy, sell = intent.legs
+    assert (Decimal("3.00"), Decimal("1.50")) == (buy.quantity, sell.quantity)
+    assert (Decimal("101.1010"), Decimal("302") / 3) == (buy.limit, buy.seen)
+    assert Decimal(302) == pytest.approx(buy.quantity * buy.seen)
+    view.ledger.reserve(Leg(instrument=A, side=Side.BUY, quantity=Decimal(2), limit=Decimal(110), seen=Decimal(100)))
+    intent = wish(view, cross(size_usd=Decimal(900)))
+    assert isinstance(intent, Intent)
+    assert (Decimal("1.00"), Decimal(101)) == (intent.legs[0].quantity, intent.legs[0].seen)
+
+
+def test_after_we_took_something_only_the_best_level_counts_until_the_venue_prints() -> None:
+    """
+    A quarter of the best level was taken: three quarters of it are wished, and nothing of the book behind it.
+    """
+    view = seen(quote(A, 99.9, 100.0, 1.0), GAP[1])
+    book = Book(bids=((99.9, 1.0),), asks=((100.0, 1.0), (101.0, 2.0)))
+    view = structs.replace(view, levels=lambda number, now: book if number == A else None)
+    view.columns.take(A, 0.24, bid=False)
+    intent = wish(view, cross(size_usd=Decimal(900)))
+    assert isinstance(intent, Intent)
+    assert Decimal("0.76") == intent.legs[0].quantity
+
+
+def test_a_wish_says_why_it_has_its_size() -> None:
+    """
+    Two shares at 100 that bring 101.5, less 10 bps each: 2.597 USD, by the last share as by the first, and no other
+    trade brings more.
+    """
+    intent = wish(seen(*GAP))
+    assert isinstance(intent, Intent)
+    sizing = intent.sizing
+    assert sizing is not None
+    assert (2.0, 0.0, 0.0) == (sizing.shares, sizing.fixed_usd, sizing.gap_usd)
+    assert 2.597 == pytest.approx(sizing.profit_usd)
+    assert (100.1, 101.3985) == pytest.approx((sizing.marginal_buy_usd, sizing.marginal_sell_usd))
+    assert "2.60 USD, 129.85 bps after all costs" == intent.reason
+
+
+@pytest.mark.parametrize(
+    ("size", "fixed", "reason"), [(5.0, "0.5", ""), (0.3, "0.5", "too_small"), (5.0, "3", "too_small")]
+)
+def test_fixed_costs_count_at_the_size_that_can_be_traded(size: float, fixed: str, reason: str) -> None:
+    """
+    Half a dollar of gas is nothing to two shares that bring 2.60, and too much for a third of one.
+    """
+    gas = Costs((Cost(Component.TAKER_FEE, "", bps=Decimal(10)), Cost(Component.GAS, "", usd=Decimal(fixed))))
+    facts = Facts(cost=0.001 + float(fixed) / 200, costs=gas, traded=True, max_age_ns=60 * NS)
+    found = wish(seen(quote(A, 99.9, 100.0, size), GAP[1], facts={A: facts}))
+    assert reason == ("" if isinstance(found, Intent) else found)
+
+
+@pytest.mark.parametrize(("cap", "most"), [("max_order_usd", 100), ("max_position_usd", 120), ("max_gross_usd", 250)])
+def test_no_more_is_wished_than_the_operator_allows(cap: str, most: int) -> None:
+    """
+    Two shares would pay best; with a limit below that it is as many lots as the limit allows, and no fewer by far.
+    """
+    far = dict.fromkeys(("max_order_usd", "max_position_usd", "max_gross_usd", "max_daily_loss_usd"), Decimal(9999))
+    none = dict.fromkeys(("token_usd", "venue_usd", "issuer_usd", "chain_usd", "stablecoin_usd"), float("inf"))
+    limits = Limits(
+        **{**far, cap: Decimal(most)}, caps=Caps(**none), collar_bps=500, max_orders_per_minute=9,
+        hedge_orders_per_minute=9, max_wishes_per_minute=9, max_turnover_usd_per_day=9999, trade_gap_ns=0,
+        max_drawdown_usd=99, max_naked_usd=99, max_naked_ns=NS, sessions=frozenset(Session), coin_band_bps=50,
+        need_fair=True,
+    )  # fmt: skip
+    view = seen(*GAP)
+    intent = wish(view, cross(limits=limits))
+    assert isinstance(intent, Intent)
+    approved, refused = review((intent,), view, limits, Memory(), {"cross_venue": 1})
+    assert (1, ()) == (len(approved), refused)
+    assert 0.9 * most < float(intent.notional_usd) * (2 if cap == "max_gross_usd" else 1) < 1.01 * most
