@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 from aiohttp import web
@@ -16,11 +16,16 @@ from prometheus_client.exposition import choose_encoder
 from bot.arguments import positive
 from bot.errors import UsageError
 from connectors.errors import ConnectorError
+from connectors.events import NS
 from monitoring.closing import Closing
 from monitoring.health import Health
 from monitoring.page import POLICY, page
 from monitoring.quote_lines import Quote
 from monitoring.snapshot import Snapshot
+from monitoring.worst import worst
+
+CLOSING_NS: Final = 10 * NS
+"""The answer about the worst premium's paths stays on the page for so long."""
 
 
 class Server:
@@ -42,6 +47,7 @@ class Server:
         self._registry, self._picture, self._health = registry, picture, health
         self._quote, self._paths, self._host, self._port = quote, paths, host, port
         self._runner: web.AppRunner | None = None
+        self._closing: Closing | None = None
         self.url = ""
         """Where it answers, e.g. `http://127.0.0.1:9464/`; empty while it does not."""
 
@@ -94,8 +100,19 @@ class Server:
 
     async def _page(self, request: web.Request) -> web.Response:
         picture = self._picture()
+        text = page(picture, self._health(picture), self._closing_of(picture))
         headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-        return web.Response(text=page(picture, self._health(picture)), content_type="text/html", headers=headers)
+        return web.Response(text=text, content_type="text/html", headers=headers)
+
+    def _closing_of(self, picture: Snapshot) -> Closing | None:
+        """What closes the worst premium; looked for again when it is another one, or after CLOSING_NS: it takes time in
+        which the loop does nothing else."""
+        name, last = worst(picture), self._closing
+        if not name or self._paths is None:
+            return None
+        if last is None or last.asked != name or picture.now_ns - last.at > CLOSING_NS:
+            last = self._closing = self._paths(name, None)
+        return last
 
     async def _healthz(self, request: web.Request) -> web.Response:
         answer = self._health(self._picture())

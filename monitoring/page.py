@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Final
 
+from monitoring.closing import Closing
 from monitoring.health import Health
 from monitoring.narrate import utc
 from monitoring.snapshot import NO_FAIR, Snapshot, TokenLine
@@ -27,6 +28,7 @@ from monitoring.words import (
     usd,
     width,
 )
+from monitoring.worst import closing_line
 
 REFRESH_S: Final = 2
 
@@ -60,14 +62,15 @@ POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsa
 """Content-Security-Policy of the page: nothing from elsewhere, whatever a venue puts into a name."""
 
 
-def page(picture: Snapshot, health: Health) -> str:
-    """The whole document for one picture."""
+def page(picture: Snapshot, health: Health, closing: Closing | None = None) -> str:
+    """The whole document for one picture; `closing` is the answer about the paths of its worst premium."""
+    close = "" if closing is None else closing_line(closing)
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<noscript><meta http-equiv="refresh" content="{REFRESH_S}"></noscript>'
         f"<title>pegline: {escape(health.status)}</title><style>{_STYLE}</style></head><body>"
-        f"<main>{_head(picture, health)}{_premia(picture)}{_beyond(picture)}{_edges(picture)}{_pools(picture)}"
+        f"<main>{_head(picture, health)}{_premia(picture)}{close}{_beyond(picture)}{_edges(picture)}{_pools(picture)}"
         f"{_told(picture)}{_feeds(picture)}</main>"
         f"<script>{_SCRIPT}</script></body></html>"
     )
