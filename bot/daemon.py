@@ -287,6 +287,7 @@ class Daemon:
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                self.outbox.close()
                 rows = self.inbox.take()
                 if rows is not None:
                     self.engine.advance(rows)

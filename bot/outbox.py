@@ -60,6 +60,7 @@ class Outbox:
         """Asks the engine to hear answers at a moment (ns UTC)."""
         self._waiting: deque[tuple[int, Letter]] = deque()
         """With the number of the record that allows each."""
+        self._closed = False
 
     def put(self, letter: Letter, now: int) -> tuple[int, ...]:
         """Takes what the last record allows. It leaves at once where that is durable; returns as Executor.submit."""
@@ -89,10 +90,22 @@ class Outbox:
             for due in self._leave(letter, self._clock()):
                 self.push(due)
 
+    def close(self) -> None:
+        """The run ends and will hear no answer: what waits never leaves, nor what is decided from now on.
+
+        On paper nobody answers later than the run, so nothing is kept back.
+        """
+        self._closed = self._waits
+        while self._waiting:
+            for due in self._leave(self._waiting.popleft()[1], self._clock()):
+                self.push(due)
+
     def _leave(self, letter: Letter, now: int) -> tuple[int, ...]:
         """Sends it, or says why not."""
         if self._disk.failed:
             letter.refuse(now, UNRECORDED, f"not sent: {self._disk.failed}")
+        elif self._closed:
+            letter.refuse(now, WITHDRAWN, "not sent: the run ended before its record was durable")
         elif self._stopped():
             letter.refuse(now, KILLED, "halted: the file KILL is there")
         elif now > letter.deadline:

@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     """Runs until it is told to stop; 0 after SIGTERM or --seconds, 130 after Ctrl-C.
 
     Raises ConfigError, UsageError where the config has no live feed, AlreadyRunning where another pegline keeps the
-    state, ConnectorError when no feed is left, TapeError and JournalError when the disk refuses.
+    state, ConnectorError when no feed is left, TapeError when the disk refuses, and at the end JournalError when it has
+    refused records.
     """
     from bot.config_file import load
     from bot.paths import prepare_kernel

@@ -190,6 +190,34 @@ def test_orders_leave_in_the_order_of_their_decisions() -> None:
     assert ["a", "b", "c"] == [id for id, _ in door.venue.sent]
 
 
+def test_what_was_decided_first_leaves_first_also_where_the_commit_is_not_told_yet() -> None:
+    """The disk has both records and has called for neither: the older order goes first."""
+    door = Door()
+    door.decide("a")
+    door.disk.safe = 2
+    door.decide("b")
+    assert ["a", "b"] == [id for id, _ in door.venue.sent]
+
+
+def test_at_the_end_of_a_run_nothing_leaves_any_more() -> None:
+    """Nobody would hear its answer: what waits and what the last rows bring is told as taken back."""
+    door = Door()
+    door.decide("a")
+    door.outbox.close()
+    door.disk.commit(2)
+    door.pushed += door.decide("b")
+    assert [] == door.venue.sent
+    assert [(f"{id}-{leg}", "withdrawn") for id in "ab" for leg in (0, 1)] == door.told()
+
+
+def test_on_paper_the_last_rows_are_as_good_as_any() -> None:
+    """A replay, which knows no end, decides the same."""
+    door = Door(waits=False)
+    door.outbox.close()
+    door.decide("a")
+    assert [("a", 0)] == door.venue.sent
+
+
 def test_an_order_whose_deadline_passed_while_it_waited_never_leaves() -> None:
     """A disk that took five seconds: both legs are told as refused, once; what has time left leaves."""
     door = Door()
