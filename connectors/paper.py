@@ -101,7 +101,7 @@ class PaperExecutor:
 
         if terms is None:
             return _refused(intent, number, "no paper venue for this instrument")
-        if terms.reject_share and self._chance(client_id) < terms.reject_share:
+        if terms.reject_share and self._chance(f"{intent.id}-{number}") < terms.reject_share:
             return _refused(intent, number, "rejected by the venue")
         buying = leg.side is Side.BUY
         price_seen = books.ask(leg.instrument) if buying else books.bid(leg.instrument)
@@ -154,9 +154,10 @@ class PaperExecutor:
             client_id=client_id, intent_id=intent.id, leg=number, outcome=Outcome.ACCEPTED, fills=fills, detail=detail
         )
 
-    def _chance(self, client_id: str) -> float:
-        """A number in [0, 1) that depends on the seed and the order's id, and on nothing else."""
-        digest = blake2b(f"{self.seed}:{client_id}".encode(), digest_size=8).digest()
+    def _chance(self, order: str) -> float:
+        """A number in [0, 1) that depends on the seed and what the strategy called the order, and on nothing else: not
+        on the start that sends it."""
+        digest = blake2b(f"{self.seed}:{order}".encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") / 2**64
 
 

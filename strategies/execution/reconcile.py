@@ -8,6 +8,7 @@ once by its id, whoever told of it first: the venue's list or our reports.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from enum import StrEnum
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 import msgspec
 from msgspec import structs
 
+from connectors.events import NS
 from connectors.instruments import Universe
 from connectors.orders import Fill, OpenOrder, Side, Statement
 from strategies.execution.ledger import EXACT, ZERO
@@ -130,7 +132,9 @@ def reduce_only(differences: Iterable[Difference]) -> dict[int, str]:
 def _unread(statement: Statement, here: tuple[int, ...]) -> Iterable[Difference]:
     parts = {"balances": statement.balances, "orders": statement.orders, "fills": statement.fills}
     for name in (name for name, part in parts.items() if part is None):
-        evidence = f"{statement.venue} did not tell {name} as of {statement.as_of}: {statement.unread or 'no reason'}"
+        evidence = (
+            f"{statement.venue} did not tell {name} as of {_utc(statement.as_of)}: {statement.unread or 'no reason'}"
+        )
         yield Difference(
             kind=Kind.UNREAD, venue=statement.venue, instruments=here, subject=name, evidence=evidence
         )  # fmt: skip
@@ -140,7 +144,9 @@ def _rights(statement: Statement, here: tuple[int, ...]) -> Iterable[Difference]
     """What the key may do beyond what it is for, where the venue tells."""
     more = sorted({*(statement.rights or ())} - RIGHTS)
     if more:
-        evidence = f"at {statement.venue} the key may {', '.join(more)} as of {statement.as_of}: make one that may not"
+        evidence = (
+            f"at {statement.venue} the key may {', '.join(more)} as of {_utc(statement.as_of)}: make one that may not"
+        )
         yield Difference(kind=Kind.KEY, venue=statement.venue, instruments=here, subject="rights", evidence=evidence)
 
 
@@ -158,7 +164,9 @@ def _orders(
         if order.client_id in books.orders:
             continue
         kind = Kind.UNKNOWN_ORDER if ours(order.client_id) else Kind.FOREIGN_ORDER
-        evidence = f"{venue} has {order.side.value} {order.left:f} left as of {statement.as_of}; the books have none"
+        evidence = (
+            f"{venue} has {order.side.value} {order.left:f} left as of {_utc(statement.as_of)}; the books have none"
+        )
         about = (order.instrument,) if order.instrument in here else here
         young = books.sent.get(order.client_id, 0) >= settled  # its last answer may be newer than the statement
         yield Difference(
@@ -167,7 +175,9 @@ def _orders(
     stands = {order.client_id for order in standing}
     for client_id, order in books.orders.items():
         if order.instrument in here and client_id not in stands and books.sent.get(client_id, 0) < settled:
-            evidence = f"sent at {books.sent.get(client_id, 0)} and without a last answer; {venue} does not have it"
+            evidence = (
+                f"sent at {_utc(books.sent.get(client_id, 0))} and without a last answer; {venue} does not have it"
+            )
             about = (order.instrument,)
             yield Difference(
                 kind=Kind.ORDER_GONE, venue=venue, instruments=about, subject=client_id, evidence=evidence
@@ -200,7 +210,7 @@ def _fills(
     heard = {fill.id for fill in told}
     for fill in books.fills:
         if fill.id not in heard and since <= fill.ts < settled:
-            evidence = f"the books have {_words(fill)}; {venue} does not tell it as of {statement.as_of}"
+            evidence = f"the books have {_words(fill)}; {venue} does not tell it as of {_utc(statement.as_of)}"
             about = (fill.instrument,)
             yield Difference(kind=Kind.EXTRA_FILL, venue=venue, instruments=about, subject=fill.id, evidence=evidence)
 
@@ -239,7 +249,9 @@ def _balances(
             low, high = books.in_flight.get(asset, (ZERO, ZERO))
             nearest -= min(max(nearest, low), high)
         if abs(nearest) > dust:
-            evidence = f"{statement.venue} holds {has:f} {asset} as of {statement.as_of}, the books {has - nearest:f}"
+            evidence = (
+                f"{statement.venue} holds {has:f} {asset} as of {_utc(statement.as_of)}, the books {has - nearest:f}"
+            )
             others = [fill for fill in statement.fills or () if fill.id not in known and not ours(fill.client_id)]
             if of := [fill.id for fill in others if _moves(fill, asset, universe, coins=True)]:
                 evidence += f"; trades of others: {', '.join(of[:5])}"
@@ -285,5 +297,11 @@ def _essence(fill: Fill) -> tuple[int, Side, Decimal, Decimal, Decimal]:
 def _words(fill: Fill) -> str:
     return (
         f"{fill.id} of {fill.client_id}: {fill.side.value} {fill.quantity:f} at {fill.price:f}, fee {fill.fee:f}, "
-        f"at {fill.ts}"
+        f"at {_utc(fill.ts)}"
     )
+
+
+def _utc(ns: int) -> str:
+    """A moment to the nanosecond, for a person."""
+    seconds, rest = divmod(ns, NS)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.events import NAN
-from connectors.orders import Approved, Intent, Leg, Outcome, Report, Side
-from connectors.paper import PaperExecutor, PaperTerms
+from connectors.orders import Approved, Fill, Intent, Leg, Outcome, Report, Side, Statement
+from connectors.paper import PaperAccount, PaperExecutor, PaperTerms
 
 TERMS = PaperTerms(latency_ns=5_000_000, fee=Decimal("0.001"), lot=Decimal("0.1"))
 
@@ -211,3 +212,46 @@ def test_a_fill_is_whole_lots_within_the_order_and_the_share_of_the_size(
         assert 0 < fill.quantity <= wanted
         assert fill.quantity <= Decimal(repr(size * share))
         assert 0 == fill.quantity % Decimal(lot)
+
+
+def test_chance_knows_nothing_of_the_start_that_sends() -> None:
+    """
+    The same orders under two fences, and under none, are rejected alike; so a replay rejects what the run did.
+    """
+    terms = replace(TERMS, reject_share=0.5)
+    said = []
+    for fence in ("", "3f09ab00001", "3f09ab00002"):
+        paper, outcomes = PaperExecutor({0: terms}, 7), []
+        for name in "abcdefgh":
+            intent = msgspec.structs.replace(order(name=name).intent, fence=fence)
+            (due,) = paper.submit(Approved(intent), 0)
+            outcomes += [report.outcome for report in paper.answer(due, Book())]
+        said.append(outcomes)
+    assert said[0] == said[1] == said[2]
+    assert {Outcome.ACCEPTED, Outcome.REFUSED} == set(said[0])
+
+
+def test_an_account_on_paper_tells_its_orders_and_fills_and_takes_the_books_word_for_the_rest() -> None:
+    """
+    An order that waits stands, what filled is told with its own id beside what the books know of earlier runs, and
+    other venues' are not its business.
+    """
+    paper = PaperExecutor({0: TERMS, 1: TERMS}, 1)
+    (due,) = paper.submit(order(), 100)
+    early = Fill(id="early", client_id="e-0", instrument=0, side=Side.BUY, quantity=Decimal(5), price=Decimal(1),
+                 fee=Decimal(0), fx=Decimal(1), ts=50)  # fmt: skip
+    here = PaperAccount("v", (0,), paper, lambda: ({"T": Decimal(5)}, [early]))
+    there = PaperAccount("w", (1,), paper, lambda: ({}, []))
+
+    def told(account: PaperAccount, since: int, now: int) -> Statement:
+        (moment,) = account.read(since, now)
+        (one,) = account.statements(moment)
+        return one
+
+    assert ["i-0"] == [one.client_id for one in told(here, 0, 100).orders or ()]
+    (report,) = paper.answer(due, Book())
+    after = told(here, 0, due)
+    assert ((), {"T": Decimal(5)}) == (after.orders, after.balances)
+    assert {"early", report.fills[0].id} == {fill.id for fill in after.fills or ()}
+    assert [report.fills[0].id] == [fill.id for fill in told(here, 51, due).fills or ()]
+    assert ((), ()) == (told(there, 0, due).orders, told(there, 0, due).fills)

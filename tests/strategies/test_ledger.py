@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.instruments import Instrument, Role, Universe
 from connectors.orders import Fill, Outcome, Report, Side
-from strategies.execution.ledger import Ledger
+from strategies.execution.ledger import EXACT, Ledger
 
 UNIVERSE = Universe(
     tuple(
@@ -185,3 +185,46 @@ def _state(ledger: Ledger) -> tuple[object, ...]:
     cash = {coin: amount for coin, amount in ledger.cash.items() if amount}
     bridge = ledger.bridge(lambda at: Decimal(7), lambda coin: Decimal(2))
     return held, cash, ledger.fills, bridge
+
+
+@given(
+    events=fills(),
+    changes=st.lists(st.tuples(st.sampled_from((0, 1, "USD", "USDT")), MONEY, st.booleans()), max_size=6),
+    marks=st.tuples(MONEY, MONEY),
+    usdt=RATE,
+)
+def test_an_adjustment_changes_the_books_and_not_the_result(
+    events: list[tuple[Fill, Decimal]],
+    changes: list[tuple[int | str, Decimal, bool]],
+    marks: tuple[Decimal, Decimal],
+    usdt: Decimal,
+) -> None:
+    """
+    I14: units and coins that an operator corrects at today's marks are in the books, and net profit is what it was;
+    what the books are worth has grown by what was brought in, and each venue's cash sums up to the whole.
+    """
+    ledger = Ledger(UNIVERSE)
+    for fill, seen in events:
+        ledger.fill(fill, seen=seen)
+    rates = {"USD": Decimal(1), "USDT": usdt}
+
+    def worth() -> Decimal:
+        coins = sum((amount * rates[coin] for coin, amount in ledger.cash.items()), Decimal(0))
+        return coins + sum((units * marks[at] for at, units in ledger.positions.items()), Decimal(0))
+
+    before, value, brought = ledger.bridge(lambda at: marks[at], rates.get).net, worth(), Decimal(0)
+    for what, size, out in changes:
+        amount = -size if out else size
+        if isinstance(what, int):
+            ledger.adjust(what, amount, marks[what])
+            brought += amount * marks[what]
+        else:
+            ledger.adjust_cash("a", what, amount, rates[what])
+            brought += amount * rates[what]
+    assert abs(ledger.bridge(lambda at: marks[at], rates.get).net - before) <= Decimal("1e-10")
+    assert abs(worth() - value - brought) <= Decimal("1e-12")
+    by_coin: dict[str, Decimal] = {}
+    with localcontext(EXACT):
+        for (_, coin), amount in ledger.cash_at.items():
+            by_coin[coin] = by_coin.get(coin, Decimal(0)) + amount
+    assert {c: a for c, a in ledger.cash.items() if a} == {c: a for c, a in by_coin.items() if a}
