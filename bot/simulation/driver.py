@@ -19,15 +19,15 @@ from bot.outbox import Outbox
 from bot.simulation.checks import Truth
 from bot.simulation.desk import IssuerDesk, MortalDesk, OwnAccount
 from bot.simulation.disk import Crashed, Disk
-from bot.simulation.fault import Fault, Hand
+from bot.simulation.fault import Hand
 from bot.simulation.outcome import Outcome, outcome_of
-from bot.simulation.scene import Scene, stage
+from bot.simulation.scene import Scene, market, stage
 from bot.simulation.staging import dies_sending, disk_faults, hands, world_of
 from bot.watched import watched, watched_issuers
 from connectors.client_ids import Fence
 from connectors.events import NS, Rows
 from connectors.simulated.exchange import Exchange
-from connectors.simulated.short import START_NS
+from connectors.simulated.short import START_NS, Records
 from strategies.base import Step, Strategy
 from strategies.execution.latch import ALL, JOURNAL, OPERATOR, Hold, Mode
 
@@ -45,14 +45,20 @@ INSTALLATION: Final = "5e1f7e"
 class Driver:
     """One scene. What outlives a crash is kept here: the world, the disk, the state folder, and what was found."""
 
-    def __init__(self, scene: Scene, state: Path, more: Callable[[], Sequence[Strategy]] = tuple) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        state: Path,
+        more: Callable[[], Sequence[Strategy]] = tuple,
+        records: Records | None = None,
+    ) -> None:
         """`state` is an empty folder for holds; `more` makes strategies that think in each process beside those of the
-        config."""
+        config; `records` are a market in place of the seed's."""
         self.scene, self.stage, self._more = scene, stage(), more
         self.breaches: list[Breach] = []
         self.now = START_NS
         self.parts: Assembly | None = None
-        self.world = world_of(scene, self._clock)
+        self.world = world_of(scene, self._clock, market(scene.seed).records if records is None else records)
         self.opening = {name: dict(venue.balances) for name, venue in self.world.outside.venues.items()}
         """What lies at each venue and is not the books' business, by asset."""
         self.disk = Disk(disk_faults(scene))
@@ -69,15 +75,13 @@ class Driver:
     def run(self) -> Outcome:
         """From the first row to the last one."""
         rows, at = self.world.rows, 0
-        while at < len(rows):
+        while self.parts is None:
             try:
                 self._live(rows[at:])
-                break
             except Crashed as crash:
                 self.now = crash.now
                 self._end_of_life()
-                at = int(np.searchsorted(rows.ts_recv, crash.now + DOWN_NS))
-        assert self.parts is not None
+                at = min(int(np.searchsorted(rows.ts_recv, crash.now + DOWN_NS)), len(rows) - 1)
         engine = self.parts.engine
         self.world.outside.pass_to(engine.now)
         self.truth.at_end(engine)
@@ -95,20 +99,19 @@ class Driver:
     def _live(self, rows: Rows) -> None:
         """One life over the rows that are left. Raises Crashed."""
         self.lives.append(int(rows.ts_recv[0]))
+        while self._hands and self._hands[0][0] < rows.ts_recv[0]:
+            self._act()
         holding = self._begin()
         assert self.parts is not None
         engine = self.parts.engine
         engine.advance(rows[:1])
         holding.look()
         at = 1
-        for when, fault, back in self._hands:
-            if when >= rows.ts_recv[0]:
-                at = self._advance(rows, at, when)
-                self.now = when
-                self._acts(fault, back)
-                at = self._advance(rows, at, when + LOOK_NS)
-                self.now = when + LOOK_NS
-                holding.look()
+        while self._hands:
+            at = self._advance(rows, at, self._hands[0][0])
+            at = self._advance(rows, at, self._act() + LOOK_NS)
+            self.now += LOOK_NS
+            holding.look()
         engine.advance(rows[at:])
         engine.finish()
 
@@ -181,16 +184,18 @@ class Driver:
         self.sendings += 1
         return self.sendings in self._dies_sending
 
-    def _acts(self, fault: Fault, back: bool) -> None:
-        """The operator holds something back, or lets it go on."""
+    def _act(self) -> int:
+        """The operator holds the next thing back, or lets it go on; gives the moment, ns UTC."""
+        self.now, fault, back = self._hands.pop(0)
         kill = fault.kind is Hand.KILL
         one = self.stage.universe[self.stage.universe.number(fault.where)] if fault.where else None
         scope, mode = (ALL, Mode.HALT) if kill or one is None else (f"token:{one.token}", Mode.REDUCE)
         if back:
             self.holds.resume(scope, (mode,), why="selftest", by=WHO, now=self.now)
-            return
+            return self.now
         hold = Hold(scope=scope, mode=mode, cause=OPERATOR, why="selftest", by=WHO, at=self.now)
         (self.holds.kill if kill else self.holds.set)(hold)
+        return self.now
 
 
 def play(scene: Scene) -> Outcome:

@@ -119,6 +119,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Venue, issuer, instrument or scope."""
     number: int = 0
     """Of the order at its venue or the request at its issuer, from 0; of the record or the sending, from 1."""
+    times: int = 1
+    """So many orders in a row."""
     at_s: float = 0.0
     """After the start."""
     for_s: float = 0.0
@@ -153,7 +155,7 @@ def draw(rng: np.random.Generator, kind: Kind, places: Places) -> Fault:
     for_s = float(rng.uniform(5.0, 60.0))
     venue = _one(rng, places.venues)
     if isinstance(kind, OrderFault):
-        return Fault(what=kind, where=venue, number=int(rng.integers(4)))
+        return Fault(what=kind, where=venue, number=int(rng.integers(4)), times=2)
     if isinstance(kind, IssuerFault):
         return Fault(what=kind, where=_one(rng, places.issuers), number=int(rng.integers(2)))
     if kind is Process.CRASH_SENDING:

@@ -10,7 +10,7 @@ import msgspec
 
 from bot.paths import prepare_kernel
 from bot.simulation.fault import ROWS
-from bot.simulation.outcome import Outcome
+from bot.simulation.outcome import Outcome, broken_off
 from bot.simulation.scene import Scene
 
 CHUNK = 8
@@ -98,7 +98,13 @@ def _outcomes(scenes: Sequence[Scene], jobs: int) -> Iterator[Outcome]:
 
 
 def _play(scene: Scene) -> Outcome:
-    """Imported where it runs: a process that is told to prepare the kernel's cache does so first."""
+    """One scene; imported where it runs, since a process that is told where the kernel's cache is must hear that first.
+
+    An error that leaves the bot is what a scene was broken by: its process would have ended.
+    """
     from bot.simulation.driver import play
 
-    return play(scene)
+    try:
+        return play(scene)
+    except Exception as error:
+        return broken_off(scene, f"{type(error).__name__}: {error}")

@@ -17,6 +17,7 @@ from strategies.execution.saga import ENDS, Stage
 
 if TYPE_CHECKING:
     from bot.simulation.driver import Driver
+    from bot.simulation.scene import Scene
 
 REPAIRS = frozenset({Stage.HEDGE, Stage.UNWIND, Stage.COOL, Stage.PAGED})
 
@@ -30,28 +31,34 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How often each fault really befell something, by its name."""
     breaches: tuple[str, ...]
     """What must never be and was; empty is well."""
-    trades: int
-    ends: dict[str, int]
+    trades: int = 0
+    ends: dict[str, int] = {}
     """How many trades came to each end."""
-    orders: int
-    hedges: int
-    unwinds: int
-    conversions: int
-    pages: int
-    fills: int
-    records: int
-    restarts: int
-    detected_s: float | None
+    orders: int = 0
+    hedges: int = 0
+    unwinds: int = 0
+    conversions: int = 0
+    pages: int = 0
+    fills: int = 0
+    records: int = 0
+    restarts: int = 0
+    detected_s: float | None = None
     """Longest time from the opening of a trade to the first sign that it does not go as planned."""
-    recovered_s: float | None
+    recovered_s: float | None = None
     """Longest time from that sign, or from the crash, to the end of the trade."""
-    worst_naked_usd_s: float
-    journal_hash: str
+    worst_naked_usd_s: float = 0.0
+    journal_hash: str = ""
 
     @property
     def ok(self) -> bool:
         """Nothing was breached."""
         return not self.breaches
+
+
+def broken_off(scene: Scene, why: str) -> Outcome:
+    """Of a scene that an error of the bot ended."""
+    struck = {fault.what: 0 for fault in scene.faults}
+    return Outcome(seed=scene.seed, faults=scene.faults, struck=struck, breaches=(f"the process ended by {why}",))
 
 
 class _Times:

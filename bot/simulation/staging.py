@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from bot.assembly import tables
 from bot.simulation.fault import Event, Fault, Hand, Process
-from bot.simulation.scene import Scene, market, stage
+from bot.simulation.scene import Scene, stage
 from bot.wiring import issuer_terms
 from connectors.events import NS, Rows
 from connectors.exact import exact
@@ -34,7 +34,7 @@ from connectors.simulated.order_faults import (
 )
 from connectors.simulated.outside import Floor, Outside
 from connectors.simulated.row_faults import RowFault, RowTrouble, befall
-from connectors.simulated.short import START_NS
+from connectors.simulated.short import START_NS, Records
 from connectors.simulated.venue import Terms, Venue
 
 UNITS: Final = Decimal(100)
@@ -54,11 +54,11 @@ class World(NamedTuple):
     """What the bot would hear of the market if it were there all the time."""
 
 
-def world_of(scene: Scene, clock: Callable[[], int]) -> World:
-    """The world of a scene; `clock` tells the issuers the time at which they are asked, ns UTC."""
+def world_of(scene: Scene, clock: Callable[[], int], records: Records) -> World:
+    """The world of a scene on a market; `clock` tells the issuers the time at which they are asked, ns UTC."""
     config, universe, sessions = stage()
     troubles = [_trouble(fault) for fault in scene.faults if isinstance(fault.kind, RowFault)]
-    real = befall(market(scene.seed).records, troubles, real=True)
+    real = befall(records, troubles, real=True)
     told = befall(real, troubles, real=False)
     floor = Floor(universe, real)
     venues = {
@@ -137,7 +137,10 @@ def _venue(scene: Scene, name: str) -> Venue:
             balances |= {one.asset: UNITS, one.quote: COINS}
     mine = [fault for fault in scene.faults if fault.where == name]
     orders = {
-        fault.number + more: fault.kind for fault in mine if isinstance(fault.kind, OrderFault) for more in range(2)
+        fault.number + more: fault.kind
+        for fault in mine
+        if isinstance(fault.kind, OrderFault)
+        for more in range(fault.times)
     }
     spells = tuple(
         Spell(fault.kind, moment(fault.at_s), moment(fault.at_s + fault.for_s))

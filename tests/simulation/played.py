@@ -17,7 +17,7 @@ from bot.simulation.fault import Fault  # noqa: E402
 from bot.simulation.scene import Scene, stage  # noqa: E402
 from connectors.events import NS  # noqa: E402
 from connectors.orders import Conversion, Intent, Report  # noqa: E402
-from connectors.simulated.short import START_NS, make  # noqa: E402
+from connectors.simulated.short import START_NS, Records, make  # noqa: E402
 from connectors.simulated.venue import Order, Venue  # noqa: E402
 from strategies.base import Note, Step, Strategy  # noqa: E402
 
@@ -28,11 +28,17 @@ VENUES = ("sim-beta", "sim-alpha", "sim-pool")
 class Played:
     """One scene; everything is read from what is durable and from the truth of the venues."""
 
-    def __init__(self, *faults: Fault, seed: int = 7, more: Callable[[], Sequence[Strategy]] = tuple) -> None:
-        """Plays it."""
+    def __init__(
+        self,
+        *faults: Fault,
+        seed: int = 7,
+        more: Callable[[], Sequence[Strategy]] = tuple,
+        records: Records | None = None,
+    ) -> None:
+        """Plays it; `more` and `records` as of Driver."""
         self.faults = faults
         with tempfile.TemporaryDirectory() as state:
-            self.driver = Driver(Scene(seed=seed, faults=faults), Path(state), more)
+            self.driver = Driver(Scene(seed=seed, faults=faults), Path(state), more, records)
             self.outcome = self.driver.run()
 
     @cached_property

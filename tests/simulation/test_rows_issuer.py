@@ -21,13 +21,13 @@ COINS = D(1000)
 
 
 class Minter:
-    """Wishes one mint after half a minute, and another one for as long as the first has no end."""
+    """Wishes one mint after half a minute, and another one while the first has no end."""
 
     name, cooldown_ns, refusal_backoff_ns, max_open = "minter", NS, NS, 1
 
-    def __init__(self) -> None:
-        """It has asked for nothing yet."""
-        self.asked = 0
+    def __init__(self, *, persists: bool = False) -> None:
+        """Where it `persists`, a request that was rejected is wished again."""
+        self._persists = persists
 
     def wakes(self, universe: Universe) -> tuple[Wake, ...]:
         """At every tick."""
@@ -41,12 +41,13 @@ class Minter:
     def decide(self, view: View) -> Decision:
         """Asks the issuer's desk, and wishes what it would give."""
         desk, running = view.desks["sim-one"], view.ledger.conversions.all
-        if view.now < START_NS + 30 * NS or (running and all(one.closed for one in running.values())):
+        over = [one.state for one in running.values() if one.closed]
+        enough = ConversionState.SETTLED in over or (over and not self._persists)
+        if view.now < START_NS + 30 * NS or enough:
             return Decision()
         soft = desk.quote(mint=True, source=self.source, target=self.target, quantity=COINS, now=view.now)
         if soft is None:
             return Decision()
-        self.asked += 1
         order = Conversion(
             id=f"m{view.seq}", issuer="sim-one", mint=True, source=self.source, target=self.target, quantity=COINS,
             expected=soft.expected, least=soft.expected * D("0.995"), sla_ns=view.now + 120 * NS, underlying="TSLA",
