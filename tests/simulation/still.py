@@ -26,21 +26,21 @@ STEP = Decimal(3)
 """Units."""
 STEPS = 4
 FAULTS = (
-    Fault(what="request_lost", where="sim-beta", number=1),
+    Fault(what="over_fill", where="sim-alpha", number=0),
     Fault(what="pause", where=ALPHA, at_s=100.0, for_s=30.0),
 )
-"""One sale never arrives and is hedged; an operator pauses the token for a while."""
+"""The first purchase fills half as much again, which is hedged; an operator pauses the token for a while."""
 
 
 def still() -> Records:
-    """Everything prints every other second, at 200 USD a share and one a coin; no gap pays."""
+    """Everything prints each second, at once, at 200 USD a share and one a coin; no gap pays."""
     parts = []
-    at = np.arange(0.0, SECONDS, 2.0)
+    at = np.arange(0.0, SECONDS, 1.0)
     for number, one in enumerate(stage().universe):
         style = style_of(one)
         mid = 1.0 if one.role is Role.COIN else 200.0 * (one.multiplier or 1.0)
         records = np.empty(len(at), dtype=ROW)
-        records["ts_recv"] = START_NS + ((at + 0.1 * number) * NS).astype(np.int64)
+        records["ts_recv"] = START_NS + (at * NS).astype(np.int64) + number
         records["ts_venue"], records["instrument"], records["kind"] = records["ts_recv"], number, style.kind
         records["flags"], records["extra"] = 0, NAN
         if one.role is not Role.TOKEN and one.role is not Role.COIN:

@@ -86,14 +86,15 @@ def test_a_crash_at_every_record_leaves_the_books_of_the_twin_without_one(how: P
 
 def test_a_crash_while_orders_leave_leaves_the_books_of_the_twin_without_one() -> None:
     """
-    At each sending in turn: one venue has its leg, the other has not.
+    At each sending in turn: one venue has its leg, the other has not. What lacks may be evened in fewer orders.
     """
-    wanted = books(twin())
-    assert 4 < twin().driver.sendings
+    *wanted, _ = books(twin())
+    assert 4 <= twin().driver.sendings
     for number in range(1, twin().driver.sendings + 1):
         run = played(Fault(what=Process.CRASH_SENDING, number=number))
         assert (number, 1, ()) == (number, run.outcome.restarts, run.outcome.breaches)
-        assert (number, wanted) == (number, books(run))
+        *found, _ = books(run)
+        assert (number, wanted) == (number, found)
         assert recovered_ns(run) <= 10 * NS
 
 
