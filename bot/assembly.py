@@ -80,6 +80,7 @@ def assemble(
     levels: Mapping[int, Levels] | None = None,
     more: Sequence[Strategy] = (),
     fence: str = "",
+    charged: Config | None = None,
 ) -> Assembly:
     """Everything that thinks, for the instruments of `universe` and the numbers of `config`; `more` strategies think
     beside those of the config.
@@ -87,6 +88,7 @@ def assemble(
     Without `doubt` every believed quote counts: nothing is held against another source, and prices are per unit.
     With `health` the engine keeps the peg health of every token.
     `issuers` makes the doors of issuers, given what a unit of each instrument is worth; without it nothing is minted.
+    `charged` says what holding costs, where that is not what `config` believes.
     Without `witnesses` a share is worth what its best source says. So it is where strategies trade and none of them
     judges pegs: who trades goes by that alone.
     Raises UsageError where a strategy is enabled that needs what the config does not say.
@@ -138,7 +140,7 @@ def assemble(
         lots=[Lot(units=table.lot, usd=table.min_notional_usd) for table in (tables(config, i)[1] for i in universe)],
         trade_rules=_trade_rules(config),
         fence=fence,
-        borrow_per_day=borrow_per_day(config, universe),
+        borrow_per_day=borrow_per_day(charged or config, universe),
     )
     engine.memory.funds = _funds(config, sessions)
     if issuers is not None:

@@ -148,6 +148,7 @@ def run_over(
             seed=seed,
             on_step=(hear,),
             levels=levels,
+            charged=world,
         )
         exposure = Exposure(parts.columns)
         start = monotonic_s()
@@ -162,7 +163,7 @@ def run_over(
         gc.unfreeze()
         seconds = monotonic_s() - start
         journal_hash = journal.hash()
-    due = to_pay(world or config, universe, fills_of(records))
+    due = to_pay(world or config, universe, fills_of(records), parts.engine.now)
     return _result(parts, records, exposure, seconds, journal_hash, first, due)
 
 

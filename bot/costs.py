@@ -10,7 +10,8 @@ from bot.config import Config, InstrumentTable
 from bot.config_costs import VenueTable
 from connectors.exact import exact
 from connectors.instruments import USD, Instrument, Universe
-from connectors.orders import Fill
+from connectors.orders import Fill, Side
+from strategies.execution.memory import DAY_NS
 from strategies.pricing.costs import TAKEN, ZERO, Component, Cost, Costs, Missing
 
 YEAR_DAYS: Final = Decimal(365)
@@ -98,16 +99,33 @@ def door_costs(config: Config, issuer: str, *, mint: bool) -> tuple[Costs, str]:
     return found.costs(), ""
 
 
-def to_pay(config: Config, universe: Universe, fills: Iterable[Fill]) -> dict[Component, Decimal]:
-    """USD that fills have made due and no venue charges: changing coins, bringing back what was moved."""
-    due = dict.fromkeys((Component.FX, Component.REBALANCING), ZERO)
+def to_pay(config: Config, universe: Universe, fills: Iterable[Fill], until: int) -> dict[Component, Decimal]:
+    """USD that fills have made due by `until` (ns UTC) and no venue charges: changing coins, bringing back what was
+    moved, and what the money in positions would have earned elsewhere."""
+    due = dict.fromkeys((Component.FX, Component.REBALANCING, Component.CAPITAL), ZERO)
     models: dict[int, Costs] = {}
+    locked: dict[int, tuple[Decimal, Decimal, int]] = {}
+    """By instrument: units, USD a unit at the last fill, and since when."""
     for fill in fills:
-        at = fill.instrument
+        at, usd = fill.instrument, fill.price * fill.fx
         costs = models.get(at) or models.setdefault(at, leg_costs(config, universe[at]).only(due))
-        for component, usd in costs.parts(fill.quantity * fill.price * fill.fx).items():
-            due[component] += usd
+        units, each, since = locked.get(at, (ZERO, ZERO, fill.ts))
+        due[Component.CAPITAL] += _capital(costs, abs(units) * each, fill.ts - since)
+        locked[at] = units + (fill.quantity if fill.side is Side.BUY else -fill.quantity), usd, fill.ts
+        for component, paid in costs.parts(fill.quantity * usd).items():
+            due[component] += paid
+    for at, (units, each, since) in locked.items():
+        due[Component.CAPITAL] += _capital(models[at], abs(units) * each, until - since)
     return {component: usd for component, usd in due.items() if usd}
+
+
+def _capital(costs: Costs, usd: Decimal, ns: int) -> Decimal:
+    """What so much money would have earned elsewhere in a time."""
+    return (
+        costs.parts(usd, Decimal(ns) / DAY_NS)[Component.CAPITAL]
+        if usd and costs.only({Component.CAPITAL}).known
+        else ZERO
+    )
 
 
 class _Found:
