@@ -14,6 +14,8 @@ from typing import Any, Self
 
 from aiohttp import ClientError, ClientSession, web
 
+from tests.servers.listening import cleaned
+
 
 def free_ports(count: int) -> list[int]:
     """Ports of loopback that nobody holds now."""
@@ -61,7 +63,7 @@ class Webhook:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ):
-        await self._runner.cleanup()
+        await cleaned(self._runner)
 
 
 class Program:

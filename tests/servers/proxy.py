@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple, Self
 
+from tests.servers.listening import deaf
 from tests.servers.refusals import Answer, Refusal, Request
 
 PATIENCE_S = 60.0
@@ -235,6 +236,7 @@ class FaultProxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await deaf(self._server)
         self._server.close()
         self.reset()
         tasks = [*self._tasks, *self._late]

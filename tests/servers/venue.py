@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from aiohttp import WSMsgType, web
 
+from tests.servers.listening import cleaned
 from tests.servers.refusals import Refusal, Request
 
 PATIENCE_S = 30.0
@@ -71,7 +72,7 @@ class VenueServer:
     async def __aexit__(self, *_: object) -> None:
         self.drop()
         assert self._runner is not None
-        await self._runner.cleanup()
+        await cleaned(self._runner)
 
     @web.middleware
     async def _gate(self, request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
