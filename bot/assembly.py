@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf, isfinite, nan
+from math import nan
 from pathlib import Path
 
 from bot.config import Config, InstrumentTable
 from bot.config_costs import VenueTable
-from bot.config_risk import CapsTable
 from bot.converting import IssuersOf
 from bot.costs import borrow_per_day, reference_usd, taken_costs
 from bot.dealing import Scribe
@@ -18,21 +17,20 @@ from bot.errors import UsageError
 from bot.health_watch import HealthWatch
 from bot.hedging import hedge_of
 from bot.judges import Rules
+from bot.limits import funds_of, limits_of, ns, trade_rules_of
+from bot.minting import mint_redeem_of
 from bot.params_file import read_params
 from bot.peg_rules import rule_of, shadow_of
 from bot.triggers import Trigger
 from bot.units import needs_basis
-from connectors.events import I8, NS
+from connectors.events import I8
 from connectors.exact import exact
 from connectors.instruments import Instrument, Role, Universe
 from connectors.ports import Executor, Levels
 from strategies.base import EdgeAbove, Every, PremiumBeyond, SignificanceBeyond, Step, Strategy
 from strategies.cross_venue import CrossVenue
 from strategies.execution.exits import Lot
-from strategies.execution.funds import Funds, FundsRule
 from strategies.execution.ledger import Ledger
-from strategies.execution.limits import Caps, Limits
-from strategies.execution.saga import Rules as TradeRules
 from strategies.liquidity import Liquidity
 from strategies.market import kernel as K
 from strategies.market.basis import Basis
@@ -43,7 +41,7 @@ from strategies.market.health import DEFAULT_WEIGHTS
 from strategies.market.health import Rules as PegRules
 from strategies.market.params import Params, is_evidence
 from strategies.market.pools import Pools, PoolTerms
-from strategies.market.session import Session, SessionTable
+from strategies.market.session import SessionTable
 from strategies.peg_watch import PegWatch
 from strategies.pricing.offers import Terms
 
@@ -124,7 +122,7 @@ def assemble(
         strategies=strategies,
         triggers=triggers,
         timed=timed,
-        limits=_limits(config),
+        limits=limits_of(config),
         executor=executor,
         ledger=ledger,
         scribe=scribe,
@@ -138,11 +136,11 @@ def assemble(
         evidence=Evidence(columns, _params(config, universe)) if witnesses and every < FOREVER_NS else None,
         evidence_ns=every,
         lots=[Lot(units=table.lot, usd=table.min_notional_usd) for table in (tables(config, i)[1] for i in universe)],
-        trade_rules=_trade_rules(config),
+        trade_rules=trade_rules_of(config),
         fence=fence,
         borrow_per_day=borrow_per_day(charged or config, universe),
     )
-    engine.memory.funds = _funds(config, sessions)
+    engine.memory.funds = funds_of(config, sessions)
     if issuers is not None:
         engine.dealer.converter.primaries = issuers(_usd_of(columns), engine.judges.units.shares)
     if health:
@@ -176,20 +174,17 @@ def refused_rows(columns: Columns, since: I8 | None = None) -> dict[str, dict[st
 
 
 def _usd_of(columns: Columns) -> Callable[[int], float]:
-    """USD per unit of an instrument now, of a coin per coin; NaN where unknown."""
+    """What an issuer reckons with: USD per unit of an instrument by what its shares are worth, whatever it is traded
+    at, and of a coin per coin; NaN where unknown."""
 
     def usd(number: int) -> float:
         instrument = columns.universe[number]
         if instrument.role is Role.COIN:
             return float(columns.fx[columns.coins.index(instrument.coin)])
-        return columns.mark_usd(number)
+        fair = columns.own(columns.underlyings.index(instrument.underlying), columns.now)
+        return nan if fair is None else fair.price * columns.f_rows[number][K.SHARES_PER_UNIT]
 
     return usd
-
-
-def ns(seconds: float) -> int:
-    """Seconds as whole nanoseconds; infinity becomes an age that is never reached."""
-    return round(seconds * NS) if isfinite(seconds) else FOREVER_NS
 
 
 def tables(config: Config, instrument: Instrument) -> tuple[VenueTable, InstrumentTable]:
@@ -284,61 +279,6 @@ def _beliefs(config: Config, judge: bool) -> Beliefs:
     )
 
 
-def _limits(config: Config) -> Limits | None:
-    """The limits of the review; without them nothing is approved. One that is not written allows nothing."""
-    risk = config.risk
-    if risk is None:
-        return None
-    caps = risk.caps.model_dump() if risk.caps is not None else dict.fromkeys(CapsTable.model_fields, 0.0)
-    return Limits(
-        max_order_usd=risk.max_order_usd,
-        max_position_usd=risk.max_position_usd,
-        max_gross_usd=risk.max_gross_usd,
-        caps=Caps(**caps),
-        collar_bps=risk.collar_bps,
-        max_orders_per_minute=risk.max_orders_per_minute,
-        hedge_orders_per_minute=risk.hedge_orders_per_minute or 0,
-        max_wishes_per_minute=risk.max_wishes_per_minute or 0.0,
-        max_turnover_usd_per_day=risk.max_turnover_usd_per_day or 0.0,
-        trade_gap_ns=ns(inf if risk.trade_gap_s is None else risk.trade_gap_s),
-        max_daily_loss_usd=risk.max_daily_loss_usd,
-        max_drawdown_usd=risk.max_drawdown_usd or 0.0,
-        max_naked_usd=risk.max_naked_usd or 0.0,
-        max_naked_ns=ns(risk.max_naked_s or 0.0),
-        sessions=frozenset(Session[name.upper()] for name in risk.sessions),
-        coin_band_bps=risk.coin_band_bps,
-        need_fair=risk.need_fair,
-    )
-
-
-def _funds(config: Config, sessions: SessionTable) -> Funds:
-    """What may be spent at each venue whose rule says so."""
-    rules = {
-        name: FundsRule(usd=venue.funds_usd, settle_days=venue.settle_days)
-        for name, venue in config.venues.items()
-        if venue.funds_usd is not None
-    }
-    return Funds(rules=rules, sessions=sessions)
-
-
-def _trade_rules(config: Config) -> TradeRules | None:
-    """What may be done for a trade that falls short; without the table nothing."""
-    table = config.execution
-    if table is None:
-        return None
-    return TradeRules(
-        retries=table.retries,
-        give_bps=exact(table.retry_give_bps),
-        wait_ns=ns(table.retry_wait_s),
-        max_loss_usd=table.max_loss_usd,
-        naked_usd_s=table.naked_usd_s,
-        answer_within_ns=ns(table.answer_within_s),
-        page_after_ns=ns(table.page_after_s),
-        cooldown_ns=ns(table.cooldown_s),
-        max_unwinds=table.max_unwinds,
-    )
-
-
 def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], PegWatch | None]:
     """The strategies that are switched on."""
     strategies: list[Strategy] = []
@@ -368,7 +308,7 @@ def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], Peg
                 refusal_backoff_ns=ns(cross.refusal_backoff_s),
                 max_open=cross.max_open_pairs,
                 max_legs=cross.max_legs,
-                limits=_limits(config),
+                limits=limits_of(config),
             )
         )
     table = config.strategies.hedge
@@ -376,6 +316,11 @@ def _strategies(config: Config, universe: Universe) -> tuple[list[Strategy], Peg
         if config.risk is None:
             raise _no_limits()
         strategies.append(hedge_of(config, table, config.risk, universe, fitted(config)))
+    mint = config.strategies.mint_redeem
+    if mint is not None and mint.enabled:
+        if config.risk is None:
+            raise _no_limits()
+        strategies.append(mint_redeem_of(config, mint, universe, fitted(config)))
     return strategies, peg_watch
 
 

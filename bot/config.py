@@ -15,6 +15,7 @@ from pydantic import Field
 from bot.config_costs import CostsTable, IssuerTable, VenueTable
 from bot.config_execution import Execution
 from bot.config_hedge import Hedge
+from bot.config_mint import MintRedeemTable
 from bot.config_risk import Risk
 from bot.config_types import (
     Bps,
@@ -285,6 +286,7 @@ class Strategies(Table):
     peg_watch: PegWatch | None = None
     liquidity: Liquidity | None = None
     hedge: Hedge | None = None
+    mint_redeem: MintRedeemTable | None = None
 
 
 class WalletChain(Table):

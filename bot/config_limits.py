@@ -13,7 +13,7 @@ from bot.config_risk import WHEN_TRADING
 from bot.config_shape import Fault
 from bot.toml_lines import Path
 
-TRADES: Final = ("cross_venue", "hedge")
+TRADES: Final = ("cross_venue", "hedge", "mint_redeem")
 """Tables of [strategies] that trade."""
 
 

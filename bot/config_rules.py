@@ -10,6 +10,7 @@ from bot.config import NO_FEED, Config, PartName, PoolTable
 from bot.config_hedge_rules import hedge
 from bot.config_hints import plain
 from bot.config_limits import limits
+from bot.config_mint_rules import mint_redeem
 from bot.config_shape import Fault
 from bot.config_types import SessionName
 from bot.config_wallet import wallets
@@ -36,6 +37,7 @@ def breaches(data: Data, told: Told) -> list[Fault]:
         _venues,
         _cross_venue,
         hedge,
+        mint_redeem,
         _health,
         _peg_watch,
         _pools,

@@ -312,6 +312,8 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
     trade: str = ""
     """Id of the trade that it belongs to; empty: it refills inventory."""
+    strategy: str = ""
+    """Whose it is; empty: nobody's in particular."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -371,10 +371,10 @@ CATALOGUE: Final = (
         "Mints and redemptions that are not closed, by state",
     ),
     Metric(
-        "pegline_settlement_oldest_timestamp_seconds",
+        "pegline_settlement_oldest_age_seconds",
         "gauge",
         ("issuer", "kind"),
-        "Unix time at which the oldest of them was asked for",
+        "Time since the oldest of them was asked for, by the clock of the rows",
     ),
     Metric(
         "pegline_settlement_sla_seconds",

@@ -115,7 +115,7 @@ class Metrics(Collector):
                 self._market_samples(),
                 self._count_samples(),
                 self._pool_samples(),
-                settlements(self._tally.conversions, self._columns.mark_usd),
+                settlements(self._tally.conversions, self._columns.mark_usd, self._columns.now),
                 reconciled(self._accounts()),
             )
             for name, values in part.items()

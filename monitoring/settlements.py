@@ -15,8 +15,8 @@ from strategies.execution.conversions import Conversions, Running
 Sample = tuple[tuple[str, ...], float | None]
 
 
-def samples(conversions: Conversions, usd: Callable[[int], float]) -> dict[str, list[Sample]]:
-    """Label values and values by metric; `usd` per unit of an instrument now. Capital without a price is left out."""
+def samples(conversions: Conversions, usd: Callable[[int], float], now: int) -> dict[str, list[Sample]]:
+    """Label values and values by metric at `now` (ns); `usd` per unit of an instrument. What has no price lacks."""
     open_ = list(conversions.open())
     states = Counter((one.order.issuer, kind(one), one.state.value) for one in open_)
     oldest: dict[tuple[str, str], Running] = {}
@@ -27,7 +27,7 @@ def samples(conversions: Conversions, usd: Callable[[int], float]) -> dict[str, 
             locked[kind(one)] = locked.get(kind(one), 0.0) + float(one.away) * usd(one.order.source)
     return {
         "settlement_requests": [(labels, float(count)) for labels, count in states.items()],
-        "settlement_oldest_timestamp_seconds": [(labels, one.since / NS) for labels, one in oldest.items()],
+        "settlement_oldest_age_seconds": [(labels, (now - one.since) / NS) for labels, one in oldest.items()],
         "settlement_sla_seconds": [(labels, (one.order.sla_ns - one.since) / NS) for labels, one in oldest.items()],
         "capital_locked_usd": [((reason,), value if isfinite(value) else None) for reason, value in locked.items()],
     }

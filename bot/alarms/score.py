@@ -12,8 +12,8 @@ import numpy as np
 from bot.alarms.plan import Prints, passes, plan
 from bot.alarms.shapes import Injection, Shape, in_coin, inject
 from bot.alarms.watch import Timeline, Watched, watch
-from bot.assembly import ns
 from bot.config import Config
+from bot.limits import ns
 from bot.sessions import load_sessions
 from connectors.errors import DataError
 from connectors.events import TWO_SIDED, Flag, Kind, Rows

@@ -1,4 +1,5 @@
-"""What each strategy holds: its own part of the positions, folded from the fills of its trades.
+"""What each strategy holds: its own part of the positions, folded from the fills of its trades and from its mints and
+redemptions.
 
 The ledger knows what is held at an instrument, whoever wanted it; a strategy that comes back to what it holds must know
 its own part, after a restart too.
@@ -33,11 +34,16 @@ class Holdings:
 
     def hear(self, strategy: str, fill: Fill, *, undone: bool = False) -> None:
         """A new fill of a strategy's trade, or (`undone`) one that did not happen after all."""
+        units = fill.quantity if (fill.side is Side.BUY) is not undone else -fill.quantity
+        self.move(strategy, fill.instrument, units, fill.ts)
+
+    def move(self, strategy: str, instrument: int, units: Decimal, ts: int) -> None:
+        """Units came to a strategy at `ts` (ns UTC), or (below zero) left it."""
         mine = self._of.setdefault(strategy, {})
-        held = mine.setdefault(fill.instrument, Held(ZERO, fill.ts))
-        held.units += fill.quantity if (fill.side is Side.BUY) is not undone else -fill.quantity
+        held = mine.setdefault(instrument, Held(ZERO, ts))
+        held.units += units
         if not held.units:
-            del mine[fill.instrument]
+            del mine[instrument]
 
     def of(self, strategy: str) -> Iterator[tuple[int, Held]]:
         """What a strategy holds, by number of the instrument, in order of number."""

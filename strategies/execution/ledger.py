@@ -187,8 +187,8 @@ class Ledger:
                 return None
             order = self.conversions.all[word.id].order
             if any(moved):
-                self._move(order.source, -moved.given, order)
-                self._move(order.target, moved.got, order)
+                self._move(order.source, -moved.given, order, word.ts)
+                self._move(order.target, moved.got, order, word.ts)
                 self._flow(USD, -moved.fee_usd, Decimal(1))
                 self.issuer_fees += moved.fee_usd + moved.kept_usd
                 self.gross_edge += moved.kept_usd
@@ -233,7 +233,7 @@ class Ledger:
                 self.borrow += cost.amount * cost.fx
         return True
 
-    def _move(self, number: int, units: Decimal, order: Conversion) -> None:
+    def _move(self, number: int, units: Decimal, order: Conversion, ts: int) -> None:
         """Units come (or leave, below zero) by a conversion; a coin is cash, and is bought or spent with them.
 
         Raises ValueError for a coin whose price was not told.
@@ -242,6 +242,8 @@ class Ledger:
         if instrument.role is not Role.COIN:
             position = self.position(number) + units
             self.positions[number], self.held[number] = position, float(position)
+            if order.strategy and units:
+                self.holdings.move(order.strategy, number, units, ts)
         elif units:
             if order.fx is None:
                 raise ValueError(f"{order.id}: a coin moves, and what it was worth is not told")

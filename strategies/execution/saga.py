@@ -323,7 +323,8 @@ def decide(saga: Saga, now: int, stands: Standing, rules: Rules) -> Turn | Try |
     if rules.retries == 0:
         return Turn(Stage.PAGED, "a leg fell short, and nothing may be sent to repair it")
     if saga.stage in (Stage.LEGS, Stage.CONVERT):
-        short = "the issuer fell short" if saga.stage is Stage.CONVERT else "a leg fell short"
+        why = "the issuer fell short" if saga.asked else "the issuer does not take it on"
+        short = why if saga.stage is Stage.CONVERT else "a leg fell short"
         return Turn(Stage.HEDGE, "the next leg" if saga.plan.in_order else short)
     hasty = naked_usd_s(saga, now) >= rules.naked_usd_s
     last = saga.stage is Stage.COOL

@@ -108,6 +108,18 @@ max_long_units = 1
     assert "min_edge_bps" in said[3]
 
 
+def test_mint_redeem_needs_limits_issuers_costs_and_repairs(tmp_path: Path) -> None:
+    """
+    Each table that it stands on is asked for by name, then what it needs of them.
+    """
+    alone = "[strategies.mint_redeem]\nmin_edge_bps = 20\nsize_usd = 100\n"
+    said = mistakes(alone, tmp_path)
+    for name in ("[risk]", "[issuers.NAME]", "[costs]", "[execution]"):
+        assert any(f"write a table {name}" in line for line in said)
+    more = alone + '[costs]\nslippage_bps = 1\n[issuers.i]\ntakes = "cash"\nhours = "24/7"\n'
+    assert any("write capital_bps_per_year" in line for line in mistakes(more, tmp_path))
+
+
 def test_a_file_that_is_absent_is_invalid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     Without a file the message says how to get one; exit code 3.

@@ -87,6 +87,7 @@ def test_its_json_tells_trades_premiums_and_times(demo: Told) -> None:
     """
     result = demo.result
     assert result["pnl"]["trades"] > 0 and result["told"]["trade"] == result["pnl"]["trades"]
+    assert any(fill["intent"].startswith("mint_redeem-") for fill in result["fills"]) and result["told"]["conversion"]
     assert all(line["reason"] or line["premium_bps"] is not None for line in result["premia"])
     assert {"import", "kernel", "first_premium", "total"} == set(result["timing_s"])
 

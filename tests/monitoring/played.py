@@ -13,7 +13,7 @@ from bot.config import Config
 from bot.journal import Journal
 from bot.sessions import load_sessions
 from bot.show import Show
-from bot.wiring import paper
+from bot.wiring import paper, paper_issuers
 from connectors.events import Rows
 from connectors.simulated.faults import Faults
 from connectors.simulated.world import World, simulate
@@ -54,6 +54,7 @@ def begun(world: World, seed: int, *, feeds: Sequence[FeedState] = FEEDS, pegs: 
         load_sessions(),
         journal,
         executor=paper(config, world.universe, seed),
+        issuers=paper_issuers(config, world.universe, load_sessions(), seed),
         seed=seed,
         on_step=[seen],
     )

@@ -36,10 +36,10 @@ def test_open_requests_are_counted_and_the_oldest_gives_age_and_promise() -> Non
     made = asked("a", "b", "c")
     made.hear(word("a", ConversionState.SETTLED, "10", "10"))
     made.hear(word("b", ConversionState.JOURNALED, "10"))
-    found = samples(made, lambda _: 5.0)
+    found = samples(made, lambda _: 5.0, 300 * NS)
     expected = [(("i", "mint", "journaled"), 1.0), (("i", "mint", "requested"), 1.0)]
     assert expected == found["settlement_requests"]
-    assert [(("i", "mint"), 101.0)] == found["settlement_oldest_timestamp_seconds"]
+    assert [(("i", "mint"), 199.0)] == found["settlement_oldest_age_seconds"]
     assert [(("i", "mint"), 3600.0)] == found["settlement_sla_seconds"]
     assert [(("mint",), 50.0)] == found["capital_locked_usd"]
 
@@ -48,10 +48,10 @@ def test_nothing_open_has_no_series_and_no_price_no_value() -> None:
     """
     All closed: no labels at all. Without a price the capital is left out, not zero.
     """
-    assert not any(samples(Conversions(), lambda _: 5.0).values())
+    assert not any(samples(Conversions(), lambda _: 5.0, 0).values())
     made = asked("a")
     made.hear(word("a", ConversionState.JOURNALED, "10"))
-    assert [(("mint",), None)] == samples(made, lambda _: NAN)["capital_locked_usd"]
+    assert [(("mint",), None)] == samples(made, lambda _: NAN, 0)["capital_locked_usd"]
 
 
 def test_the_story_tells_what_is_late_refused_or_owed() -> None:

@@ -1,0 +1,307 @@
+"""Close a premium at the issuer: sell what is held and mint it anew, mint to sell, or buy what is cheap and redeem it.
+
+Each is a plan of one or two legs that fill at once, and a mint or redemption for what they filled (`Intent.then`):
+
+             against a coin             in kind (the issuer takes shares)
+    refill   sell token       + mint    sell token, buy share  + mint
+    first    sell hedge       + mint    sell hedge, buy share  + mint      the token is sold when it comes
+    redeem   buy token        + redeem  buy token, sell share  + redeem
+
+What was minted first is sold when it has come, with the hedge bought back, or redeemed where that brings more.
+The price against a coin is fixed by the request, so that its legs and the request leave no net shares between them.
+What is expected of each is quant of strategies/pricing/{mint_economics,renewal}.py: what is left of the premium after
+the issuer's delay, what a rejection costs, what the money would earn elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from math import isfinite
+from typing import Final
+
+from connectors.events import NS
+from connectors.exact import exact
+from connectors.instruments import Role, Universe
+from connectors.orders import Conversion, Intent, Leg, Side
+from strategies.base import Decision, Every, Note, PremiumBeyond, View, Wake
+from strategies.execution.habits import Habit, learned
+from strategies.market import kernel as K
+from strategies.minting.case import Case, Look, Refusal, Way, entry, expected, look_at, sides_of, terms_of, usd_of
+from strategies.pricing.doors import Door, door_of
+
+SHORT: Final = Decimal("0.999")
+"""Less than this part of what a request was to bring is a difference to claim."""
+_BPS: Final = Decimal(10_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MintRedeem:
+    """The strategy."""
+
+    ways: tuple[Way, ...]
+    lots: tuple[Decimal, ...]
+    """Smallest step of the quantity in units, by instrument."""
+    size_usd: Decimal
+    """Of a trade."""
+    min_edge_bps: float
+    capital_per_day: float
+    """What locked money would earn elsewhere in a day, as a part of it."""
+    slippage_bps: Decimal | None
+    late_after: float
+    """A request is late after so many of its usual delays."""
+    latency_ns: int
+    cooldown_ns: int
+    refusal_backoff_ns: int
+    max_open: int
+    name: str = "mint_redeem"
+    _said: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
+    """The last reason told of each token: it is told when it changes."""
+
+    def wakes(self, universe: Universe) -> tuple[Wake, ...]:
+        """On a premium of any token that is beyond the least edge, and at the clock."""
+        return (*(PremiumBeyond(way.token, self.min_edge_bps) for way in self.ways), Every())
+
+    def may(self, view: View, instrument: int) -> tuple[bool, bool]:
+        """(buy, sell): a token is bought where it can be redeemed and sold where it is held; what hedges goes both
+        ways, and how far is for the limits of the review."""
+        for way in self.ways:
+            if instrument == way.token:
+                return way.redeem is not None, view.ledger.position(instrument) > 0
+            if instrument == way.other or instrument in way.hedges:
+                return True, True
+        return False, False
+
+    def decide(self, view: View) -> Decision:
+        """At most one plan of a share and issuer, the best one; and why not, where that has changed."""
+        wishes: dict[tuple[str, str], Intent] = {}
+        notes: list[Note] = []
+        open_ = {(one.order.issuer, one.order.underlying) for one in view.ledger.conversions.open()}
+        for way in self.ways:
+            underlying = view.columns.universe[way.token].underlying
+            look = look_at(view, way, self.size_usd)
+            if look is None:
+                continue
+            found: Intent | Refusal
+            if (out := self._out(view, way, look, waits=(way.issuer, underlying) in open_)) is not None:
+                found = out
+            elif max(look.bid, -look.ask) * 1e4 < self.min_edge_bps:
+                self._said.pop(way.token, None)
+                continue
+            elif (way.issuer, underlying) in open_:
+                found = Refusal("request_open")
+            else:
+                found = self._best(view, way, look)
+            if isinstance(found, Intent):
+                known = wishes.get((way.issuer, underlying))
+                if known is None or found.edge_bps > known.edge_bps:
+                    wishes[way.issuer, underlying] = found
+            elif self._said.get(way.token) != found.reason:
+                self._said[way.token] = found.reason
+                notes.append(self._why(view, way, underlying, look, found))
+        return Decision(tuple(wishes.values()), tuple(notes))
+
+    def _why(self, view: View, way: Way, underlying: str, look: Look, refusal: Refusal) -> Note:
+        """A refusal with its numbers."""
+        detail: dict[str, float | str] = {"reason": refusal.reason, "strategy": self.name}
+        detail |= {"premium_bps": round(look.mid * 1e4, 3), "needed_bps": self.min_edge_bps}
+        if isfinite(refusal.edge):
+            detail["edge_bps"] = round(refusal.edge * 1e4, 3)
+        return Note(kind="no_trade", instrument=way.token, underlying=underlying, detail=detail)
+
+    # --- what is seen
+
+    def _habit(self, view: View, way: Way, *, mint: bool) -> Habit | None:
+        """How the issuer is, by the config and by our own requests."""
+        told = way.mint if mint else way.redeem
+        if told is None:
+            return None
+        ours = [
+            one
+            for one in view.ledger.conversions.all.values()
+            if one.order.issuer == way.issuer and one.order.mint is mint
+        ]
+        return learned(told, ours, view.now)
+
+    # --- what to do
+
+    def _out(self, view: View, way: Way, look: Look, *, waits: bool) -> Intent | Refusal | None:
+        """What becomes of tokens of ours that were minted with a hedge; None where there are none, or while something
+        of their share is under way. `waits`: no redemption can be asked for now."""
+        mine = view.ledger.holdings
+        tokens = mine.units(self.name, way.token)
+        hedge = next((number for number in way.hedges if mine.units(self.name, number) < 0), None)
+        if tokens <= 0 or hedge is None or view.under_way(view.columns.universe[way.token].underlying):
+            return None
+        per_token, per_hedge = (exact(view.columns.f_rows[number][K.SHARES_PER_UNIT]) for number in (way.token, hedge))
+        if not (per_token.is_finite() and per_hedge.is_finite()):
+            return None
+        most = min(tokens, look.units, -mine.units(self.name, hedge) * per_hedge / per_token)
+        door: Door | str = "not_redeemed"
+        if way.redeem is not None and not waits:
+            door = self._door(view, way, look, mint=False, shares=float(most * per_token))
+        if isinstance(door, Door) and look.bid < -door.cost:
+            return self._plan(view, way, look, "out", hedge, Side.BUY, most * per_token / per_hedge)
+        if look.bid < 0 and not isinstance(door, Door) and way.redeem is not None:
+            return Refusal("out_waits")
+        legs = self._legs(view, [(way.token, Side.SELL), (hedge, Side.BUY)], most)
+        return self._intent(view, way, "out", legs, look.bid, f"out: {look.mid * 1e4:.1f} bps") if legs else None
+
+    def _best(self, view: View, way: Way, look: Look) -> Intent | Refusal:
+        """The plan that a premium asks for."""
+        if look.mid < 0:
+            return self._redeem(view, way, look)
+        if way.mint is None:
+            return Refusal("not_minted")
+        refill = self._refill(view, way, look)
+        return refill if isinstance(refill, Intent) else _nearer(refill, self._first(view, way, look))
+
+    def _refill(self, view: View, way: Way, look: Look) -> Intent | Refusal:
+        """Sell what is held and mint it anew: the premium is had, only a rejection makes us buy it back."""
+        ledger = view.ledger
+        held = ledger.position(way.token) - ledger.reserved(way.token, Side.SELL)
+        if held < self.lots[way.token]:
+            return Refusal("nothing_held")
+        return self._plan(view, way, look, "refill", way.token, Side.SELL, min(look.units, held))
+
+    def _first(self, view: View, way: Way, look: Look) -> Intent | Refusal:
+        """Mint, with the share sold until the token comes."""
+        hedge = self._hedge(view, way, look)
+        if hedge is None:
+            return Refusal("no_hedge")
+        worth = view.columns.f_rows
+        units = look.units * exact(worth[way.token][K.SHARES_PER_UNIT]) / exact(worth[hedge][K.SHARES_PER_UNIT])
+        return self._plan(view, way, look, "first", hedge, Side.SELL, units)
+
+    def _redeem(self, view: View, way: Way, look: Look) -> Intent | Refusal:
+        """Buy what is cheap and redeem it; what would only cover a short position is not there to be given."""
+        if view.ledger.position(way.token) < view.ledger.reserved(way.token, Side.SELL):
+            return Refusal("short_there")
+        return self._plan(view, way, look, "redeem", way.token, Side.BUY, look.units)
+
+    def _hedge(self, view: View, way: Way, look: Look) -> int | None:
+        """What hedges most cheaply and may be sold now."""
+        found: list[tuple[float, int]] = []
+        for number in way.hedges:
+            sides = sides_of(view, number, look.fair)
+            if sides is not None and view.now >= view.columns.k_rows[number][K.SELL_FROM]:
+                found.append((sides[1] - sides[0], number))
+        return min(found)[1] if found else None
+
+    def _plan(
+        self, view: View, way: Way, look: Look, kind: str, first: int, side: Side, most: Decimal
+    ) -> Intent | Refusal:
+        """The plan of a kind whose first leg is at `first`, for at most so many units of it; or why there is none."""
+        columns, mint = view.columns, kind in ("refill", "first")
+        habit = self._habit(view, way, mint=mint)
+        if habit is None:
+            return Refusal("not_minted" if mint else "not_redeemed")
+        kin = [(first, side)]
+        if columns.universe[way.other].role is not Role.COIN:
+            kin.append((way.other, Side.SELL if side is Side.BUY else Side.BUY))
+        legs = self._legs(view, kin, most)
+        if not legs:
+            return Refusal("no_size")
+        shares = float(legs[0].quantity) * columns.f_rows[first][K.SHARES_PER_UNIT]
+        door = self._door(view, way, look, mint=mint, shares=shares)
+        if isinstance(door, str):
+            return Refusal(door)
+        case = Case(way, look, kind, first, door, habit)
+        terms = terms_of(view, case, self.capital_per_day)
+        if terms is None:
+            return Refusal("no_price")
+        edge = -terms.redeem if kind == "out" else expected(case, terms)
+        if kind != "out" and not edge * 1e4 >= self.min_edge_bps:
+            return Refusal("thin", edge)
+        if kind == "first" and not look.mid >= entry(case, terms):
+            return Refusal("wait_for_more", edge)
+        said = f"{kind}: {look.mid * 1e4:.1f} bps, {door.cost * 1e4:.1f} at {way.issuer} in {habit.delay_s:.0f} s"
+        return self._intent(view, way, kind, legs, edge, said, self._request(view, case, said))
+
+    def _door(self, view: View, way: Way, look: Look, *, mint: bool, shares: float) -> Door | str:
+        """What the issuer takes for about so many shares; a word where it takes none on."""
+        usd = usd_of(view, way.other)
+        return door_of(
+            view, way.issuer, mint=mint, token=way.token, other=way.other, shares=shares, fair=look.fair, usd=usd
+        )
+
+    # --- what is sent
+
+    def _legs(self, view: View, kin: list[tuple[int, Side]], most: Decimal) -> tuple[Leg, ...]:
+        """Legs at what their venues show, that are worth the same shares in whole lots; none where there is no size."""
+        columns = view.columns
+        worth = {number: exact(columns.f_rows[number][K.SHARES_PER_UNIT]) for number, _ in kin}
+        if not all(one.is_finite() and one > 0 for one in worth.values()):
+            return ()
+        shares = most * worth[kin[0][0]]
+        for number, side in kin:
+            seen = view.left(number, side)
+            shares = min(shares, exact(seen) * worth[number]) if isfinite(seen) else Decimal(0)
+        for number, _ in sorted(kin, key=lambda one: -self.lots[one[0]] * worth[one[0]]):
+            step = self.lots[number] * worth[number]
+            shares = shares // step * step
+        legs = [
+            self._leg(view, number, side, shares / worth[number] // self.lots[number] * self.lots[number])
+            for number, side in kin
+        ]
+        return tuple(legs) if all(leg.quantity > 0 for leg in legs) else ()
+
+    def _leg(self, view: View, number: int, side: Side, quantity: Decimal) -> Leg:
+        """One leg with its worst price; without a slippage limit it takes the quotes in force."""
+        seen = exact(view.columns.f_rows[number][K.ASK if side is Side.BUY else K.BID])
+        if self.slippage_bps is None:
+            limit = Decimal("Infinity") if side is Side.BUY else Decimal(0)
+        else:
+            give = seen * self.slippage_bps / _BPS
+            limit = seen + give if side is Side.BUY else seen - give
+        return Leg(instrument=number, side=side, quantity=quantity, limit=limit, seen=seen)
+
+    def _intent(
+        self,
+        view: View,
+        way: Way,
+        kind: str,
+        legs: tuple[Leg, ...],
+        edge: float,
+        said: str,
+        then: Conversion | None = None,
+    ) -> Intent:
+        """The plan."""
+        columns, now = view.columns, view.now
+        return Intent(
+            id=f"{self.name}-{kind}-{now}-{view.seq}-{way.token}",
+            strategy=self.name,
+            legs=legs,
+            reason=f"{said}, {edge * 1e4:.2f} bps after costs",
+            edge_bps=edge * 1e4,
+            notional_usd=max(leg.quantity * leg.seen * exact(columns.known_fx(leg.instrument)) for leg in legs),
+            deadline_ns=now + self.latency_ns,
+            underlying=columns.universe[way.token].underlying,
+            then=then,
+        )
+
+    def _request(self, view: View, case: Case, said: str) -> Conversion:
+        """The mint or redemption of a plan, for what its legs are to fill."""
+        door, universe = case.door, view.columns.universe
+        coin = next((at for at in (door.source, door.target) if universe[at].role is Role.COIN), None)
+        return Conversion(
+            id="",
+            issuer=case.way.issuer,
+            mint=door.mint,
+            source=door.source,
+            target=door.target,
+            quantity=door.quantity,
+            expected=door.soft.expected,
+            least=door.soft.expected * SHORT,
+            kept_usd=door.soft.kept * exact(usd_of(view, door.target)),
+            fx=None if coin is None else exact(usd_of(view, coin)),
+            sla_ns=view.now + round(self.late_after * case.habit.delay_s * NS),
+            underlying=universe[case.way.token].underlying,
+            reason=said,
+            strategy=self.name,
+        )
+
+
+def _nearer(one: Refusal, other: Intent | Refusal) -> Intent | Refusal:
+    """The plan, or the refusal that is nearer to one."""
+    return other if isinstance(other, Intent) or other.edge > one.edge else one
