@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from math import nan
 from pathlib import Path
 
@@ -59,6 +60,10 @@ class Assembly:
     strategies: tuple[Strategy, ...]
     peg_watch: PegWatch | None
     liquidity: Liquidity | None = None
+
+    def least(self, underlying: str) -> Decimal:
+        """Fewest shares of an underlying that can be traded now: less is dust."""
+        return self.engine.trades.exits.least_of(self.columns, underlying)
 
 
 def assemble(

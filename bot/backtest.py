@@ -150,7 +150,7 @@ def run_over(
             levels=levels,
             charged=world,
         )
-        exposure = Exposure(parts.columns)
+        exposure = Exposure(parts.columns, parts.least)
         start = monotonic_s()
         first = -1
         gc.freeze()  # what stands now is not looked through again for garbage while the tape runs

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from connectors.events import NS
+from connectors.orders import Fill
 from strategies.base import Step
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
 
 
 class Exposure:
-    """Integrates |net shares| x fair value over time, by underlying; a spell ends when it is flat again.
+    """Integrates |net shares| x fair value over time, by underlying; a spell ends when it is flat again, or when what
+    is left is too little to be traded.
 
     The fair value is that of the moment when a spell's shares change, or the last known one.
     """
 
-    def __init__(self, columns: Columns) -> None:
-        """Flat."""
-        self.columns = columns
+    def __init__(self, columns: Columns, least: Callable[[str], Decimal]) -> None:
+        """Flat. `least` gives the fewest shares of an underlying that can be traded now."""
+        self.columns, self._least = columns, least
         self.units: dict[int, float] = {}
         """Net units by instrument."""
         self.shares = [0.0] * len(columns.underlyings)
@@ -38,35 +41,29 @@ class Exposure:
             return
         touched: set[int] = set()
         for report in step.reports:
-            undone = [fill for fill in report.undone if fill.id in self._fills]
-            self._fills.difference_update(fill.id for fill in undone)
-            new = [fill for fill in report.fills if fill.id not in self._fills]
-            self._fills.update(fill.id for fill in new)
-            for fill, times in (*((fill, -1) for fill in undone), *((fill, 1) for fill in new)):
-                group = self.columns.group(fill.instrument)
-                worth = self.columns.f_rows[fill.instrument][K.SHARES_PER_UNIT]
-                self.last[group] = self.last[group] or float(fill.price * fill.fx) / worth
-                units = times * (float(fill.quantity) if fill.side == "buy" else -float(fill.quantity))
-                self.units[fill.instrument] = self.units.get(fill.instrument, 0.0) + units
-                touched.add(group)
+            for fill in report.undone:
+                if fill.id in self._fills:
+                    self._fills.remove(fill.id)
+                    touched.add(self._book(fill, -1))
+            for fill in report.fills:
+                if fill.id not in self._fills:
+                    self._fills.add(fill.id)
+                    touched.add(self._book(fill, 1))
         for note in step.notes:
             if note.kind == "multiplier":
                 touched.add(self.columns.group(note.instrument))
         for group in touched:
             self._grow(group, step.ts)
-            shares = self.shares[group] = self._net(group)
+            shares = self.shares[group] = self._naked(group)
             if shares:
                 self.worst_usd = max(self.worst_usd, abs(shares) * self._price(group))
             else:
                 self.spell[group] = 0.0
 
     def left(self) -> dict[str, tuple[float, float]]:
-        """Net shares and their USD of every underlying that is not flat."""
-        return {
-            name: (self.shares[group], self.shares[group] * self._price(group))
-            for group, name in enumerate(self.columns.underlyings)
-            if self.shares[group]
-        }
+        """Net shares and their USD of every underlying that is not flat, however little that is."""
+        net = {name: (self._net(group), self._price(group)) for group, name in enumerate(self.columns.underlyings)}
+        return {name: (shares, shares * price) for name, (shares, price) in net.items() if shares}
 
     def numbers(self) -> dict[str, Any]:
         """The same for JSON: what is left at the end, the most there was at once, and the worst spell."""
@@ -80,6 +77,20 @@ class Exposure:
         """Time passes without a fill."""
         for group in range(len(self.shares)):
             self._grow(group, now)
+
+    def _book(self, fill: Fill, times: int) -> int:
+        """Adds a fill, or (`times` -1) takes it back; gives the number of its underlying."""
+        group = self.columns.group(fill.instrument)
+        worth = self.columns.f_rows[fill.instrument][K.SHARES_PER_UNIT]
+        self.last[group] = self.last[group] or float(fill.price * fill.fx) / worth
+        units = times * (float(fill.quantity) if fill.side == "buy" else -float(fill.quantity))
+        self.units[fill.instrument] = self.units.get(fill.instrument, 0.0) + units
+        return group
+
+    def _naked(self, group: int) -> float:
+        """Net shares of an underlying that could be hedged."""
+        shares = self._net(group)
+        return shares if shares and abs(shares) >= float(self._least(self.columns.underlyings[group])) else 0.0
 
     def _net(self, group: int) -> float:
         """Net shares of an underlying at today's multipliers; what is left of rounding is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -23,14 +24,22 @@ SCHEMA = 1
 class Show:
     """Watches a desk: `on_step` in place of the desk's, `refresh` a few times a second, `result` at the end."""
 
-    def __init__(self, desk: Desk, *, elapsed: Callable[[], float], view: LiveView | None = None) -> None:
-        """`elapsed` gives seconds since the command began; without a `view` nothing is shown."""
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        least: Callable[[str], Decimal],
+        elapsed: Callable[[], float],
+        view: LiveView | None = None,
+    ) -> None:
+        """`least` gives the fewest shares of an underlying that can be traded, `elapsed` seconds since the command
+        began; without a `view` nothing is shown."""
         self.desk, self.view = desk, view
         self._elapsed = elapsed
         self._told: Counter[str] = Counter()
         self.lines: list[Line] = []
         self.fills: list[dict[str, Any]] = []
-        self.exposure = Exposure(desk.columns)
+        self.exposure = Exposure(desk.columns, least)
         self.first_premium_s: float | None = None
         """Seconds from the command's begin to the first premium, once there is one."""
 

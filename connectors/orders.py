@@ -1,6 +1,7 @@
 """What we ask of a venue and what it answers: intents, approvals, refusals, reports, fills, conversions.
 
-Money that moves is Decimal. An answer has three values: accepted, refused, or unknown; unknown is not failed.
+Money that moves is Decimal. An answer has three values: accepted, refused, or unknown; unknown is not failed. Nothing
+here can hold itself, so the garbage collector need not look through it (`gc=False`): a run keeps all its records.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class Side(StrEnum):
     SELL = "sell"
 
 
-class Leg(msgspec.Struct, frozen=True, kw_only=True):
+class Leg(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One order of an intent: an immediate-or-cancel limit order at one instrument."""
 
     instrument: int
@@ -45,7 +46,7 @@ class Purpose(StrEnum):
     """Gives back what a trade has filled, since it cannot be completed."""
 
 
-class Sizing(msgspec.Struct, frozen=True, kw_only=True):
+class Sizing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Why a plan has its size, in USD; costs are all in."""
 
     shares: float
@@ -61,7 +62,7 @@ class Sizing(msgspec.Struct, frozen=True, kw_only=True):
     """No other size or choice of venues brings more than this beyond it; 0: it is the best there is."""
 
 
-class Intent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Intent(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What a strategy wishes: legs that belong together, and why."""
 
     id: str
@@ -135,13 +136,13 @@ class Reason(StrEnum):
     IN_FLIGHT = "in_flight"
 
 
-class Approved(msgspec.Struct, frozen=True):
+class Approved(msgspec.Struct, frozen=True, gc=False):
     """An intent that passed the review. Only strategies/execution/risk.py makes one; executors take nothing else."""
 
     intent: Intent
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True):
+class Refused(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An intent that did not pass, and the first check that stopped it."""
 
     intent: Intent
@@ -158,7 +159,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Fill(msgspec.Struct, frozen=True, kw_only=True):
+class Fill(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A part of an order that traded."""
 
     id: str
@@ -179,7 +180,7 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     """Fixed cost of the order, such as gas, in USD."""
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Report(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """A venue's answer about one leg: its outcome, and what it filled since the last one."""
 
     client_id: str

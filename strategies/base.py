@@ -50,7 +50,7 @@ class Every:
 Wake = EdgeAbove | PremiumBeyond | SignificanceBeyond | Every
 
 
-class Note(msgspec.Struct, frozen=True, kw_only=True):
+class Note(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A remark worth keeping: something was refused, changed state or was decided against, and on what numbers."""
 
     kind: str
@@ -59,7 +59,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     detail: dict[str, float | str] = {}
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What a strategy wants and what it remarks."""
 
     wishes: tuple[Intent, ...] = ()
@@ -68,7 +68,7 @@ class Decision(msgspec.Struct, frozen=True):
     """Mints and redemptions that it wishes."""
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Step(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """The record of one decision: what was seen, wished, refused, approved and answered."""
 
     seq: int

@@ -143,7 +143,7 @@ async def play(
 
     facts = facts_of(config, mode="dry_run", file="demo.toml")
     daemon = Daemon(config, world.universe, sessions, facts, doors, warn=say)
-    show = Show(daemon.desk, elapsed=elapsed, view=view)
+    show = Show(daemon.desk, least=daemon.parts.least, elapsed=elapsed, view=view)
     daemon.watch = show.on_step
     url = ""
     with view or contextlib.nullcontext():

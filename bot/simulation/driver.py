@@ -157,7 +157,7 @@ class Driver:
         )
         outbox.push = self.disk.expect = parts.engine.expect
         self.disk.on_failure = self._disk_failed
-        self.exposure = Exposure(parts.columns)
+        self.exposure = Exposure(parts.columns, parts.least)
         earlier = list(self.disk.steps())
         for step in earlier:
             self.exposure.hear(step)

@@ -7,7 +7,7 @@ to where the units are; where that venue is down or has refused twice, to the be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import isfinite
@@ -20,6 +20,7 @@ from strategies.base import View
 from strategies.execution.ledger import ZERO
 from strategies.execution.saga import Rules, Saga, Stage, Try
 from strategies.market import kernel as K
+from strategies.market.columns import Columns
 
 BPS = Decimal(10_000)
 WORN = 2
@@ -69,8 +70,16 @@ class Exits:
 
     def least(self, view: View, plan: Intent) -> Decimal:
         """Fewest shares that can be traded at every instrument of a plan; a plan without any stands for its share."""
-        numbers = {leg.instrument for leg in plan.legs} or set(self._traded(view, plan.underlying))
-        found = [self.shares(self._least_units(view, number), number) for number in numbers]
+        numbers = {leg.instrument for leg in plan.legs}
+        return self._least(view.columns, numbers) if numbers else self.least_of(view.columns, plan.underlying)
+
+    def least_of(self, columns: Columns, underlying: str) -> Decimal:
+        """Fewest shares of an underlying that can be traded wherever it is traded: less is dust."""
+        return self._least(columns, self._traded(columns, underlying))
+
+    def _least(self, columns: Columns, numbers: Iterable[int]) -> Decimal:
+        """Fewest shares that can be traded at each of these instruments; 0 where none of them has a known unit."""
+        found = [self.shares(self._least_units(columns, number), number) for number in numbers]
         return max([shares for shares in found if shares is not None], default=ZERO)
 
     def offer(self, view: View, saga: Saga, wanted: Try, busy: set[Claim], rules: Rules) -> Offer | str | None:
@@ -80,7 +89,7 @@ class Exits:
             return "what a unit is worth in shares is not known"
         ways: list[tuple[tuple[bool, bool, Decimal], int, Decimal]] = []
         taken, barred = False, ""
-        for number in self._traded(view, plan.underlying):
+        for number in self._traded(view.columns, plan.underlying):
             seen = self._seen(view, number, side)
             if seen is None:
                 continue
@@ -102,17 +111,16 @@ class Exits:
             why = made
         return None if taken and not ways else why
 
-    def _traded(self, view: View, underlying: str) -> list[int]:
+    def _traded(self, columns: Columns, underlying: str) -> list[int]:
         """Instruments of a share that may be traded in this run."""
-        columns = view.columns
         if underlying not in columns.underlyings:
             return []
         members = columns.members_of[columns.underlyings.index(underlying)]
         return [n for n in members if columns.facts[n].traded and columns.facts[n].cost is not None]
 
-    def _least_units(self, view: View, number: int) -> Decimal:
+    def _least_units(self, columns: Columns, number: int) -> Decimal:
         """The smallest order of an instrument, in units; of its lot alone where it has no price."""
-        lot, usd = self._lots[number], view.columns.mark_usd(number)
+        lot, usd = self._lots[number], columns.mark_usd(number)
         if not (lot.usd and usd > 0):
             return lot.units
         return max(lot.units, -(-lot.usd / exact(usd) // lot.units) * lot.units)
@@ -162,7 +170,7 @@ class Exits:
         buying = wanted.side is Side.BUY
         units = wanted.shares / exact(self._worth(number))
         quantity = units // lot * lot
-        if quantity < self._least_units(view, number):
+        if quantity < self._least_units(view.columns, number):
             return f"{name}: {quantity} units are less than can be traded there"
         fx, cost = exact(view.columns.known_fx(number)), exact(view.columns.facts[number].cost or 0.0)
         limit = seen * (1 + wanted.give_bps / BPS) if buying else seen * (1 - wanted.give_bps / BPS)

@@ -76,7 +76,7 @@ class Rules:
     """After so many in a row, a share is only reduced and an operator is told."""
 
 
-class Order(msgspec.Struct):
+class Order(msgspec.Struct, gc=False):
     """One order of a trade, as far as its venue has told."""
 
     leg: Leg
@@ -88,7 +88,7 @@ class Order(msgspec.Struct):
     """Units; more than the leg's quantity is an over-fill."""
 
 
-class Saga(msgspec.Struct, kw_only=True):
+class Saga(msgspec.Struct, kw_only=True, gc=False):
     """The state of one trade."""
 
     plan: Intent

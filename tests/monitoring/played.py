@@ -67,7 +67,7 @@ def begun(world: World, seed: int, *, feeds: Sequence[FeedState] = FEEDS, pegs: 
         venue_kinds={name: table.kind for name, table in config.venues.items()},
     )
     desk = Desk(assembly.columns, facts=facts, feeds=lambda: feeds)
-    show = Show(desk, elapsed=lambda: 1.5)
+    show = Show(desk, least=assembly.least, elapsed=lambda: 1.5)
     return Played(world, assembly, desk, show, steps, "")
 
 
