@@ -8,7 +8,7 @@ What is not ours is told, and neither booked nor cancelled. Beyond that only an 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -47,6 +47,8 @@ class Told(msgspec.Struct):
     """Of the last statement, ns UTC; 0: none yet."""
     equal_at: int = 0
     """Of the last one that was equal."""
+    state: str = ""
+    """equal or differ, as this run's records tell it; empty: not yet."""
     differences: tuple[Difference, ...] = ()
 
 
@@ -91,7 +93,8 @@ class Comparer:
         self.accepted: set[tuple[str, str, str]] = set()
         """Differences that an operator has accepted."""
         self._next = NEVER
-        self._passed: Counter[tuple[str, str]] = Counter()
+        self._passed: dict[str, Counter[str]] = {}
+        """By venue and subject, how often in a row a difference has passed for the doing of young orders."""
         self._since: dict[str, int] = {}
 
     def connect(self, accounts: Mapping[str, Account], *, every_ns: int, patience_ns: int = 10 * NS) -> None:
@@ -106,8 +109,8 @@ class Comparer:
     def take_up(self, now: int) -> None:
         """A run begins: nothing is opened at a venue with an account before that is equal."""
         self.begun = self.begun or now
+        self.told = {venue: self.told.get(venue, Told(venue)) for venue in self.accounts}
         for venue in self.accounts:
-            self.told.setdefault(venue, Told(venue))
             for at in self.universe.at(venue):
                 self.memory.differs[at] = f"{venue} was not compared with the books since the start"
         self._read(now)
@@ -134,7 +137,7 @@ class Comparer:
         """Asks every account."""
         self._soon(now, self.every_ns, anew=True)
         recent = self.ledger.recent
-        oldest = recent[0].ts if len(recent) == recent.maxlen else 0
+        oldest = recent[0].ts + 1 if len(recent) == recent.maxlen else 0
         for venue, account in self.accounts.items():
             self._since[venue] = max((self.told[venue].equal_at or self.begun) - OVERLAP_NS, oldest, 0)
             for due in account.read(self._since[venue], now):
@@ -162,32 +165,44 @@ class Comparer:
             books, statement, self.universe, ours=self.ours, since=since, patience_ns=self.patience_ns
         )  # fmt: skip
         known = {_key(one) for one in told.differences}
-        found = tuple(
-            msgspec.structs.replace(one, passing=self._passes(one) and _key(one) not in known)
-            for one in found if (one.venue, one.kind.value, one.subject) not in self.accepted
-        )  # fmt: skip
+        found = self._settled(told, found, known)
         firm = tuple(one for one in found if not one.passing)
         fresh = [one for one in firm if _key(one) not in known]
-        first, before = not told.as_of, bool(reduce_only(told.differences))
         told.as_of, told.differences = statement.as_of, firm
         differs = self._bar(told.venue, found)
         notes = [_difference_note(one, self.universe[one.instruments[0]].underlying) for one in fresh]
-        newest = told.equal_at
-        if not differs and firm == found:
-            told.equal_at = statement.as_of
-        if first or differs != before or told.equal_at // DAY_NS != newest // DAY_NS:
-            notes.append(_books_note(told, differs=differs, before="" if first else _word(before)))
+        if differs or firm == found:
+            notes += self._stands(told, "differ" if differs else "equal")
         if notes:
             self._record("books", now, notes=notes)
         self._act(firm, now)
         if firm != found or any(one.kind is not Kind.UNREAD for one in fresh):
             self._soon(now, self.patience_ns)
 
-    def _passes(self, one: Difference) -> bool:
-        """Whether it may be the doing of young orders; what has passed for that too often is it no more."""
-        key = one.venue, one.subject
-        self._passed[key] = self._passed[key] + 1 if one.passing else 0
-        return one.passing and self._passed[key] <= PASSES
+    def _settled(
+        self, told: Told, found: Iterable[Difference], known: Container[tuple[Kind, str, str]]
+    ) -> tuple[Difference, ...]:
+        """Without what was accepted. What is known, or has passed for the doing of young orders too often, does so no
+        more."""
+        found = [one for one in found if (one.venue, one.kind.value, one.subject) not in self.accepted]
+        before = self._passed.get(told.venue, Counter())
+        passed = Counter({one.subject: before[one.subject] + 1 for one in found if one.passing})
+        self._passed[told.venue] = passed
+        return tuple(
+            msgspec.structs.replace(
+                one, passing=one.passing and passed[one.subject] <= PASSES and _key(one) not in known
+            )
+            for one in found
+        )
+
+    def _stands(self, told: Told, state: str) -> list[Note]:
+        """The venue is equal or differs: a note where that is news, and once a day."""
+        before, newest = told.state, told.equal_at
+        told.state = state
+        if state == "equal":
+            told.equal_at = told.as_of
+        news = state != before or told.equal_at // DAY_NS != newest // DAY_NS
+        return [_books_note(told, before)] if news else []
 
     def _bar(self, venue: str, found: Sequence[Difference]) -> bool:
         """Lets only reduce what differs, and trade again what does not. True where something differs."""
@@ -219,7 +234,7 @@ class Comparer:
         fence = fence_of(one.subject)
         if fence is not None and self.fence is not None and fence.start > self.fence.start:
             why = f"{one.venue} has an order of a later start ({one.subject}): a copy of this state folder trades"
-            if self.memory.latch.strictest((), now) is None:
+            if not any(hold.cause == FENCE for hold in self.memory.latch.holds):
                 self.memory.trip(Hold(scope=ALL, mode=Mode.HALT, cause=FENCE, why=why, at=now))
         elif self.asked is not None:
             for due in self.asked.cancel(one.subject, one.instruments[0], now):
@@ -292,14 +307,10 @@ def _difference_note(one: Difference, underlying: str) -> Note:
     return Note(kind="difference", instrument=one.instruments[0], underlying=underlying, detail=detail)
 
 
-def _word(differs: bool) -> str:
-    return "differ" if differs else "equal"
-
-
-def _books_note(told: Told, *, differs: bool, before: str) -> Note:
-    """How a venue's account stands now against the books, and how it stood; "" of this run not yet."""
+def _books_note(told: Told, before: str) -> Note:
+    """How a venue's account stands now against the books, and how it stood."""
     detail: dict[str, float | str] = {
-        "venue": told.venue, "state": _word(differs), "before": before, "as_of": str(told.as_of),
+        "venue": told.venue, "state": told.state, "before": before, "as_of": str(told.as_of),
         "differences": float(len(told.differences)), "equal_at": str(told.equal_at),
     }  # fmt: skip
     return Note(kind="books", detail=detail)

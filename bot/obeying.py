@@ -60,8 +60,7 @@ def differences(engine: Engine, word: Word) -> Answer:
     comparer: Comparer = engine.dealer.comparer
     rows: list[dict[str, str]] = []
     for told in comparer.told.values():
-        state = "differ" if any(one.kind.bars for one in told.differences) else "equal"
-        state = state if told.as_of else "not read yet"
+        state = told.state or "not known yet"
         rows.append({"venue": told.venue, "state": state, "as_of": str(told.as_of), "equal_at": str(told.equal_at)})
         for one in told.differences:
             rows.append(

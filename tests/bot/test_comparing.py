@@ -24,7 +24,7 @@ from connectors.simulated.order_faults import (
 )
 from connectors.simulated.venue import Terms, Venue
 from strategies.base import Note, Step
-from strategies.execution.latch import ALL, Mode
+from strategies.execution.latch import ALL, Hold, Mode
 from tests.bot.test_trades import BEGIN, PRICES, UNIVERSE, A, B, C, Ran, plan
 
 FENCE = "3f09ab00002"
@@ -288,6 +288,27 @@ def test_a_difference_is_told_once_while_it_stands() -> None:
     ran = Compared(at_five(TAKEN), wishes={second: plan(f"p{second}") for second in (1, 30, 45)}).until(80)
     assert 1 == ran.whats().count(("balance", "T"))
     assert ["equal", "differ"] == ran.states()
+
+
+def test_a_venue_that_is_no_longer_there_is_not_compared() -> None:
+    """
+    An earlier run had an account at c, this one has none: nobody waits for it, and nothing of it is told.
+    """
+    ran = Compared(wishes={}).until(5)
+    again = Compared(wishes={}, earlier=ran.steps, venues={name: ran.venues[name] for name in "ab"}).until(15)
+    assert ["a", "b"] == sorted(state.venue for state in again.comparer.states())
+    assert {"a", "b"} == set(again.comparer.told)
+
+
+def test_a_copy_of_the_folder_halts_also_what_is_already_held_back() -> None:
+    """
+    Everything is reduced already, for another reason: that is not enough.
+    """
+    newer = client_id("x", 0, "3f09ab00003")
+    ran = Compared(at_five(Foreign(FIVE, newer, A, Side.BUY, D(1), D(50), trades=False)), wishes={}).until(1)
+    ran.engine.memory.trip(Hold(scope=ALL, mode=Mode.REDUCE, cause="drawdown", why="x", at=BEGIN))
+    ran.until(18)
+    assert [(ALL, Mode.REDUCE, "drawdown"), (ALL, Mode.HALT, "fence")] == [h.key for h in ran.engine.memory.latch.holds]
 
 
 def test_a_venue_that_says_nothing_is_only_reduced_until_it_does() -> None:
