@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from math import isfinite
 from typing import NamedTuple
 
@@ -123,7 +123,8 @@ class Exits:
         lot, usd = self._lots[number], columns.mark_usd(number)
         if not (lot.usd and usd > 0):
             return lot.units
-        return max(lot.units, -(-lot.usd / exact(usd) // lot.units) * lot.units)
+        lots = (lot.usd / exact(usd) / lot.units).to_integral_value(ROUND_CEILING)
+        return max(lot.units, lots * lot.units)
 
     def _seen(self, view: View, number: int, side: Side) -> Decimal | None:
         """The price at which an order would begin to fill; None where there is none that counts."""
