@@ -22,6 +22,8 @@ from strategies.execution.latch import ALL, FLAG, Hold, Latch, Mode
 FILE: Final = "latch.json"
 KILL: Final = "KILL"
 LOCK: Final = "latch.lock"
+OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE)
+"""The process, or the machine, may open no more."""
 REMEMBERED: Final = 100
 """Ends of holds that the file keeps; the journal has them all."""
 
@@ -71,7 +73,7 @@ class Holds:
         except FileNotFoundError:
             return Kept()
         except (OSError, msgspec.DecodeError) as error:
-            if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
                 raise DataError(f"no file can be opened: {error.strerror}", where=str(self.state / FILE)) from error
             why = f"{self.state / FILE} cannot be read: {error}"
             return Kept(latch=Latch((Hold(scope=ALL, mode=Mode.HALT, cause=FLAG, why=why, at=now),)))
@@ -90,21 +92,22 @@ class Holds:
         return found.st_mtime_ns, found.st_ino, self.flagged()
 
     def kill(self, hold: Hold) -> None:
-        """Halts everything: first by the file KILL, which needs no room on the disk, then in the latch.
+        """Halts everything: first by the file KILL, which needs neither room on the disk nor a file that may be opened,
+        then in the latch.
 
-        Raises DataError where the folder takes no file.
+        Raises DataError where the folder takes no file, and where the latch cannot be kept: then the file halts alone.
         """
+        flag = self.state / KILL
         try:
-            file = os.open(self.state / KILL, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            _appear(flag)
         except OSError as error:
-            raise DataError(f"cannot be halted: {error.strerror}", where=str(self.state / KILL)) from error
-        try:
-            with suppress(OSError):  # that it is there is enough
-                os.write(file, f"{hold}\n".encode())
-            os.fsync(file)
-        finally:
-            os.close(file)
-        self._sync()
+            raise DataError(f"cannot be halted: {error.strerror}", where=str(flag)) from error
+        with suppress(OSError), flag.open("wb") as file:  # that it is there is enough
+            file.write(f"{hold}\n".encode())
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(OSError):  # a disk that refuses this refuses the latch too, which is told
+            self._sync()
         self.set(hold)
 
     def set(self, hold: Hold) -> None:
@@ -173,3 +176,14 @@ class Holds:
         with suppress(OSError):
             return (self.state / KILL).lstat().st_mtime_ns
         return now
+
+
+def _appear(path: Path) -> None:
+    """Makes an empty file where there is none. Raises OSError."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    except OSError as error:
+        if error.errno not in OUT_OF_FILES:
+            raise
+        with suppress(FileExistsError):
+            os.mknod(path, 0o644)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import resource
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from bot.holds import OUT_OF_FILES
 from bot.inbox import Inbox
 from bot.keeper import Keeper
 from bot.steady import SteadyClock
@@ -64,7 +64,7 @@ def unless_files(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
     """Handles what nobody awaits: that a caller cannot be let in for want of files is told once, by `Upkeep`, and not a
     hundred times a second."""
     error = context.get("exception")
-    if not (isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)):
+    if not (isinstance(error, OSError) and error.errno in OUT_OF_FILES):
         loop.default_exception_handler(context)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 from pathlib import Path
@@ -109,6 +110,26 @@ def test_a_folder_that_takes_no_file_is_an_error(tmp_path: Path) -> None:
     """
     with pytest.raises(DataError, match="cannot be halted"):
         Holds(tmp_path / "gone").kill(halt())
+
+
+def test_a_kill_needs_no_file_to_open(tmp_path: Path) -> None:
+    """
+    A process that may open nothing more halts by the file, says that the latch is not kept, and reads no halt where
+    there is none.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    holds = Holds(tmp_path)
+    holds.set(pause())
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        with pytest.raises(DataError, match="no file can be opened"):
+            holds.read(NOW)
+        with pytest.raises(DataError, match="cannot be kept"):
+            holds.kill(halt())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert holds.flagged()
+    assert [Mode.REDUCE, Mode.HALT] == [hold.mode for hold in holds.read(NOW).latch.holds]
 
 
 def _die_at(folder: Path, stage: str) -> None:
