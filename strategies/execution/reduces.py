@@ -16,14 +16,17 @@ ZERO = Decimal(0)
 EVEN = Decimal("0.01")
 """Sides of a pair that are worth the same shares to within this share of the larger leave no net shares behind."""
 
+OpenShares = Mapping[tuple[str, str], Decimal]
+"""By id of an open trade and its underlying: its net shares by its own fills, its orders under way counted as filled.
+"""
 
-def reduces(intent: Intent, earlier: Iterable[Leg], view: View, open_shares: Mapping[str, Decimal]) -> bool:
+
+def reduces(intent: Intent, earlier: Iterable[Leg], view: View, open_shares: OpenShares) -> bool:
     """Whether it brings nearer to zero, and never beyond it: the net shares of its underlying or of its trade, however
     much of it fills; or, where it leaves the net shares as they are, the position in each leg's instrument. That half
     of such a pair fills stays a risk, which its trade then hedges.
 
-    Orders of the same side that are under way, and the `earlier` legs of this moment, count as filled. `open_shares`:
-    net shares of each open trade by its own fills, its orders under way counted as filled.
+    Orders of the same side that are under way, and the `earlier` legs of this moment, count as filled.
     """
     before = list(earlier)
     with localcontext(EXACT):
@@ -62,7 +65,7 @@ def _even(intent: Intent, view: View) -> bool:
     return True
 
 
-def _net(intent: Intent, earlier: list[Leg], view: View, open_shares: Mapping[str, Decimal]) -> bool:
+def _net(intent: Intent, earlier: list[Leg], view: View, open_shares: OpenShares) -> bool:
     """All legs go the same way, against the net shares of their underlying or of their trade."""
     sides = {leg.side for leg in intent.legs}
     universe, ledger = view.columns.universe, view.ledger
@@ -73,7 +76,8 @@ def _net(intent: Intent, earlier: list[Leg], view: View, open_shares: Mapping[st
     wished = sum((leg.quantity * _worth(view, leg.instrument) for leg in intent.legs), ZERO)
     if not wished.is_finite():
         return False
-    if intent.trade in open_shares and wished <= (-1 if side is Side.BUY else 1) * open_shares[intent.trade]:
+    own = open_shares.get((intent.trade, name))
+    if own is not None and wished <= (-own if side is Side.BUY else own):
         return True
     kin = [at for at, one in enumerate(universe) if one.underlying == name]
     net = sum((ledger.position(at) * _worth(view, at) for at in kin if ledger.position(at)), ZERO)

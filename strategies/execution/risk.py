@@ -19,11 +19,11 @@ from strategies.execution.latch import Mode, scopes_of
 from strategies.execution.legs import Problem, leg_problem, within_collar
 from strategies.execution.limits import Limits
 from strategies.execution.memory import Memory, turnover
-from strategies.execution.reduces import reduces, units_of
+from strategies.execution.reduces import OpenShares, reduces, units_of
 from strategies.execution.stops import loss_problem, naked_usd, wished
 from strategies.execution.wish import wish_problem
 
-NO_TRADES: Final[Mapping[str, Decimal]] = MappingProxyType({})
+NO_TRADES: Final[OpenShares] = MappingProxyType({})
 
 
 def review(
@@ -32,7 +32,7 @@ def review(
     limits: Limits,
     memory: Memory,
     max_open: Mapping[str, int],
-    open_shares: Mapping[str, Decimal] = NO_TRADES,
+    open_shares: OpenShares = NO_TRADES,
 ) -> tuple[tuple[Approved, ...], tuple[Refused, ...]]:
     """Judges wishes in order; an approved one counts against the limits of the next.
 

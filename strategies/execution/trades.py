@@ -270,9 +270,9 @@ class Trades:
             return Reason.IN_FLIGHT, f"another order to {side.value} {underlying} at {venue} is under way"
         return None
 
-    def open_shares(self) -> dict[str, Decimal]:
-        """Net shares of each trade that is not over by its own fills, its orders under way counted as filled; trades
-        of which they are not known are left out."""
+    def open_shares(self) -> dict[tuple[str, str], Decimal]:
+        """Net shares of each trade that is not over, by its id and underlying, by its own fills, its orders under way
+        counted as filled; trades of which they are not known are left out."""
         found = {}
         for trade, saga in self.open.items():
             units = self._units(saga)
@@ -283,7 +283,7 @@ class Trades:
             shares = [self.exits.shares(held, number) for number, held in units.items()]
             known = [one for one in shares if one is not None]
             if len(known) == len(shares):
-                found[trade] = sum(known, saga.carried)
+                found[trade, saga.plan.underlying] = sum(known, saga.carried)
         return found
 
     def standing(self, saga: Saga, view: View) -> Standing:

@@ -20,6 +20,7 @@ from strategies.execution.funds import Funds, FundsRule
 from strategies.execution.latch import Hold, Latch, Mode, scopes_of
 from strategies.execution.limits import Limits
 from strategies.execution.memory import DAY_NS, Memory, net_usd, new_day
+from strategies.execution.reduces import OpenShares, reduces
 from strategies.execution.risk import review
 from strategies.execution.stops import heed_note, hold_note, naked_usd, resumed_note, told, watch
 from strategies.market.session import Session
@@ -71,7 +72,7 @@ def why(
     wish: Intent,
     limits: Limits = WIDE,
     memory: Memory | None = None,
-    shares: dict[str, Decimal] | None = None,
+    shares: OpenShares | None = None,
 ) -> Reason | None:
     """Why the wish is refused, or None where it passes."""
     memory = memory or Memory(day=TODAY)
@@ -221,7 +222,7 @@ def test_a_trade_s_own_shares_are_a_proof_too() -> None:
     """
     With an inventory that grows by it, buying back what a trade has sold passes for that trade, and no more than that.
     """
-    shares = {"t": Decimal(-5)}
+    shares = {("t", "S"): Decimal(-5)}
     latch = Latch((hold(mode=Mode.REDUCE),))
     for units, passes in (("5", True), ("5.1", False)):
         wish = one_leg(A, Side.BUY, units, trade="t", purpose=Purpose.UNWIND)
@@ -229,6 +230,16 @@ def test_a_trade_s_own_shares_are_a_proof_too() -> None:
         assert (None if passes else Reason.REDUCE_ONLY) is found
     sale = one_leg(B, Side.SELL, "30", trade="t", purpose=Purpose.HEDGE)
     assert Reason.REDUCE_ONLY is why(holding(a="20"), sale, memory=Memory(day=TODAY, latch=latch), shares=shares)
+
+
+def test_a_trade_s_shares_prove_nothing_about_another_share() -> None:
+    """
+    A trade lacks five shares of S: buying five of R brings that no nearer to zero, whatever the order calls itself.
+    """
+    view = Case(universe=instruments(underlying="R")).view()
+    wish = one_leg(A, Side.BUY, trade="t", purpose=Purpose.HEDGE, underlying="R")
+    assert not reduces(wish, (), view, {("t", "S"): Decimal(-5)})
+    assert reduces(wish, (), view, {("t", "R"): Decimal(-5)})
 
 
 def test_nothing_reduces_while_a_unit_s_worth_is_unknown() -> None:
