@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
-from math import isfinite
+from math import isfinite, nan
 from typing import NamedTuple
 
 from connectors.exact import exact
@@ -51,9 +51,12 @@ class Offer(NamedTuple):
 class Exits:
     """The ways out at one moment."""
 
-    def __init__(self, universe: Universe, lots: Sequence[Lot], worth: Callable[[int], float]) -> None:
-        """`lots` by instrument; `worth` gives shares per unit, NaN where unknown."""
-        self._universe, self._lots, self._worth = universe, tuple(lots), worth
+    def __init__(
+        self, universe: Universe, lots: Sequence[Lot], worth: Callable[[int], float], give_bps: Decimal
+    ) -> None:
+        """`lots` by instrument; `worth` gives shares per unit, NaN where unknown. No try takes a price that is worse
+        than the quote by more than `give_bps`."""
+        self._universe, self._lots, self._worth, self._give_bps = universe, tuple(lots), worth, give_bps
         self.resting: dict[str, int] = {}
         """Until when (ns) a venue that was asked too much wants to hear nothing, by its own word."""
 
@@ -119,26 +122,24 @@ class Exits:
         return [n for n in members if columns.facts[n].traded and columns.facts[n].cost is not None]
 
     def _least_units(self, columns: Columns, number: int) -> Decimal:
-        """The smallest order of an instrument, in units; of its lot alone where it has no price."""
-        lot, usd = self._lots[number], columns.mark_usd(number)
+        """The smallest order of an instrument, in units, that is large enough at the lowest limit that a try could
+        have; of its lot alone where it has no price."""
+        lot = self._lots[number]
+        usd = _price(columns, number, Side.SELL) * columns.known_fx(number)
         if not (lot.usd and usd > 0):
             return lot.units
-        lots = (lot.usd / exact(usd) / lot.units).to_integral_value(ROUND_CEILING)
+        lowest = exact(usd) * (1 - self._give_bps / BPS)
+        lots = (lot.usd / lowest / lot.units).to_integral_value(ROUND_CEILING)
         return max(lot.units, lots * lot.units)
 
     def _seen(self, view: View, number: int, side: Side) -> Decimal | None:
         """The price at which an order would begin to fill; None where there is none that counts."""
-        columns, f, k = view.columns, view.columns.f_rows[number], view.columns.k_rows[number]
+        columns, k = view.columns, view.columns.k_rows[number]
         if k[K.REFUSAL] != K.OK or view.now > k[K.EXPIRES] or number in columns.said or columns.doubted(number):
             return None
         if not (isfinite(self._worth(number)) and isfinite(columns.known_fx(number))):
             return None
-        buying, price = side is Side.BUY, f[K.ASK] if side is Side.BUY else f[K.BID]
-        if columns.universe[number].one_price:
-            half = columns.facts[number].assumed_half_spread
-            if half is None:
-                return None
-            price *= 1 + half if buying else 1 - half
+        price = _price(columns, number, side)
         return exact(price) if isfinite(price) and price > 0 else None
 
     def _barred(self, view: View, side: Side, number: int, shares: Decimal) -> bool:
@@ -184,3 +185,12 @@ class Exits:
                 return f"{name}: at {seen} it would lose more than {rules.max_loss_usd} USD"
         leg = Leg(instrument=number, side=wanted.side, quantity=quantity, limit=limit, seen=seen)
         return Offer(leg, quantity * seen * fx)
+
+
+def _price(columns: Columns, number: int, side: Side) -> float:
+    """What an order would begin to fill at by the last quote, in its quote currency; NaN where unknown."""
+    buying, f = side is Side.BUY, columns.f_rows[number]
+    if not columns.universe[number].one_price:
+        return f[K.ASK if buying else K.BID]
+    half = columns.facts[number].assumed_half_spread
+    return nan if half is None else f[K.BID] * (1 + half if buying else 1 - half)

@@ -7,7 +7,6 @@ the reason. What is held back stands first, so that a halt outranks the session.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from math import inf, isfinite, nan
 from types import MappingProxyType
 from typing import Final

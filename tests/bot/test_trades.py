@@ -180,6 +180,7 @@ class Ran:
         wishes: dict[int, Intent] | None = None,
         rules: Rules | None = RULES,
         lot: str = "0.5",
+        least_usd: str = "0",
         venue: Script | None = None,
         earlier: list[Step] | None = None,
         fence: str = "",
@@ -194,7 +195,7 @@ class Ran:
         self.engine = Engine(
             columns=self.columns, strategies=[wisher], triggers=[], timed=[wisher], limits=LIMITS, executor=self.venue,
             ledger=Ledger(UNIVERSE), scribe=scribe or Journal(None), timer_ns=NS, on_step=[self.steps.append],
-            lots=[Lot(units=Decimal(lot))] * len(UNIVERSE), trade_rules=rules, fence=fence,
+            lots=[Lot(units=Decimal(lot), usd=Decimal(least_usd))] * len(UNIVERSE), trade_rules=rules, fence=fence,
         )  # fmt: skip
         self.silent: set[int] = set()
         self.at = 0
