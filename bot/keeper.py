@@ -67,8 +67,9 @@ class Keeper:
 
     @property
     def behind_s(self) -> float:
-        """For how long records have waited without one becoming durable, seconds, as of the last `look`."""
-        return self._monotonic() - self._moved_s if self.journal.waiting() else 0.0
+        """For how long records have waited without one becoming durable, seconds, as of the last `look`. After a
+        failure none waits any more."""
+        return self._monotonic() - self._moved_s if self.journal.waiting() and not self.failed else 0.0
 
     def _fail(self, error: JournalError) -> None:
         self._failed = str(error)

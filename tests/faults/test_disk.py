@@ -138,6 +138,7 @@ async def ends_trading(market: Market, words: str) -> None:
     (hold,) = [hold for hold in market.daemon.engine.memory.latch.holds if hold.scope == ALL]
     assert (Mode.HALT, "journal") == (hold.mode, hold.cause)
     assert re.search(words, hold.why)
+    assert 0 == metrics(market)["journal_behind_seconds"]
     picture = market.daemon.desk.picture()
     assert any("nothing is recorded" in trouble for trouble in picture.troubles)
     assert "degraded" == market.daemon.desk.health(picture).status
