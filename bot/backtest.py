@@ -12,6 +12,7 @@ from pathlib import Path
 from bot.assembly import Assembly, assemble, refused_rows
 from bot.clock import monotonic_s
 from bot.config import Config
+from bot.converting import IssuersOf
 from bot.costs import to_pay
 from bot.exposure import Exposure
 from bot.journal import Journal
@@ -127,10 +128,12 @@ def run_over(
     progress: Callable[[int], None] = lambda rows: None,
     levels: Mapping[int, Levels] | None = None,
     world: Config | None = None,
+    issuers: IssuersOf | None = None,
 ) -> Result:
     """The same over blocks of rows from anywhere, in order of ts_recv. `world` says what is charged, where that is not
-    what `config` believes."""
+    what `config` believes; `issuers` are those on paper by it, unless others are given."""
     seed = config.run.seed if seed is None else seed
+    issuers = issuers or paper_issuers(world or config, universe, load_sessions(), seed)
     records: list[Step] = []
 
     def hear(step: Step) -> None:
@@ -144,7 +147,7 @@ def run_over(
             load_sessions(),
             journal,
             executor=paper(world or config, universe, seed),
-            issuers=paper_issuers(world or config, universe, load_sessions(), seed),
+            issuers=issuers,
             seed=seed,
             on_step=(hear,),
             levels=levels,
