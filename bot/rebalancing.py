@@ -37,8 +37,9 @@ class Move(msgspec.Struct, frozen=True, kw_only=True):
 def balances(ledger: Ledger) -> dict[str, dict[str, Decimal]]:
     """By token or coin, what the books have at each venue where it has ever moved; below zero is owed there.
 
-    Perps and shares are left out: nobody can move them.
+    Perps and shares are left out: nobody can move them; so is cash at no venue that trades (of an issuer, or a price).
     """
+    trades = {one.venue for one in ledger.universe if one.role is not Role.COIN}
     found: dict[str, dict[str, Decimal]] = {}
     with localcontext(EXACT):
         for number, units in ledger.positions.items():
@@ -47,7 +48,8 @@ def balances(ledger: Ledger) -> dict[str, dict[str, Decimal]]:
                 at = found.setdefault(one.asset, {})
                 at[one.venue] = at.get(one.venue, ZERO) + units
         for (venue, coin), amount in ledger.cash_at.items():
-            found.setdefault(coin, {})[venue] = amount
+            if venue in trades:
+                found.setdefault(coin, {})[venue] = amount
     return found
 
 

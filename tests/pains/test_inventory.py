@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.cli import main
-from bot.rebalancing import plan
+from bot.rebalancing import balances, plan
 from connectors.events import NS, Kind, Rows
+from connectors.instruments import Instrument, Role, Universe
+from strategies.execution.ledger import Ledger
 from strategies.pricing.costs import Component
 from tests.bot.test_trades import BEGIN
 from tests.pains.test_prices import CEX, Config, Result, config, row, run_over, universe_of
@@ -80,6 +82,21 @@ def test_pain_22_the_way_back_is_proposed_and_nothing_is_moved(
     assert 0 == main(["journal", "rebalance", "--file", str(journal)])
     assert "nothing is moved" in capsys.readouterr().out
     assert before == journal.read_bytes()
+
+
+def test_pain_22_only_what_lies_where_one_trades_is_to_be_moved() -> None:
+    """
+    Cash and tokens of a venue count; cash at an issuer or at a mere price of a coin, and a perp, do not.
+    """
+    token = Instrument(venue="a", symbol="Tx", role=Role.TOKEN, token="Tx", underlying="T")
+    perp = Instrument(venue="p", symbol="T-PERP", role=Role.PERP, underlying="T")
+    coin = Instrument(venue="fx", symbol="USDT/USD", role=Role.COIN, coin="USDT")
+    ledger = Ledger(Universe((token, perp, coin)))
+    ledger.adjust(0, Decimal(3), Decimal(100))
+    ledger.adjust(1, Decimal(5), Decimal(100))
+    for venue, coin_name in (("a", "USD"), ("p", "USD"), ("fx", "USDT"), ("", "USD")):
+        ledger.adjust_cash(venue, coin_name, Decimal(7), Decimal(1))
+    assert {"Tx": {"a": 3}, "USD": {"a": 7, "p": 7}} == balances(ledger)
 
 
 amounts = st.decimals(-1000, 1000, places=6)
