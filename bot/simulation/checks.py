@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING
 
@@ -60,8 +60,12 @@ class Truth:
                 return next((one for one in order.fills if one.id == fill.id), None)
         return None
 
-    def at_end(self, engine: Engine) -> None:
-        """When all has come to its end: nothing is open, no fill is lost, and nothing has come or gone unseen."""
+    def at_end(self, engine: Engine, meddled: Container[str]) -> None:
+        """When all has come to its end: nothing is open, no fill is lost, and nothing has come or gone unseen.
+
+        `meddled` are venues at which somebody else had a hand in our account, or which told something else than they
+        did; at all others account and books are equal.
+        """
         now, paged = engine.now, set[str]()
         for trade, saga in engine.trades.open.items():
             if saga.stage not in ENDS:
@@ -69,6 +73,10 @@ class Truth:
         for saga in (*engine.trades.open.values(), *engine.trades.over.values()):
             if saga.stage is Stage.PAGED or saga.stage not in ENDS:
                 paged.update(client_id for client_id, order in saga.orders.items() if not order.final)
+        for number, why in engine.memory.differs.items():
+            one = engine.universe[number]
+            if one.venue not in meddled and not paged:
+                self._tell(Breach("I3", f"{one.name} is still barred: {why}", now))
         units: dict[int, Decimal] = {}
         cash: dict[str, Decimal] = {}
         odd = set[str]()

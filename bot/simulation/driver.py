@@ -16,10 +16,10 @@ from bot.holding import Holding
 from bot.holds import Holds
 from bot.invariants import Breach, Invariants
 from bot.outbox import Outbox
-from bot.simulation.checks import Truth
+from bot.simulation.checks import TOLD_WRONG, Truth
 from bot.simulation.desk import IssuerDesk, MortalDesk, OwnAccount
 from bot.simulation.disk import Crashed, Disk
-from bot.simulation.fault import Hand
+from bot.simulation.fault import Event, Hand
 from bot.simulation.outcome import Outcome, outcome_of
 from bot.simulation.scene import Scene, market, stage
 from bot.simulation.staging import dies_sending, disk_faults, hands, world_of
@@ -37,6 +37,8 @@ LOOK_NS: Final = NS // 2
 """How long after a command the daemon looks at its folder."""
 COMPARE_NS: Final = 60 * NS
 PATIENCE_NS: Final = 5 * NS
+MEDDLE: Final = frozenset({Event.WITHDRAWAL, Event.FOREIGN, Event.RIGHTS, *TOLD_WRONG})
+"""Faults after which only an operator can make an account and the books equal."""
 WHO: Final = "selftest"
 INSTALLATION: Final = "5e1f7e"
 """In client ids."""
@@ -84,7 +86,7 @@ class Driver:
                 at = min(int(np.searchsorted(rows.ts_recv, crash.now + DOWN_NS)), len(rows) - 1)
         engine = self.parts.engine
         self.world.outside.pass_to(engine.now)
-        self.truth.at_end(engine)
+        self.truth.at_end(engine, {one.where for one in self.scene.faults if one.kind in MEDDLE})
         self.worst_usd_s = max(self.worst_usd_s, self.exposure.worst_usd_s)
         return outcome_of(self)
 

@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from bot.invariants import Breach
+from bot.simulation.checks import Truth
 from bot.simulation.fault import Fault
 from bot.simulation.scene import stage
 from connectors.client_ids import fence_of
@@ -99,3 +101,13 @@ def test_row_40_each_start_sends_under_a_fence_of_its_own() -> None:
     fences = [fence_of(client_id) for client_id in played.driver.truth.sent]
     assert {1, 2} == {fence.start for fence in fences if fence is not None} and None not in fences
     assert not [order for venue in VENUES for order in played.venue(venue).standing()]
+
+
+def test_an_account_that_stays_barred_without_a_reason_is_a_breach() -> None:
+    """
+    The selftest's own check: units are gone, and nobody says that somebody took them.
+    """
+    played, breaches = Played(Fault(what="withdrawal", where="sim-alpha", at_s=AT_S)), list[Breach]()
+    assert played.driver.parts is not None
+    Truth(played.driver.world.outside, breaches.append).at_end(played.driver.parts.engine, set())
+    assert any("sim-alpha" in one.what and "still barred: balance" in one.what for one in breaches)
