@@ -226,10 +226,14 @@ class Dealer:
         notes = self.trades.heard(report, now)
         if order.final is not final:
             self.ledger.reserve(order.leg, release=order.final)
-        for fill in self.ledger.take(report, seen=order.leg.seen, strategy=self.trades.strategy(report)):
+        taken = self.ledger.take(report, seen=order.leg.seen, strategy=self.trades.strategy(report))
+        for fill in taken.new:
             self.columns.take(fill.instrument, float(fill.quantity), bid=fill.side == "sell")
             self.permits.room(fill.instrument, now)
             self.memory.funds.hear(fill, self.columns.universe[fill.instrument].venue)
+        for fill in taken.undone:
+            self.permits.room(fill.instrument, now)
+            self.memory.funds.hear(fill, self.columns.universe[fill.instrument].venue, undone=True)
         return notes
 
     def follow(

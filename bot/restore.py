@@ -14,7 +14,7 @@ from connectors.orders import Conversion, Fill, Intent, Report
 from strategies.base import Note, Step
 from strategies.execution.adjusting import KIND as ADJUST
 from strategies.execution.adjusting import Adjustment, adjust, adjustment_of
-from strategies.execution.ledger import Ledger
+from strategies.execution.ledger import Ledger, Taken
 from strategies.execution.memory import Memory
 from strategies.execution.stops import heed_note
 from strategies.execution.trades import Trades
@@ -113,12 +113,14 @@ def restore(
             news = _news(report, names, numbers)
             sent = trades.order(news)
             if sent is None:
-                new = tuple(fill for fill in news.fills if ledger.fill(fill, seen=fill.price))
+                taken = Taken(tuple(fill for fill in news.fills if ledger.fill(fill, seen=fill.price)))
             else:
                 trades.heard(news, step.ts)
-                new = ledger.take(news, seen=sent.leg.seen, strategy=trades.strategy(news))
-            for fill in new:
+                taken = ledger.take(news, seen=sent.leg.seen, strategy=trades.strategy(news))
+            for fill in taken.new:
                 memory.funds.hear(fill, universe[fill.instrument].venue)
+            for fill in taken.undone:
+                memory.funds.hear(fill, universe[fill.instrument].venue, undone=True)
         for refused in step.refused:
             trades.refused(refused.intent, step.ts)
         approved = set(step.approved)

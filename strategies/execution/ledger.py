@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from decimal import Context, Decimal, getcontext, localcontext, setcontext
+from typing import NamedTuple
 
 import msgspec
 from msgspec import structs
@@ -59,6 +60,14 @@ class Bridge(msgspec.Struct, frozen=True, kw_only=True):
     net: Decimal
     unmarked: tuple[str, ...] = ()
     """Instruments or coins that we hold and have no price for; they are left out of `inventory_mark` and named here."""
+
+
+class Taken(NamedTuple):
+    """What a report has changed."""
+
+    new: tuple[Fill, ...] = ()
+    undone: tuple[Fill, ...] = ()
+    """Fills that counted before."""
 
 
 class Ledger:
@@ -116,25 +125,24 @@ class Ledger:
         else:
             self._reserved.pop(key, None)
 
-    def take(self, report: Report, *, seen: Decimal, strategy: str = "") -> tuple[Fill, ...]:
-        """Takes all that a report about an order of a strategy says and gives the fills that are new; `seen` as in
-        `fill`.
+    def take(self, report: Report, *, seen: Decimal, strategy: str = "") -> Taken:
+        """Takes all that a report about an order of a strategy says and gives the fills that are new, and those that
+        count no more; `seen` as in `fill`.
 
         A report with an id counts once, as a fill does.
         """
         if report.id and not self._first(f"report {report.id}"):
-            return ()
-        for fill in report.undone:
-            if self.undo(fill, seen=seen):
-                with localcontext(EXACT):
-                    self.holdings.hear(strategy, fill, undone=True)
+            return Taken()
+        undone = tuple(fill for fill in report.undone if self.undo(fill, seen=seen))
         new = tuple(fill for fill in report.fills if self.fill(fill, seen=seen))
         with localcontext(EXACT):
+            for fill in undone:
+                self.holdings.hear(strategy, fill, undone=True)
             for fill in new:
                 self.holdings.hear(strategy, fill)
             if report.gas_usd:
                 self._pay_gas(report.gas_usd)
-        return new
+        return Taken(new, undone)
 
     def fill(self, fill: Fill, *, seen: Decimal) -> bool:
         """Takes one fill; `seen` is the price that the decision was made on. A fill counts once: False if known."""

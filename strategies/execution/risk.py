@@ -21,6 +21,7 @@ from strategies.execution.memory import Memory, turnover
 from strategies.execution.reduces import OpenShares, reduces, units_of
 from strategies.execution.stops import loss_problem, naked_usd, wished
 from strategies.execution.wish import wish_problem
+from strategies.market import kernel as K
 
 NO_TRADES: Final[OpenShares] = MappingProxyType({})
 
@@ -56,20 +57,21 @@ def review(
         closes = bool(memory.latch.holds or memory.differs or not opens) and reduces(intent, earlier, view, open_shares)
         eased = closes and not opens
         fair = _fair(intent, view) if limits.need_fair or limits.collar_bps < inf else nan
+        sent = within_collar(intent, view, limits, fair, eased=eased)
         problem = (
             _held_back(intent, view, memory, closes=closes)
             or (None if closes else _differs(intent, view, memory))
             or _moment_problem(intent, view, limits, memory, max_open, fair, eased=eased)
             or _legs_problem(intent, view, limits, fair, eased=eased)
             or _self_trade(intent, earlier, view)
-            or _unsettled(intent, earlier, view, memory)
+            or _unsettled(sent, earlier, view, limits, memory)
             or book_problem(intent, earlier, view, limits)
             or (None if eased else loss_problem(view, limits, memory))
         )
         if problem is None:
             memory.approve(intent, view.now)
-            earlier += intent.legs
-            approved.append(Approved(within_collar(intent, view, limits, fair, eased=eased)))
+            earlier += sent.legs
+            approved.append(Approved(sent))
         else:
             refused.append(Refused(intent=intent, reason=problem[0], detail=problem[1]))
     return tuple(approved), tuple(refused)
@@ -163,8 +165,9 @@ def _self_trade(intent: Intent, earlier: list[Leg], view: View) -> Problem | Non
     return None
 
 
-def _unsettled(intent: Intent, earlier: list[Leg], view: View, memory: Memory) -> Problem | None:
-    """Whether purchases at a venue whose rule limits it would spend more than has settled there."""
+def _unsettled(intent: Intent, earlier: list[Leg], view: View, limits: Limits, memory: Memory) -> Problem | None:
+    """Whether purchases at a venue whose rule limits it could spend more than has settled there: each at its limit, or
+    where it has none at the ask; one that is under way at the ask and the collar above it."""
     if not memory.funds.rules:
         return None
     columns, universe = view.columns, view.columns.universe
@@ -172,11 +175,19 @@ def _unsettled(intent: Intent, earlier: list[Leg], view: View, memory: Memory) -
         has = memory.funds.spendable(venue, view.now)
         if has is None:
             continue
-        under_way = [(at, units) for (at, side), units in view.ledger.under_way().items() if side is Side.BUY]
-        bought = [(leg.instrument, leg.quantity) for leg in (*earlier, *intent.legs) if leg.side is Side.BUY]
+        rows, more = columns.f_rows, limits.collar_bps / 1e4 if limits.collar_bps < inf else 0.0
+        paid = [
+            (at, units, rows[at][K.ASK] * (1 + more))
+            for (at, side), units in view.ledger.under_way().items()
+            if side is Side.BUY
+        ]
+        for leg in (*earlier, *intent.legs):
+            if leg.side is Side.BUY:
+                worst = float(leg.limit) if leg.limit < inf else rows[leg.instrument][K.ASK]
+                paid.append((leg.instrument, leg.quantity, worst))
         cost = sum(
-            float(units) * columns.mark_usd(at) * (1 + (columns.facts[at].cost or 0.0))
-            for at, units in (*under_way, *bought)
+            float(units) * price * columns.known_fx(at) * (1 + (columns.facts[at].cost or 0.0))
+            for at, units, price in paid
             if universe[at].venue == venue
         )
         if not cost <= float(has):

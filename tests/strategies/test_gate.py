@@ -521,15 +521,17 @@ def test_an_order_against_one_of_ours_is_refused() -> None:
 
 def test_only_what_has_settled_is_spent() -> None:
     """
-    500.25 USD cover five at 99.95 and a fee of 0.1 %; a cent less does not, and an order under way takes its part.
+    515.52 USD cover five at 103, the collar's end, and a fee of 0.1 %; a cent less does not, and an order under way
+    takes its part, at most the collar above the ask of 100.
     """
-    for usd, expected in (("500.26", None), ("500.24", Reason.UNSETTLED)):
+    for usd, expected in (("515.52", None), ("515.51", Reason.UNSETTLED)):
         memory = Memory(funds=Funds(rules={"a": FundsRule(usd=Decimal(usd))}))
         assert expected is why(Case().view(), one_leg(A, Side.BUY), memory=memory)
-    memory = Memory(funds=Funds(rules={"a": FundsRule(usd=Decimal("500.26"))}))
     view = Case().view()
     view.ledger.reserve(leg(A, Side.BUY, "1"))
-    assert Reason.UNSETTLED is why(view, one_leg(A, Side.BUY), memory=memory)
+    for usd, expected in (("618.62", None), ("618.61", Reason.UNSETTLED)):
+        memory = Memory(funds=Funds(rules={"a": FundsRule(usd=Decimal(usd))}))
+        assert expected is why(view, one_leg(A, Side.BUY), memory=memory)
     assert why(view, one_leg(B, Side.SELL), memory=memory) is None
 
 

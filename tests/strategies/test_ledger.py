@@ -145,7 +145,7 @@ def test_a_fill_that_was_undone_leaves_nothing_behind(events: list[tuple[Fill, D
     assert _state(kept) == _state(back)
     for number, (fill, seen) in enumerate(events):
         if number in undone:
-            assert (fill,) == back.take(_report(f"{number} again", fills=(fill,)), seen=seen)
+            assert (fill,) == back.take(_report(f"{number} again", fills=(fill,)), seen=seen).new
             kept.fill(fill, seen=seen)
     assert _state(kept) == _state(back)
 
