@@ -14,7 +14,7 @@ from math import isfinite, nan
 from typing import Final
 
 from connectors.exact import exact
-from connectors.instruments import Role, Universe
+from connectors.instruments import Universe
 from connectors.orders import Intent, Leg, Side, Sizing
 from strategies.base import Decision, EdgeAbove, Note, View, Wake
 from strategies.execution.limits import Limits
@@ -63,10 +63,7 @@ class CrossVenue:
         return tuple(EdgeAbove(name, self.min_edge_bps) for name in universe.underlyings())
 
     def may(self, view: View, instrument: int) -> tuple[bool, bool]:
-        """(buy, sell): a position may grow to `max_long_units` and shrink to minus `max_short_units`. A perp is no leg:
-        what holding it costs or brings is not in the edge; strategies/hedge.py counts it."""
-        if view.columns.universe[instrument].role is Role.PERP:
-            return False, False
+        """(buy, sell): a position may grow to `max_long_units` and shrink to minus `max_short_units`."""
         lot = self.terms[instrument].lot
         return self._room(view, instrument, buy=True) >= lot, self._room(view, instrument, buy=False) >= lot
 
@@ -126,7 +123,7 @@ class CrossVenue:
         bids: list[tuple[float, int]] = []
         for at in columns.members_of[group]:
             f, k = columns.f_rows[at], columns.k_rows[at]
-            if now > k[K.EXPIRES] or columns.universe[at].role is Role.PERP:
+            if now > k[K.EXPIRES]:
                 continue
             ask, bid = f[K.NET_ASK], f[K.NET_BID]
             costs = columns.facts[at].costs
