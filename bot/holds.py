@@ -1,7 +1,8 @@
 """Holds on disk: what is held back, by whom and why, kept in the state folder so that no crash loses it.
 
 `latch.json` is replaced as a whole (fsync, rename). The file `KILL` halts by being there, whatever is in it: it is
-looked at wherever an order leaves, so that `touch KILL` works. What cannot be read halts.
+looked at wherever an order leaves, so that `touch KILL` works. What cannot be read halts, beside what its twin
+`latch.json.last` says.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from connectors.errors import DataError
 from strategies.execution.latch import ALL, FLAG, Hold, Latch, Mode
 
 FILE: Final = "latch.json"
+LAST: Final = "latch.json.last"
+"""The same again, written first: so that holds outlive a file that somebody, or the disk, has spoilt."""
 KILL: Final = "KILL"
 LOCK: Final = "latch.lock"
 OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE)
@@ -67,7 +70,8 @@ class Holds:
         return msgspec.structs.replace(kept, latch=kept.latch.set(halt))
 
     def _kept(self, now: int) -> Kept:
-        """What the file holds of `now`. What cannot be read is a halt, unless it is we who cannot open any file."""
+        """What the file holds of `now`. What cannot be read is a halt beside what its twin says, unless it is we who
+        cannot open any file."""
         try:
             kept = msgspec.json.decode((self.state / FILE).read_bytes(), type=Kept)
         except FileNotFoundError:
@@ -76,7 +80,12 @@ class Holds:
             if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
                 raise DataError(f"no file can be opened: {error.strerror}", where=str(self.state / FILE)) from error
             why = f"{self.state / FILE} cannot be read: {error}"
-            return Kept(latch=Latch((Hold(scope=ALL, mode=Mode.HALT, cause=FLAG, why=why, at=now),)))
+            halt = Hold(scope=ALL, mode=Mode.HALT, cause=FLAG, why=why, at=now)
+            try:
+                kept = msgspec.json.decode((self.state / LAST).read_bytes(), type=Kept)
+            except (OSError, msgspec.DecodeError):
+                kept = Kept()
+            kept = msgspec.structs.replace(kept, latch=kept.latch.set(halt))
         return msgspec.structs.replace(kept, latch=kept.latch.without_past(now))
 
     def flagged(self) -> bool:
@@ -134,12 +143,13 @@ class Holds:
     def _write(self, kept: Kept) -> None:
         new = self.state / f"{FILE}.new"
         try:
-            with new.open("wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self.state / FILE)
-            self._sync()
+            for name in (LAST, FILE):
+                with new.open("wb") as file:
+                    file.write(msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                new.replace(self.state / name)
+                self._sync()
         except OSError as error:
             raise DataError(f"the hold cannot be kept: {error.strerror}", where=str(self.state / FILE)) from error
 

@@ -104,6 +104,24 @@ def test_a_file_that_cannot_be_read_halts_until_it_is_lifted(tmp_path: Path, tex
     assert (pause(),) == holds.read(NOW).latch.holds
 
 
+def test_pauses_outlive_a_file_that_is_spoilt(tmp_path: Path) -> None:
+    """
+    latch.json is cut short: everything halts, and after unkill the pause of before still holds, and no lifted one.
+    """
+    holds = Holds(tmp_path)
+    holds.set(pause())
+    holds.set(pause("venue:a"))
+    holds.resume("token:T", (Mode.REDUCE,), why="seen", by="ann", now=NOW)
+    torn = (tmp_path / FILE).read_bytes()[:-20]
+    (tmp_path / FILE).write_bytes(torn)
+    found = holds.read(NOW).latch
+    assert pause("venue:a") in found.holds and pause() not in found.holds
+    worst = found.strictest((), NOW)
+    assert worst is not None and worst.mode is Mode.HALT
+    holds.resume(ALL, (Mode.HALT,), why="looked", by="ann", now=NOW)
+    assert (pause("venue:a"),) == holds.read(NOW).latch.holds
+
+
 def test_a_folder_that_takes_no_file_is_an_error(tmp_path: Path) -> None:
     """
     A kill that could not be is never silent.
