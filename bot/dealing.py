@@ -18,7 +18,7 @@ from bot.converting import Converter
 from bot.permits import Permits
 from bot.triggers import Triggers
 from connectors.events import NEVER
-from connectors.orders import Approved, Charge, Conversion, Intent, Progress, Purpose, Reason, Refused, Report
+from connectors.orders import PLANS, Approved, Charge, Conversion, Intent, Progress, Reason, Refused, Report
 from connectors.ports import Asked, Executor, Levels
 from strategies.base import Decision, Note, Step, View
 from strategies.execution.latch import TRADE, Hold, Mode
@@ -341,6 +341,6 @@ class Dealer:
 def _no_opening(wish: Intent) -> tuple[Reason, str] | None:
     """What speaks against a strategy's wish that calls itself a later round: those are made by the trades alone, and
     a strategy's holds and its pace are for what it begins."""
-    if wish.purpose is Purpose.OPEN and not wish.trade:
+    if wish.purpose in PLANS and not wish.trade:
         return None
     return Reason.MALFORMED, f"a strategy may not {wish.purpose.value} {wish.trade or 'without a trade'} itself"

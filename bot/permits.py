@@ -10,7 +10,7 @@ from connectors.events import NEVER
 from strategies.base import Strategy, View
 from strategies.execution.ledger import Ledger
 from strategies.execution.limits import Limits
-from strategies.market.columns import Columns
+from strategies.market.columns import HOURS, Columns
 
 
 class Permits:
@@ -63,6 +63,8 @@ class Permits:
             return "it is not traded"
         if facts.cost is None:
             return "no fee is known" if facts.costs is None else facts.costs.why
+        if self.columns.session not in HOURS[self.columns.universe[number].hours]:
+            return f"its venue is closed in the {self.columns.session.label} session"
         if self._notices.barred(number):
             return "its stream, its unit or its share bars it"
         return "in doubt" if self._judges.barred(number) else ""

@@ -40,10 +40,16 @@ class Purpose(StrEnum):
 
     OPEN = "open"
     """Begins a trade: it takes risk for an edge."""
+    CLOSE = "close"
+    """Begins a trade that gives back what an earlier one holds."""
     HEDGE = "hedge"
     """Brings the net shares of a trade under way to zero."""
     UNWIND = "unwind"
     """Gives back what a trade has filled, since it cannot be completed."""
+
+
+PLANS: Final = frozenset({Purpose.OPEN, Purpose.CLOSE})
+"""What strategies wish, and a trade begins with; the others are later rounds, which the trades themselves ask for."""
 
 
 class Sizing(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -10,7 +10,7 @@ from typing import Final
 
 from connectors.events import NS
 from connectors.instruments import Role, UnitModel, Universe
-from connectors.orders import Fill, Intent, Outcome, Progress, Purpose, Report, Side
+from connectors.orders import PLANS, Fill, Intent, Outcome, Progress, Purpose, Report, Side
 from monitoring.trade import ENDS, Trade
 from strategies.base import Note, Step
 from strategies.execution.conversions import Conversions
@@ -220,7 +220,7 @@ class Tally:
         trade = self._find(intent.trade) if intent.trade else None
         if trade is None:
             trade = self.open[intent.id] = Trade(intent, ts)
-            if intent.purpose is not Purpose.OPEN:
+            if intent.purpose not in PLANS:
                 self.dust.pop(intent.underlying, None)
         trade.send(intent)
         if intent.trade:

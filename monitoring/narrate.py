@@ -12,6 +12,7 @@ from connectors.events import NS
 from connectors.instruments import Role, Universe
 from monitoring.decisions import Tally
 from monitoring.pools import cliff_told, incentive_told
+from monitoring.positions import told as position
 from monitoring.reconciled import told as reconciled
 from monitoring.settlements import told as settlement
 from monitoring.tale import PegTale, Tone, moment
@@ -124,6 +125,9 @@ class Narrator:
             "conversion": _conversion,
             "conversion_late": _conversion,
             "conversion_refused": _conversion,
+            "hold_cost": _position,
+            "margin": _position,
+            "charge_unknown": _position,
             "difference": _reconciled,
             "books": _reconciled,
             "adjust": _reconciled,
@@ -378,6 +382,10 @@ def _action(note: Note) -> str:
 
 def _conversion(note: Note, ts: int) -> tuple[str, Tone]:
     return settlement(note)
+
+
+def _position(note: Note, ts: int) -> tuple[str, Tone]:
+    return position(note)
 
 
 def _reconciled(note: Note, ts: int) -> tuple[str, Tone]:

@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from connectors.instruments import Universe
-from connectors.orders import Fill, Intent, Leg, Outcome, Report, Side, Sizing
+from connectors.instruments import Role, Universe
+from connectors.orders import Fill, Intent, Leg, Outcome, Purpose, Report, Side, Sizing
 from monitoring.tale import Tone
 from strategies.base import Note
 
@@ -87,6 +87,10 @@ def trade_told(trade: Trade, universe: Universe) -> tuple[str, Tone]:
     if (then := trade.intent.then) is not None and trade.stage != "legs":
         what = f"{'minted' if then.mint else 'redeemed'} at {then.issuer}"
         return f"{what} on paper: {text}; fees {fees:.2f} USD", "plain"
+    if trade.intent.purpose is Purpose.CLOSE:
+        return f"position given back on paper: {text}; fees {fees:.2f} USD", "plain"
+    if trade.stage != "flat" and any(universe[leg.instrument].role is not Role.TOKEN for leg in trade.intent.legs):
+        return f"position hedged on paper: {text}; fees {fees:.2f} USD", "plain"
     what = "trade given back on paper" if trade.stage == "flat" else "gap traded on paper"
     planned = "" if trade.intent.sizing is None else f"; {sizing_told(trade.intent.sizing)}"
     told_usd = f"fees {fees:.2f}, net {trade.net_usd:+.2f} USD"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+
+from msgspec import structs
 
 from connectors.instruments import Role, Universe
 from connectors.orders import Intent, Leg, Side
@@ -20,6 +21,9 @@ from strategies.hedging.legs import worth_usd
 from strategies.hedging.rule import Rule, Terms
 from strategies.hedging.sight import Sight
 from strategies.hedging.usual import Premia
+
+LONGEST = 5
+"""How often the rest after a wish that comes to nothing doubles."""
 
 Looked = tuple[Intent | None, tuple[Note, ...]]
 
@@ -40,6 +44,7 @@ class Hedge:
     """By underlying: its tokens, and what may hedge them."""
     _premia: Premia = field(init=False)
     _rests: dict[str, int] = field(default_factory=dict, init=False)
+    _wished: dict[str, tuple[str, int]] = field(default_factory=dict, init=False)
     _told: dict[str, str] = field(default_factory=dict, init=False)
 
     def wakes(self, universe: Universe) -> tuple[Wake, ...]:
@@ -73,9 +78,17 @@ class Hedge:
             wish, told = self._look(view, underlying)
             notes += told
             if wish is not None:
-                self._rests[underlying] = view.now + self.rule.rest_ns
+                self._rest(underlying, wish, view.now)
                 wishes.append(wish)
         return Decision(tuple(wishes), tuple(notes))
+
+    def _rest(self, underlying: str, wish: Intent, now: int) -> None:
+        """After a wish the share rests, longer where it is the one before again: it was refused, or nothing filled."""
+        legs = str([(leg.instrument, leg.side, leg.quantity) for leg in wish.legs])
+        before, times = self._wished.get(underlying, ("", 0))
+        times = min(times + 1, LONGEST) if legs == before else 0
+        self._wished[underlying] = legs, times
+        self._rests[underlying] = now + (self.rule.rest_ns << times)
 
     def _look(self, view: View, underlying: str) -> Looked:
         """What is to be done in one share."""
@@ -112,16 +125,19 @@ class Hedge:
         """What was found of a holding, as a wish and notes."""
         token = next((at for at in held.units if sight.view.columns.universe[at].role is Role.TOKEN), -1)
         notes: tuple[Note, ...] = ()
-        if verdict.alert and self._told.get(underlying) != f"{verdict.action} {verdict.why}":
+        why = verdict.why + verdict.alert
+        if verdict.alert and self._told.get(underlying) != f"{verdict.action} {why}":
             detail = {"strategy": self.name, "action": verdict.action, "why": verdict.why, **verdict.detail}
             notes = (Note(kind=verdict.alert, instrument=token, underlying=underlying, detail=detail),)
         if not verdict.legs:
-            return None, (*self._tell(underlying, token, "hold", verdict.why, verdict.detail), *notes)
-        self._told[underlying] = f"{verdict.action} {verdict.why}"
+            told = self._told.get(underlying) != f"hold {why}"
+            self._told[underlying] = f"hold {why}"
+            return None, (*[self._note(underlying, token, "hold", verdict.why, verdict.detail)] * told, *notes)
+        self._told[underlying] = f"{verdict.action} {why}"
         note = self._note(underlying, token, verdict.action, verdict.why, verdict.detail)
         reason = f"{verdict.action}: {verdict.why}"
-        wish = self._wish(sight, underlying, verdict.legs, reason, edge_bps=0.0, carried=verdict.carried)
-        return wish, (note, *notes)
+        wish = self._wish(sight, underlying, verdict.legs, reason)
+        return structs.replace(wish, purpose=verdict.purpose, carried=verdict.carried), (note, *notes)
 
     def _wish(
         self,
@@ -129,9 +145,7 @@ class Hedge:
         underlying: str,
         legs: tuple[Leg, ...],
         reason: str,
-        *,
-        edge_bps: float,
-        carried: Decimal = Decimal(0),
+        edge_bps: float = 0.0,
     ) -> Intent:
         view = sight.view
         group = view.columns.underlyings.index(underlying)
@@ -144,7 +158,6 @@ class Hedge:
             notional_usd=worth_usd(view, legs),
             deadline_ns=view.now + self.rule.latency_ns,
             underlying=underlying,
-            carried=carried,
         )
 
     def _tell(

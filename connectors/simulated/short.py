@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from connectors.events import NAN, NS, ROW, Kind
+from connectors.events import NAN, NS, PRICE_OF, ROW, Kind
 from connectors.instruments import Instrument, Role, Universe
 
 START_NS: Final = 1_788_537_600 * NS
@@ -62,7 +62,7 @@ def style_of(instrument: Instrument) -> Style:
     if instrument.role is Role.TOKEN:
         pool = bool(instrument.chain)
         return Style(Kind.QUOTE, 5.0 if pool else 4.0, 5.0 if pool else 2.5, 6_000.0, 0.001)
-    return Style(Kind.REFERENCE, 4.0, 1.0, 50_000.0, 0.01)
+    return Style(PRICE_OF[instrument.role], 4.0, 1.0, 50_000.0, 0.01)
 
 
 def make(seed: int, universe: Universe, *, seconds: float, calm_s: float, gaps: int) -> Market:
@@ -72,6 +72,7 @@ def make(seed: int, universe: Universe, *, seconds: float, calm_s: float, gaps: 
     grid = np.arange(int(seconds) + 2, dtype=np.float64)
     paths = {name: _walk(rng, len(grid)) for name in universe.underlyings()}
     parts = [_prints(rng, number, one, grid, paths, seconds, found) for number, one in enumerate(universe)]
+    parts += [_fundings(number, seconds) for number in universe.where(role=Role.PERP)]
     records = np.concatenate(parts)
     return Market(records[np.argsort(records["ts_recv"], kind="stable")], found)
 
@@ -82,6 +83,17 @@ def _gap(rng: np.random.Generator, universe: Universe, until_s: float) -> Gap:
     begin, length = rng.uniform(10.0, until_s - 60.0), rng.uniform(15.0, 50.0)
     bps = float(rng.choice((-1.0, 1.0)) * rng.uniform(50.0, 140.0))
     return Gap(int(rng.choice(tokens)), float(begin), float(begin + length), bps)
+
+
+def _fundings(number: int, seconds: float) -> Records:
+    """What the venue of a perp tells of its funding: a basis point for eight hours, every minute."""
+    records = np.empty(int(seconds / 60.0), dtype=ROW)
+    records["ts_recv"] = START_NS + np.arange(len(records)) * 60 * NS
+    records["ts_venue"] = records["ts_recv"]
+    records["instrument"], records["kind"], records["flags"] = number, Kind.FUNDING, 0
+    records["bid"], records["ask"] = 1e-4, 8 * 3600.0
+    records["bid_size"], records["ask_size"], records["extra"] = NAN, NAN, NAN
+    return records
 
 
 def _walk(rng: np.random.Generator, points: int) -> npt.NDArray[np.float64]:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from connectors.instruments import Universe
-from connectors.orders import Intent, Purpose
+from connectors.orders import PLANS, Intent
 
 ALL: Final = "all"
 KINDS: Final = ("underlying", "token", "venue", "issuer", "strategy")
@@ -107,7 +107,7 @@ def scopes_of(intent: Intent, universe: Universe) -> tuple[str, ...]:
     A strategy's scope covers what it begins. The later rounds of a trade are the house's: they close what is open
     although the strategy that began it is held.
     """
-    found = [f"strategy:{intent.strategy}"] if intent.purpose is Purpose.OPEN else []
+    found = [f"strategy:{intent.strategy}"] if intent.purpose in PLANS else []
     if intent.underlying:
         found.append(f"underlying:{intent.underlying}")
     for leg in intent.legs:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from math import isfinite, nan
 
 from connectors.events import NS
-from connectors.orders import Intent, Purpose
+from connectors.orders import PLANS, Intent
 from strategies.base import View
 from strategies.execution.funds import Funds
 from strategies.execution.latch import DRAWDOWN, Hold, Latch
@@ -54,7 +54,7 @@ class Memory:
         self.sent.extend([now] * len(intent.legs))
         day = max(now // DAY_NS, self.turnover.get(intent.underlying, (-1, Decimal(0)))[0])
         self.turnover[intent.underlying] = day, self.turned(intent.underlying, now) + turnover(intent)
-        if intent.purpose is Purpose.OPEN:
+        if intent.purpose in PLANS:
             self.open_intents[intent.trade or intent.id] = intent.strategy
             self.opened[intent.underlying] = now
 

@@ -11,7 +11,7 @@ from math import inf, isfinite, nan
 from types import MappingProxyType
 from typing import Final
 
-from connectors.orders import Approved, Intent, Leg, Purpose, Reason, Refused, Side
+from connectors.orders import PLANS, Approved, Intent, Leg, Purpose, Reason, Refused, Side
 from strategies.base import View
 from strategies.execution.caps import book_problem
 from strategies.execution.latch import Mode, scopes_of
@@ -40,7 +40,7 @@ def review(
     trade by its own fills, its orders under way counted as filled. What is approved carries limits within the collar.
     Changes `memory`, nothing else. An executor must be given only what this returns as approved.
 
-    A later round of a trade (HEDGE, UNWIND) that provably brings something nearer to zero is eased: it passes where
+    What is no opening (CLOSE, HEDGE, UNWIND) and provably brings something nearer to zero is eased: it passes where
     opening is refused by session, room, size, pace or result. It needs a price and a collar like anything else.
     """
     approved: list[Approved] = []
@@ -52,7 +52,7 @@ def review(
             refused.append(Refused(intent=intent, reason=malformed[0], detail=malformed[1]))
             continue
         opens = intent.purpose is Purpose.OPEN
-        if opens:
+        if intent.purpose in PLANS:
             wished(intent, limits, memory, view.now)
         closes = bool(memory.latch.holds or memory.differs or not opens) and reduces(intent, earlier, view, open_shares)
         eased = closes and not opens

@@ -15,7 +15,7 @@ from msgspec import structs
 
 from connectors.events import NEVER, NS
 from connectors.instruments import Role, Universe
-from connectors.orders import Conversion, Intent, Leg, Outcome, Purpose, Reason, Report, Side
+from connectors.orders import PLANS, Conversion, Intent, Leg, Outcome, Reason, Report, Side
 from strategies.base import Note, View
 from strategies.execution import saga as S
 from strategies.execution.completing import completed
@@ -97,7 +97,7 @@ class Trades:
         if intent.trade:
             S.sent(self._find(intent.trade), intent, now)
             self._place(intent.trade)
-        elif intent.purpose is Purpose.OPEN:
+        elif intent.purpose in PLANS:
             self.open[intent.id] = S.begin(intent, now)
         else:
             self.open[intent.id] = S.sweep(intent, self.dust.pop(intent.underlying, ZERO), now)
@@ -113,7 +113,7 @@ class Trades:
         if intent.trade:
             if intent.trade in self.open or intent.trade in self.over:
                 S.declined(self._find(intent.trade), now)
-        elif intent.purpose is not Purpose.OPEN:
+        elif intent.purpose not in PLANS:
             self._swept(intent.underlying, now)
 
     def heard(self, report: Report, now: int) -> list[Note]:

@@ -83,6 +83,9 @@ def _why_not(sight: Sight, entry: Entry) -> Refusal | None:
     if entry.edge * BPS < rule.min_edge_bps:
         why = f"it is expected to bring {entry.edge * BPS:.1f} bps after everything, needed {rule.min_edge_bps:g}"
         return Refusal("no_edge", why)
+    room = sight.room(made.sell.number)
+    if room is not None and room < sight.terms[made.sell.number].lot:
+        return Refusal("no_room", f"{sight.name(made.sell.number)}: none is held, and no more may be sold short")
     if why := sight.barred(made.buy.number, Side.BUY) or sight.barred(made.sell.number, Side.SELL):
         return Refusal("barred", why)
     why = sight.lacks_margin(entry.hedge)
@@ -98,8 +101,6 @@ def _legs(sight: Sight, entry: Entry) -> tuple[Leg, ...] | Refusal:
     shares = min(wanted, shown(view, buy, Side.BUY), shown(view, sell, Side.SELL))
     room = sight.room(sell.number)
     if room is not None:
-        if room < terms[1].lot:
-            return Refusal("no_room", f"{sight.name(sell.number)}: none is held, and no more may be sold short")
         shares = min(shares, room * exact(sell.shares_per_unit))
     bought, sold = whole((buy, terms[0].lot), (sell, terms[1].lot), shares)
     if not (bought > 0 and sold > 0):

@@ -53,9 +53,11 @@ class Sight:
             return 0.0
         return self.gap(number, closure)
 
-    def barred(self, number: int, side: Side) -> str:
-        """Why an instrument may not be bought, or sold, now; empty where it may."""
+    def barred(self, number: int, side: Side, *, closes: bool = False) -> str:
+        """Why an instrument may not be bought, or sold, now; empty where it may. What closes asks for no session."""
         columns = self.view.columns
+        if closes:
+            return f"{self.name(number)}: {why}" if (why := columns.hard_bars[number]) else ""
         may = columns.k_rows[number][K.BUY_FROM if side is Side.BUY else K.SELL_FROM] <= self.view.now
         return "" if may else f"{self.name(number)}: {columns.why_barred[number]}"
 

@@ -22,9 +22,14 @@ HALF = 0.01
 """Of every spread, USD."""
 
 
-def config(*, hedge: Mapping[str, Any] | None = None, tables: Mapping[str, Mapping[str, Any]] | None = None) -> Config:
-    """Fees of 1 bps, a position of 1,000 USD; `hedge` changes the strategy's table, `tables` those of instruments and
-    venues by name (None takes one away)."""
+def config(
+    *,
+    hedge: Mapping[str, Any] | None = None,
+    risk: Mapping[str, Any] | None = None,
+    tables: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Config:
+    """Fees of 1 bps, a position of 1,000 USD; `hedge` and `risk` change these tables, `tables` those of instruments and
+    venues by name."""
     fee = {"taker_fee_bps": 1, "latency_ms": 100}
     perps = {**fee, "kind": "cex", "margin_usd": 2000, "maintenance_share": 0.05}
     perp = {"role": "perp", "underlying": "T", "trade": True, "lot": "0.01"}
@@ -40,7 +45,7 @@ def config(*, hedge: Mapping[str, Any] | None = None, tables: Mapping[str, Mappi
             STOCK: {"role": "share", "underlying": "T", "trade": True, "hours": "extended", "lot": "0.01",
                     "borrow_bps_per_year": 100},
         },
-        "gates": {"max_quote_age_s": 30},
+        "gates": {"max_quote_age_s": 30, "frozen_after_s": 1e6},
         "costs": {"slippage_bps": 0, "rebalancing_bps": 0, "capital_bps_per_year": 365},
         "strategies": {
             "hedge": {
@@ -55,6 +60,7 @@ def config(*, hedge: Mapping[str, Any] | None = None, tables: Mapping[str, Mappi
             "max_turnover_usd_per_day": "inf", "trade_gap_s": 0, "max_drawdown_usd": "inf", "max_naked_usd": "inf",
             "max_naked_s": "inf",
             "caps": dict.fromkeys(("token_usd", "venue_usd", "issuer_usd", "chain_usd", "stablecoin_usd"), "inf"),
+            **(risk or {}),
         },
         "execution": {"retry_give_bps": 10, "max_loss_usd": 10, "naked_usd_s": 100_000},
     }  # fmt: skip
@@ -100,6 +106,11 @@ class World:
             for name, rate in self.fundings.items():
                 self.row(name, Kind.FUNDING, rate, 3600.0)
             self.at += 10 * NS
+        return self
+
+    def until(self, seconds: int) -> World:
+        """Nothing is said until so many seconds after noon."""
+        self.at = NOON + seconds * NS
         return self
 
     def run(self) -> Result:

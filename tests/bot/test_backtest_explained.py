@@ -189,10 +189,11 @@ def test_the_tape_trades(ran: Ran) -> None:
 
 def test_every_decision_has_its_edge_from_the_rows(ran: Ran) -> None:
     """
-    The edge of each wish, recomputed from the last rows by its moment, is the recorded one within 1e-6 bps; it is over
-    the config's level, and each leg saw the price of its row.
+    The edge of each wish of cross_venue, recomputed from the last rows by its moment, is the recorded one within 1e-6
+    bps; it is over the config's level, and each leg saw the price of its row.
     """
-    wishes = {id: (ts, intent) for id, (ts, intent) in ran.wishes().items() if intent.purpose == "open"}
+    mine = {id: told for id, told in ran.wishes().items() if told[1].strategy == "cross_venue"}
+    wishes = {id: (ts, intent) for id, (ts, intent) in mine.items() if intent.purpose == "open"}
     past = history(ran, [ts for ts, _ in wishes.values()])
     for ts, intent in wishes.values():
         away = min(abs(edge - intent.edge_bps) for seen in past[ts] for edge in edges(ran, seen, intent))
@@ -231,8 +232,8 @@ def test_every_fill_has_price_size_fee_and_delay_from_the_rows(ran: Ran) -> None
         assert quantity * price * Decimal(repr(venue["taker_fee_bps"])) / 10_000 == Decimal(fill["fee"])
         assert Decimal(repr(venue.get("fixed_cost_usd", 0.0))) == Decimal(fill["gas_usd"])
         assert fx(ran, seen, number) == pytest.approx(float(fill["fx"]), abs=1e-12)
-        slip = Decimal(repr(ran.config["strategies"]["cross_venue"]["slippage_bps"])) / 10_000
-        if intent.purpose != "open":
+        slip = Decimal(repr(ran.config["strategies"].get(intent.strategy, {}).get("slippage_bps", 0))) / 10_000
+        if intent.purpose not in ("open", "close"):
             slip = Decimal(3 * ran.config["execution"]["retry_give_bps"]) / 10_000
         assert price <= leg.seen * (1 + slip) if buying else price >= leg.seen * (1 - slip)
 
@@ -272,6 +273,7 @@ def test_the_bridge_is_that_of_the_fills_and_the_last_rows(ran: Ran) -> None:
         row = end.quote[number]
         mid = Decimal(repr(float(ran.rows.bid[row] + ran.rows.ask[row]))) / 2
         parts["inventory_mark"] += units * mid * Decimal(repr(fx(ran, end, number)))
+    parts["funding"] = -sum((one.amount * one.fx for step in ran.steps for one in step.charges), Decimal(0))
     cent = Decimal("0.01")
     for name, usd in answer["bridge_usd"].items():
         assert abs(Decimal(usd) - parts.get(name, Decimal(0))) < cent, name

@@ -130,14 +130,14 @@ def test_a_source_that_is_refused_is_removed_and_its_time_stays(noon: Played):
 
 
 def test_an_unknown_fair_value_has_no_series():
-    """When all sources of a share and all venues of its tokens are refused, fair value, error and premia vanish; others
+    """When all sources of a share, its tokens and its perps are refused, fair value, error and premia vanish; others
     stay."""
     run = play(rows=2_000)
     universe, now = run.world.universe, run.assembly.columns.now
     sources = universe.where(role=Role.SHARE, underlying="TSLA")
     for step, number in enumerate(sources, 1):
         feed(run, Row(ts_recv=now + step, instrument=number, kind=Kind.REFERENCE, bid=300.0, ask=500.0))
-    tokens = universe.where(role=Role.TOKEN, underlying="TSLA")
+    tokens = [n for role in (Role.TOKEN, Role.PERP) for n in universe.where(role=role, underlying="TSLA")]
     kept = universe.number("sim-alpha:simTSLA/USD")
     for step, number in enumerate(tokens, 10):
         if number != kept:
@@ -208,7 +208,7 @@ def test_counters_and_exposure_follow_the_records():
     assert tally.edge_captured_usd["cross_venue"] == found["pegline_edge_captured_usd_total"]["cross_venue",] > 0
     assert tally.edge_lost_usd["cross_venue"] == found["pegline_edge_lost_usd_total"]["cross_venue",]
     inventory = found["pegline_inventory_usd"]
-    shares = {i.token: i.underlying for i in run.world.universe}
+    shares = {i.token or i.underlying: i.underlying for i in run.world.universe}
     for (share,), usd in found["pegline_unhedged_exposure_usd"].items():
         parts = [value for (asset, _), value in inventory.items() if shares[asset] == share]
         assert usd == pytest.approx(sum(parts), abs=1e-6)

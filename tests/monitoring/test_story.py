@@ -80,7 +80,8 @@ def test_a_depeg_is_alarmed_on_both_venues_and_cleared(full: Played):
         states = [change["state"] for change in changes]
         assert "depegged" in states and "pegged" == states[-1]
     assert 2 == sum(text.startswith("DEPEG:") for text in texts(full))
-    assert 2 == sum(text.startswith("peg cleared") for text in texts(full))
+    (token,) = {i.token for i in full.world.universe if i.name in fault.instruments}
+    assert 2 == sum(text.startswith(f"peg cleared: {token} ") for text in texts(full))
 
 
 def test_only_the_token_that_slid_is_depegged_and_for_itself(full: Played):
