@@ -189,6 +189,7 @@ class Daemon:
             pools=self.pool_readings,
             accounts=comparer.states,
             scores=self.scores,
+            use=self.engine.use,
         )
         self.watch: Callable[[Step], object] = self.desk.on_step
         """Called with every decision record; who takes its place calls the desk's."""

@@ -33,6 +33,7 @@ from strategies.execution.limits import Limits
 from strategies.execution.saga import Rules as TradeRules
 from strategies.execution.stops import watch
 from strategies.execution.trades import Trades
+from strategies.execution.use import Use, use_of
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
 from strategies.market.evidence import Evidence
@@ -198,6 +199,10 @@ class Engine:
         if self.executor is not None:
             self._push(due, _ANSWER)
         self._push(due, _ISSUER)
+
+    def use(self) -> Use:
+        """How much of each limit is used now, and how naked trades without an end have been."""
+        return use_of(self.dealer.view(self.columns.now), self.limits, self.memory, self.trades.open.values())
 
     def finish(self) -> None:
         """The end of a run: what is still due is dropped and counted, and what the books are worth is recorded."""

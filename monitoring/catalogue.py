@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
-Type = Literal["info", "gauge", "counter", "histogram"]
-
-
-class Metric(NamedTuple):
-    """One family. A counter's name ends in _total, an info's in _info, as Prometheus shows them."""
-
-    name: str
-    type: Type
-    labels: tuple[str, ...]
-    help: str
-
+from monitoring.catalogue_trades import TRADES, Metric
 
 _TOKEN: Final = ("token", "venue", "instrument")
 
@@ -154,28 +144,7 @@ CATALOGUE: Final = (
     Metric("pegline_orders_total", "counter", ("venue", "strategy"), "Orders sent"),
     Metric("pegline_order_failures_total", "counter", ("venue", "reason"), "Orders refused, or with unknown outcome"),
     Metric("pegline_costs_usd_total", "counter", ("strategy", "component"), "Costs of fills: fee, gas, slippage"),
-    Metric(
-        "pegline_trades_open",
-        "gauge",
-        ("step",),
-        "Trades without an end: legs (the plan's orders are under way), hedge, unwind, cool (rests before a last try)",
-    ),
-    Metric(
-        "pegline_trade_ends_total",
-        "counter",
-        ("strategy", "end"),
-        "Trades that ended flat (nothing held), hedged (no net shares held) or paged (an operator was told)",
-    ),
-    Metric("pegline_trade_pages_total", "counter", ("underlying",), "How often an operator was told of a trade"),
-    Metric(
-        "pegline_trade_naked_usd_seconds_total",
-        "counter",
-        ("strategy",),
-        "USD x seconds that ended trades stood without a hedge, at the prices of their fills",
-    ),
-    Metric(
-        "pegline_dust_shares", "gauge", ("underlying",), "Net shares that ended trades left, less than can be traded"
-    ),
+    *TRADES,
     Metric(
         "pegline_unhedged_exposure_usd",
         "gauge",

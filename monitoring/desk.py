@@ -21,6 +21,7 @@ from monitoring.reconciled import troubles
 from monitoring.snapshot import Snapshot, snapshot
 from strategies.base import Step
 from strategies.execution.conversions import Conversions
+from strategies.execution.use import Use, UseOf
 
 if TYPE_CHECKING:
     from strategies.market.columns import Columns
@@ -56,8 +57,9 @@ class Desk:
         pools: Readings = tuple,
         accounts: Callable[[], Sequence[AccountState]] = tuple,
         scores: Callable[[], Mapping[int, Score]] = dict,
+        use: UseOf = Use,
     ) -> None:
-        """`scores` is the known peg health by instrument.
+        """`scores` is the known peg health by instrument, `use` what the gate has let out.
 
         `accounts` say how venues' accounts stand against the books.
         `levels` of an instrument's book, the state of the `recording`, readings of `pools`, `feeds` and `idle_s`
@@ -66,7 +68,7 @@ class Desk:
         """
         self._levels, self._recording, self._pools, self._scores, self._loop = levels, recording, pools, scores, loop
         self.columns, self.facts, self._feeds, self._idle_s = columns, facts, feeds, idle_s
-        self._accounts = accounts
+        self._accounts, self._use = accounts, use
         self.tally = Tally(
             columns.universe,
             shares_per_unit=lambda number: float(columns.shares_per_unit[number]),
@@ -87,6 +89,7 @@ class Desk:
             pools=pools,
             accounts=accounts,
             scores=scores,
+            use=use,
         ).registry()
 
     def on_step(self, step: Step) -> list[Line]:
@@ -114,6 +117,7 @@ class Desk:
             scores=self._scores(),
             troubles=wrong,
             pools=self._pools(),
+            use=self._use(),
         )
 
     def health(self, picture: Snapshot) -> Health:

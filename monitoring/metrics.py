@@ -32,6 +32,7 @@ from monitoring.reconciled import samples as reconciled
 from monitoring.settlements import samples as settlements
 from monitoring.snapshot import believed_worth, number, refusals, shares_per_unit, snapshot, unbelieved, valued
 from monitoring.trade import ENDS, STAGES
+from strategies.execution.use import Use, UseOf
 from strategies.market.session import Session
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ class Metrics(Collector):
         pools: Readings = tuple,
         accounts: Callable[[], Sequence[AccountState]] = tuple,
         scores: Callable[[], Mapping[int, Score]] = dict,
+        use: UseOf = Use,
     ) -> None:
-        """`scores` gives the known peg health by instrument.
+        """`scores` gives the known peg health by instrument, `use` what the gate has let out.
 
         `feeds` gives the state of every stream when asked, `loop` that of the process, `histograms` those of the
         catalogue by name without prefix and by label values, `levels` those of an instrument's book, `accounts` how
@@ -71,7 +73,7 @@ class Metrics(Collector):
         self._levels, self._recording, self._pools, self._scores = levels, recording, pools, scores
         self._columns, self._universe, self._tally = columns, columns.universe, tally
         self._facts, self._feeds, self._accounts = facts, feeds, accounts
-        self._loop, self._histograms = loop, histograms
+        self._loop, self._histograms, self._use = loop, histograms, use
         self._tokens = self._universe.where(role=Role.TOKEN)
         self._shares = self._universe.where(role=Role.SHARE)
 
@@ -217,7 +219,7 @@ class Metrics(Collector):
         return [((one.token, one.venue, one.name, state), float(count)) for one, state, count in found]
 
     def _count_samples(self) -> dict[str, Iterable[Sample]]:
-        tally, feeds, loop = self._tally, self._feeds(), self._loop()
+        tally, feeds, loop, use = self._tally, self._feeds(), self._loop(), self._use()
         by_name = {instrument.name: instrument for instrument in self._universe}
         rejected: Counter[tuple[str, str]] = Counter()
         for feed in feeds:
@@ -288,6 +290,8 @@ class Metrics(Collector):
             "trade_ends_total": _counted(tally.ends, product(names, ENDS)),
             "trade_pages_total": _counted(tally.pages, product(self._columns.underlyings)),
             "trade_naked_usd_seconds_total": _counted(tally.naked_usd_s, product(names)),
+            "trade_naked_usd_seconds": _counted(use.naked_usd_s, product(names)),
+            "risk_limit_used_ratio": _counted(use.limits),
             "dust_shares": _counted(tally.dust, product(self._columns.underlyings)),
             "costs_usd_total": _counted(tally.costs_usd, product(names, ("fee", "gas", "slippage"))),
         }

@@ -85,7 +85,7 @@ def _head(picture: Snapshot, health: Health) -> str:
     return (
         f'<h1>pegline <span id="state" class="{tone}">{escape(health.status)}</span></h1>'
         f'<p class="dim">{escape(when)} · session {escape(picture.session)} · mode {escape(picture.mode)}</p>{reasons}'
-        f"<p>{money.trades} trades{under_way(money.open_trades)}, {money.fills} fills · gains "
+        f"<p>{money.trades} trades{under_way(money.open_trades, money.naked_usd_s)}, {money.fills} fills · gains "
         f"{usd(money.captured_usd)} · losses {usd(money.lost_usd)} · "
         f"fees {usd(money.fees_usd)} USD · position {usd(money.inventory_usd)} USD</p>"
     )

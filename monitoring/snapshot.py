@@ -20,6 +20,7 @@ from monitoring.pools import PoolLine, pool_lines
 from monitoring.premia import at_par_bps, premia
 from monitoring.premium_lines import IssuerPremium, TokenPremium
 from monitoring.words import OF_CONTRACT, because, best_edge
+from strategies.execution.use import NOTHING, Use
 
 if TYPE_CHECKING:
     from strategies.liquidity import Reading
@@ -115,6 +116,8 @@ class Money(msgspec.Struct, frozen=True, kw_only=True):
     trades: int
     open_trades: dict[str, int]
     """Trades without an end, by stage."""
+    naked_usd_s: float
+    """USD x seconds that those have stood without a hedge so far."""
     fills: int
     captured_usd: float
     lost_usd: float
@@ -161,6 +164,7 @@ def snapshot(
     troubles: Sequence[str] = (),
     pools: Sequence[Reading] = (),
     scores: Mapping[int, Score] = MappingProxyType({}),
+    use: Use = NOTHING,
 ) -> Snapshot:
     """The picture of `columns.now`."""
     streams = {one.instrument: one for feed in feeds for one in feed.streams}
@@ -191,7 +195,7 @@ def snapshot(
         tokens=tokens,
         shares=shares,
         feeds=tuple(feeds),
-        money=_money(columns, tally, fair),
+        money=_money(columns, tally, fair, use),
         steps=tally.steps,
         notes=dict(tally.notes),
         told=tuple(told),
@@ -353,7 +357,7 @@ def rarest(score: Score) -> str:
     return ", ".join(f"{name} {tail:.1%}" for tail, name in rare)
 
 
-def _money(columns: Columns, tally: Tally, fair: dict[str, ShareLine]) -> Money:
+def _money(columns: Columns, tally: Tally, fair: dict[str, ShareLine], use: Use) -> Money:
     unhedged: dict[str, float | None] = {}
     flying = [(one.order.source, one.away) for one in tally.conversions.open()]
     shares_flying = [(at, units) for at, units in flying if units and columns.universe[at].underlying]
@@ -367,6 +371,7 @@ def _money(columns: Columns, tally: Tally, fair: dict[str, ShareLine]) -> Money:
     return Money(
         trades=tally.trades,
         open_trades=dict(Counter(trade.stage for trade in tally.open.values())),
+        naked_usd_s=sum(use.naked_usd_s.values()),
         fills=tally.fills,
         captured_usd=sum(tally.edge_captured_usd.values()),
         lost_usd=sum(tally.edge_lost_usd.values()),

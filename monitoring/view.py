@@ -54,8 +54,9 @@ def premia(picture: Snapshot) -> Table:
 def ledger(picture: Snapshot) -> str:
     """The paper ledger in one line."""
     money = picture.money
+    open_trades = under_way(money.open_trades, money.naked_usd_s)
     return (
-        f"paper: {money.trades} trades{under_way(money.open_trades)}, gains {usd(money.captured_usd)}, "
+        f"paper: {money.trades} trades{open_trades}, gains {usd(money.captured_usd)}, "
         f"losses {usd(money.lost_usd)}, fees {usd(money.fees_usd)}, position {usd(money.inventory_usd)} USD"
     )
 

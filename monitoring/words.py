@@ -90,10 +90,12 @@ def because(why: str) -> str:
     return WHYS.get(why, why.replace("_", " "))
 
 
-def under_way(stages: Mapping[str, int]) -> str:
-    """Trades without an end as ` (2 legs, 1 unwind under way)`; empty where there is none."""
+def under_way(stages: Mapping[str, int], naked_usd_s: float) -> str:
+    """Trades without an end as ` (2 legs, 1 unwind under way, 1,200 USD x s without a hedge)`; empty where there is
+    none."""
     told = ", ".join(f"{count} {stage}" for stage, count in sorted(stages.items()))
-    return f" ({told} under way)" if told else ""
+    naked = f", {naked_usd_s:,.0f} USD x s without a hedge" if naked_usd_s else ""
+    return f" ({told} under way{naked})" if told else ""
 
 
 def ahead(seconds: float | None) -> str:

@@ -108,3 +108,22 @@ def book_problem(intent: Intent, earlier: Sequence[Leg], view: View, limits: Lim
                 said = f"{coin}: up to {cash:.2f} USD of cash after the trade, allowed {caps.stablecoin_usd:g}"
                 return Reason.STABLECOIN_CAP, said
     return None
+
+
+def positions_usd(view: View, limits: Limits) -> dict[str, tuple[float, float]]:
+    """The largest position, all of them, and what hangs most on one name, each with its limit, in USD; orders under way
+    count as above."""
+    universe, ledger = view.columns.universe, view.ledger
+    worst = Worst(view, ())
+    usd = {at: worst.usd(at) for at in {*ledger.held, *ledger.away, *worst.bought, *worst.sold}}
+    found = {
+        "position": (max(usd.values(), default=0.0), float(limits.max_position_usd)),
+        "gross": (sum(usd.values()), float(limits.max_gross_usd)),
+    }
+    for _, capped, kind in _KINDS:
+        names: dict[str, float] = {}
+        for at, worth in usd.items():
+            name = getattr(universe[at], kind)
+            names[name] = names.get(name, 0.0) + (worth if name else 0.0)
+        found[kind] = max(names.values(), default=0.0), getattr(limits.caps, capped)
+    return found

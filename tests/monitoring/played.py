@@ -66,7 +66,7 @@ def begun(world: World, seed: int, *, feeds: Sequence[FeedState] = FEEDS, pegs: 
         depeg_bps=dict(config.strategies.peg_watch.depeg_bps),
         venue_kinds={name: table.kind for name, table in config.venues.items()},
     )
-    desk = Desk(assembly.columns, facts=facts, feeds=lambda: feeds)
+    desk = Desk(assembly.columns, facts=facts, feeds=lambda: feeds, use=assembly.engine.use)
     show = Show(desk, least=assembly.least, elapsed=lambda: 1.5)
     return Played(world, assembly, desk, show, steps, "")
 
