@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from bot.paths import prepare_kernel
 
 prepare_kernel()
 
 from bot.backtest import Result, run_over  # noqa: E402 - the kernel's cache must be chosen first
 from bot.config import Config  # noqa: E402
+from bot.journal_orders import trades  # noqa: E402
+from bot.journal_steps import Runs  # noqa: E402
+from bot.journal_text import trade_row  # noqa: E402
 from bot.universe import universe_of  # noqa: E402
 from connectors.events import NS, Kind, Row, Rows  # noqa: E402
+from monitoring.trade import trade_told  # noqa: E402
 
 NOON = 1_788_537_600 * NS
 """Friday 4 September 2026, 12:00 in New York."""
@@ -101,6 +107,23 @@ def test_the_orders_of_a_trade_can_be_limited() -> None:
     (wish,) = [one for step in result.records for one in step.wishes]
     assert wish.sizing is not None
     assert 0 < wish.sizing.gap_usd
+
+
+def test_the_journal_and_the_story_tell_why_a_trade_had_its_size() -> None:
+    """
+    Seven shares were to bring 3.30 USD, the last one costs 100.05 and brings 100.50, and no other trade brings more.
+    """
+    result = ran(config(most=20), (1, SPREAD), (300, STILL), (3000, STILL))
+    (trade,) = trades(result.records, Runs((1,), (tuple(result.universe),)))
+    told = trade_row(trade)
+    assert (7.0, 0.0) == (told["sizing"]["shares"], told["sizing"]["gap_usd"])
+    assert (3.3, 100.05, 100.5) == pytest.approx(
+        tuple(told["sizing"][key] for key in ("profit_usd", "marginal_buy_usd", "marginal_sell_usd"))
+    )
+    (line,) = [trade_told(one, result.universe)[0] for one in result.told.closed]
+    assert line.endswith(
+        "planned +3.30 for 7 shares, of which the last costs 100.05 and brings 100.50; no other brings more"
+    )
 
 
 def test_what_one_of_three_orders_lacks_is_hedged() -> None:
