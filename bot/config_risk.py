@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from bot.config_types import Limit, Positive, SessionName, Table
+from bot.config_types import YEARS_S, Limit, Positive, SessionName, Table
 
 
 class CapsTable(Table):
@@ -44,7 +44,7 @@ class Risk(Table):
     """A strategy that wishes for more is halted."""
     max_turnover_usd_per_day: Limit | None = None
     """Per underlying: all legs of a UTC day."""
-    trade_gap_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    trade_gap_s: Annotated[float, Field(ge=0, le=YEARS_S, allow_inf_nan=False)] | None = None
     """Least time between two trades that are opened in an underlying."""
     max_drawdown_usd: Limit | None = None
     """Net profit further below its peak leaves only what reduces."""

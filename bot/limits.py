@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, isfinite
+from math import inf
 
 from bot.config import Config
 from bot.config_risk import CapsTable
@@ -16,8 +16,8 @@ from strategies.market.session import Session, SessionTable
 
 
 def ns(seconds: float) -> int:
-    """Seconds as whole nanoseconds; infinity becomes an age that is never reached."""
-    return round(seconds * NS) if isfinite(seconds) else FOREVER_NS
+    """Seconds as whole nanoseconds; what is too long for that, as infinity, becomes an age that is never reached."""
+    return min(FOREVER_NS, round(min(seconds, FOREVER_NS / NS) * NS))
 
 
 def limits_of(config: Config) -> Limits | None:

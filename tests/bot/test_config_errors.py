@@ -10,6 +10,7 @@ import json
 import os
 import re
 import tempfile
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from hypothesis import strategies as st
 from bot.cli import main
 from bot.config_file import load, read
 from bot.errors import ConfigError, CredentialsMissing
+from bot.limits import ns
+from strategies.market.columns import FOREVER_NS
 
 CONFIGS = sorted((Path(__file__).parent / "configs").glob("*.toml"))
 SECRETS = ("hunter2", "kQH5HW", "0x4c0883", "sausage")
@@ -118,6 +121,25 @@ def test_mint_redeem_needs_limits_issuers_costs_and_repairs(tmp_path: Path) -> N
         assert any(f"write a table {name}" in line for line in said)
     more = alone + '[costs]\nslippage_bps = 1\n[issuers.i]\ntakes = "cash"\nhours = "24/7"\n'
     assert any("write capital_bps_per_year" in line for line in mistakes(more, tmp_path))
+
+
+@pytest.mark.parametrize("value", ["1e300", "1e10", "-1", "inf"])
+def test_a_wait_of_ages_is_a_mistake(tmp_path: Path, value: str) -> None:
+    """
+    Nobody waits for centuries between two trades or for an answer; a day is fine.
+    """
+    for text in ("[risk]\ntrade_gap_s = {}\n", "[execution]\nanswer_within_s = {}\n"):
+        key = text.split()[1]
+        assert any(key in line for line in mistakes(text.format(value), tmp_path))
+        assert not any(key in line for line in mistakes(text.format(86400), tmp_path))
+
+
+def test_no_limit_in_seconds_is_too_large_to_be_counted() -> None:
+    """
+    An age that no clock reaches is never reached, whether it is called infinite or 1e300.
+    """
+    assert {FOREVER_NS} == {ns(inf), ns(1e300)}
+    assert 1_500_000_000 == ns(1.5)
 
 
 def test_a_file_that_is_absent_is_invalid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
