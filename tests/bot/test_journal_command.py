@@ -85,7 +85,8 @@ def test_positions_are_those_at_the_end_or_at_a_moment(
     At the end as the backtest reports them; before the first fill nothing is held; shares net out over instruments.
     """
     found = told(capsys, "positions", "--file", str(ran[0]))
-    assert ran[1]["positions"] == {one["instrument"]: one["units"] for one in found["positions"]}
+    reported = {name: Decimal(units) for name, units in ran[1]["positions"].items()}
+    assert reported == {one["instrument"]: Decimal(one["units"]) for one in found["positions"]}
     net = Counter[str]()
     for one in found["positions"]:
         net[one["underlying"]] += Decimal(one["shares"])  # type: ignore[assignment]
