@@ -26,7 +26,8 @@ def reduces(intent: Intent, earlier: Iterable[Leg], view: View, open_shares: Ope
     much of it fills; or, where it leaves the net shares as they are, the position in each leg's instrument. That half
     of such a pair fills stays a risk, which its trade then hedges.
 
-    Orders of the same side that are under way, and the `earlier` legs of this moment, count as filled.
+    Orders of the same side that are under way, and the `earlier` legs of this moment, count as filled. Net shares must
+    come nearer to zero whether mints and redemptions under way bring what they will or nothing.
     """
     before = list(earlier)
     with localcontext(EXACT):
@@ -80,13 +81,15 @@ def _net(intent: Intent, earlier: list[Leg], view: View, open_shares: OpenShares
     if own is not None and wished <= (-own if side is Side.BUY else own):
         return True
     kin = [at for at, one in enumerate(universe) if one.underlying == name]
-    net = sum((ledger.position(at) * _worth(view, at) for at in kin if ledger.position(at)), ZERO)
+    coming = ledger.coming() if ledger.conversions.under_way else {}
+    held = sum((ledger.position(at) * _worth(view, at) for at in kin if ledger.position(at)), ZERO)
+    then = held + sum((units * _worth(view, at) for at, units in coming.items() if at in kin and units), ZERO)
     moved = sum((ledger.reserved(at, side) * _worth(view, at) for at in kin if ledger.reserved(at, side)), ZERO)
     moved += sum(
         (o.quantity * _worth(view, o.instrument) for o in earlier if o.instrument in kin and o.side is side), ZERO
     )
-    left = (-net if side is Side.BUY else net) - moved
-    return left.is_finite() and wished <= left
+    lefts = [(-net if side is Side.BUY else net) - moved for net in (held, then)]
+    return all(left.is_finite() and wished <= left for left in lefts)
 
 
 def _worth(view: View, instrument: int) -> Decimal:

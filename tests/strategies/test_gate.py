@@ -24,7 +24,7 @@ from strategies.execution.reduces import OpenShares, reduces
 from strategies.execution.risk import review
 from strategies.execution.stops import heed_note, hold_note, naked_usd, resumed_note, told, watch
 from strategies.market.session import Session
-from tests.strategies.test_risk import LIMITS, NOW, A, B, Case, instruments, intent, quote
+from tests.strategies.test_risk import LIMITS, NOW, USDT, A, B, Case, instruments, intent, quote
 
 WIDE = replace(
     LIMITS, max_order_usd=Decimal(10**9), max_position_usd=Decimal(10**9), max_gross_usd=Decimal(10**9),
@@ -648,6 +648,21 @@ def test_what_is_in_flight_to_an_issuer_is_ours_still() -> None:
     view.ledger.progress(Progress(id="c", state=ConversionState.JOURNALED, ts=NOW, given=Decimal(1)))
     assert Decimal(1) == view.ledger.position(A)
     assert before == (net_usd(view), naked_usd("S", view), Worst(view, ()).usd(A))
+
+
+def test_what_a_mint_under_way_will_bring_needs_no_purchase() -> None:
+    """
+    Five are sold at a and a mint of five is asked for: buying one would leave one too many once it has come. Once it is
+    refused, five may be bought.
+    """
+    view = holding(a="-5")
+    order = Conversion(id="c", issuer="i", mint=True, source=USDT, target=A, quantity=Decimal(500), expected=Decimal(5),
+                       least=Decimal(5), sla_ns=NOW + NS, underlying="S", reason="test", fx=Decimal(1))  # fmt: skip
+    assert reduces(one_leg(B, Side.BUY, "5"), (), view, {})
+    view.ledger.convert(order, NOW)
+    assert not reduces(one_leg(B, Side.BUY, "1"), (), view, {})
+    view.ledger.progress(Progress(id="c", state=ConversionState.REJECTED, ts=NOW))
+    assert reduces(one_leg(B, Side.BUY, "5"), (), view, {})
 
 
 def test_a_hedge_in_between_begins_the_time_anew() -> None:
