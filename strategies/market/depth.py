@@ -7,7 +7,7 @@ beyond the last level.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite, nan, sqrt
+from math import inf, isfinite, nan, sqrt
 from typing import NamedTuple
 
 from connectors.ports import Level, Levels
@@ -66,10 +66,14 @@ def for_value(side: Sequence[Level], value: float) -> Walk:
 
 
 def behind(levels: Levels, best: float, *, bids: bool) -> list[Level]:
-    """The levels of one side that are worse than the `best` price: what lies behind a quote that is newer than they."""
-    if bids:
-        return [(price, size) for price, size in levels.bids if price < best and size > 0.0]
-    return [(price, size) for price, size in levels.asks if price > best and size > 0.0]
+    """The levels of one side that lie behind the `best` price, which may be newer than they: each is worse than the one
+    before, and what is not is left out."""
+    found, last = list[Level](), best
+    for price, size in levels.bids if bids else levels.asks:
+        if size > 0.0 and (0.0 < price < last if bids else last < price < inf):
+            found.append((price, size))
+            last = price
+    return found
 
 
 class Resting(NamedTuple):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.ports import Book
-from strategies.market.depth import for_units, for_value, resting
+from strategies.market.depth import behind, for_units, for_value, resting
 
 BOOK = Book(bids=((100.0, 2.0), (99.0, 3.0), (95.0, 10.0)), asks=((101.0, 1.0), (102.0, 4.0), (110.0, 5.0)))
 
@@ -134,3 +134,14 @@ def test_a_wider_band_never_holds_less(book: Book, shares: tuple[float, float], 
     first, second = resting(book, narrow, bids=bids), resting(book, wide, bids=bids)
     assert first.value <= second.value
     assert first.complete or not second.complete
+
+
+def test_behind_a_newer_quote_lie_the_levels_that_are_worse_each_than_the_last() -> None:
+    """
+    Asks at 100, 101, 100.5 and 102 behind a best ask of 100.2, and bids at 99 and 98 behind a best bid of 99: what is
+    better, out of order or empty is left out.
+    """
+    asks = ((100.0, 1.0), (101.0, 2.0), (100.5, 3.0), (102.0, 4.0))
+    book = Book(bids=((99.0, 1.0), (98.0, 2.0), (97.0, 0.0)), asks=asks)
+    assert [(101.0, 2.0), (102.0, 4.0)] == behind(book, 100.2, bids=False)
+    assert [(98.0, 2.0)] == behind(book, 99.0, bids=True)
