@@ -30,9 +30,9 @@ def market(*rows: Row, facts: dict[int, Facts] | None = None, at: int = NOW) -> 
     return Case(rows=rows, facts={SHARE: CLOSED, **(facts or {})}, at=at)
 
 
-def exits(case: Case, *, worth: float = 1.0, lot: Lot = COARSE) -> Exits:
+def exits(case: Case, *, worth: float = 1.0, lot: Lot = COARSE, give: str = "0") -> Exits:
     """The ways out where every unit is worth so many shares."""
-    return Exits(case.universe, [lot] * len(case.universe), lambda _: worth)
+    return Exits(case.universe, [lot] * len(case.universe), lambda _: worth, Decimal(give))
 
 
 def trade(view: View, *, bought: str = "5", price: str = "100") -> Saga:
@@ -112,7 +112,18 @@ def test_least_is_the_coarsest_of_the_plans_legs() -> None:
     assert Decimal("3.0") == exits(case, worth=2.0).least(view, intent())
     assert Decimal("0.5") == exits(case, lot=Lot(units=Decimal("0.5"))).least(view, intent())
     lots = [Lot(units=Decimal("0.1")), Lot(units=Decimal("0.7")), *[Lot(units=Decimal(9))] * 3]
-    assert Decimal("0.7") == Exits(case.universe, lots, lambda _: 1.0).least(view, intent())
+    assert Decimal("0.7") == Exits(case.universe, lots, lambda _: 1.0, Decimal(0)).least(view, intent())
+
+
+def test_least_is_enough_at_the_lowest_limit_of_a_try() -> None:
+    """
+    Bids of 101 sell 119.99 USD with 1.188 units; with limits down to 2 % below them it takes 1.213, in lots 1.22.
+    """
+    case = market()
+    for give, units in (("0", "1.19"), ("200", "1.22")):
+        lots = [Lot(units=Decimal("0.01"), usd=Decimal("119.99"))] * len(case.universe)
+        ways = Exits(case.universe, lots, lambda _: 1.0, Decimal(give))
+        assert Decimal(units) == ways.least(case.view(), intent(legs=intent().legs[1:]))
 
 
 def test_least_of_a_plan_without_legs_is_that_of_its_share() -> None:
@@ -121,7 +132,7 @@ def test_least_of_a_plan_without_legs_is_that_of_its_share() -> None:
     """
     case = market(facts={P: CLOSED})
     lots = [Lot(units=Decimal("0.1")), Lot(units=Decimal("0.7")), Lot(units=Decimal(4)), Lot(), Lot(units=Decimal(9))]
-    ways, view = Exits(case.universe, lots, lambda _: 1.0), case.view()
+    ways, view = Exits(case.universe, lots, lambda _: 1.0, Decimal(0)), case.view()
     assert Decimal("0.7") == ways.least(view, intent(legs=()))
     assert Decimal(0) == ways.least(view, intent(legs=(), underlying="another"))
 
@@ -376,7 +387,8 @@ def test_what_a_unit_is_worth_in_shares_decides_between_prices() -> None:
     """
     case = market()
     view = case.view()
-    ways = Exits(case.universe, [COARSE] * len(case.universe), lambda number: 2.0 if number == B else 1.0)
+    lots = [COARSE] * len(case.universe)
+    ways = Exits(case.universe, lots, lambda number: 2.0 if number == B else 1.0, Decimal(0))
     offer = ways.offer(view, trade(view), sale(hasty=True), NOBODY, RULES)
     assert isinstance(offer, Offer)
     assert A == offer.leg.instrument
