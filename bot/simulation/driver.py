@@ -53,10 +53,14 @@ class Driver:
         state: Path,
         more: Callable[[], Sequence[Strategy]] = tuple,
         records: Records | None = None,
+        without: Sequence[str] = (),
     ) -> None:
         """`state` is an empty folder for holds; `more` makes strategies that think in each process beside those of the
-        config; `records` are a market in place of the seed's."""
-        self.scene, self.stage, self._more = scene, stage(), more
+        config, `without` names some of those that do not; `records` are a market in place of the seed's."""
+        self.scene, self._more = scene, more
+        common = stage()
+        thinking = common.config.strategies.model_copy(update=dict.fromkeys(without))
+        self.stage = common._replace(config=common.config.model_copy(update={"strategies": thinking}))
         self.breaches: list[Breach] = []
         self.now = START_NS
         self.parts: Assembly | None = None

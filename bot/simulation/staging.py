@@ -95,9 +95,13 @@ class _Prices:
         self._floor, self._clock = floor, clock
 
     def usd(self, number: int) -> float:
-        """USD per unit now."""
+        """USD per unit now; of a token what its shares are worth, wherever it is quoted."""
         self._floor.now = self._clock()
-        return self._floor.usd(number)
+        universe, one = stage().universe, stage().universe[number]
+        if one.role is not Role.TOKEN:
+            return self._floor.usd(number)
+        share = universe.where(role=Role.SHARE, underlying=one.underlying)[0]
+        return self._floor.usd(share) * self.shares(number)
 
     def shares(self, number: int) -> float:
         """Shares per unit; a share is one."""

@@ -71,8 +71,10 @@ class Case(NamedTuple):
 
 
 def look_at(view: View, way: Way, size_usd: Decimal) -> Look | None:
-    """The token at its venue; None where it has no price, or its share has none."""
+    """The token at its venue; None where it has no price or may not be traded, or its share has no price."""
     columns = view.columns
+    if columns.hard_bars[way.token]:
+        return None
     underlying = columns.universe[way.token].underlying
     own = columns.own(columns.underlyings.index(underlying), view.now)
     if own is None:

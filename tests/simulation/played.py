@@ -34,11 +34,12 @@ class Played:
         seed: int = 7,
         more: Callable[[], Sequence[Strategy]] = tuple,
         records: Records | None = None,
+        without: Sequence[str] = (),
     ) -> None:
-        """Plays it; `more` and `records` as of Driver."""
+        """Plays it; `more`, `records` and `without` as of Driver."""
         self.faults = faults
         with tempfile.TemporaryDirectory() as state:
-            self.driver = Driver(Scene(seed=seed, faults=faults), Path(state), more, records)
+            self.driver = Driver(Scene(seed=seed, faults=faults), Path(state), more, records, without)
             self.outcome = self.driver.run()
 
     @cached_property

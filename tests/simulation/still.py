@@ -43,9 +43,9 @@ def still() -> Records:
         records["ts_recv"] = START_NS + (at * NS).astype(np.int64) + number
         records["ts_venue"], records["instrument"], records["kind"] = records["ts_recv"], number, style.kind
         records["flags"], records["extra"] = 0, NAN
-        if one.role is not Role.TOKEN and one.role is not Role.COIN:
-            mid = mid + 0.01 * (np.arange(len(at)) % 2)  # what never changes is held to be frozen
-        half = 1e-5 if one.role is Role.COIN else 0.05
+        half = np.full(len(at), 1e-5 if one.role is Role.COIN else 0.05)
+        if one.role is Role.SHARE:
+            half[::2] += 0.01  # what never changes is held to be frozen
         records["bid"], records["ask"] = mid - half, mid + half
         records["bid_size"] = records["ask_size"] = 1000.0
         parts.append(records)

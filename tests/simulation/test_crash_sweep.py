@@ -25,7 +25,7 @@ BUSY = (3, 11)
 
 def played(*faults: Fault) -> Played:
     """The still market, in which what is bought costs the same whenever it is bought."""
-    return Played(*FAULTS, *faults, more=thinkers, records=still())
+    return Played(*FAULTS, *faults, more=thinkers, records=still(), without=("mint_redeem", "hedge"))
 
 
 @cache

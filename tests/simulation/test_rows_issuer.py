@@ -58,7 +58,7 @@ class Minter:
 
 def minted(what: str, **more: Any) -> tuple[Played, Running]:
     """A scene in which the first request has this fault, and the books about it."""
-    played = Played(Fault(what=what, where="sim-one", **more), more=lambda: (Minter(),))
+    played = Played(Fault(what=what, where="sim-one", **more), more=lambda: (Minter(),), without=("mint_redeem",))
     assert () == played.outcome.breaches
     assert played.driver.parts is not None
     (order,) = played.conversions
@@ -69,7 +69,7 @@ def test_without_a_fault_coins_become_tokens() -> None:
     """
     One request, settled after its usual delay, nothing owed, nothing in flight, nobody told.
     """
-    played = Played(more=lambda: (Minter(),))
+    played = Played(more=lambda: (Minter(),), without=("mint_redeem",))
     (order,) = played.conversions
     assert played.driver.parts is not None
     one = played.driver.parts.ledger.conversions.all[order.id]

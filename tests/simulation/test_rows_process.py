@@ -75,7 +75,7 @@ def test_row_38_two_orders_of_ours_never_meet() -> None:
     wash = lambda: (Presser("wash", lambda view, at: pair(view, at, crossed=True), wishes=1, from_s=30.0),)  # noqa: E731
     played = Played(more=wash)
     reasons = [one.reason for step in played.steps for one in step.refused if one.intent.strategy == "wash"]
-    assert {Reason.SELF_TRADE} == set(reasons)
+    assert Reason.SELF_TRADE in reasons and {Reason.SELF_TRADE, Reason.IN_FLIGHT} >= set(reasons)
     assert not [wish for wish, _ in played.approved if wish.strategy == "wash"]
     assert played.outcome.ok
 

@@ -49,18 +49,20 @@ def test_the_seeds_are_full_of_trouble(outcomes: list[Outcome]) -> None:
     assert 10 * SEEDS < total.trades
     assert SEEDS // 10 < total.restarts
     assert SEEDS // 4 < total.hedges
+    assert SEEDS < total.conversions
     assert 0 < total.unwinds
     assert SEEDS // 2 < sum(min(one.struck.values()) > 0 for one in outcomes)
 
 
 def test_the_twin_without_faults_trades_and_asks_nobody_for_help() -> None:
     """
-    The same markets with nothing wrong: every trade is hedged by its own two orders, and no page is sent.
+    The same markets with nothing wrong: every trade ends by itself, nothing is given back, and no page is sent.
     """
     total = total_of([play(Scene(seed=seed)) for seed in range(10)])
-    assert (total.trades, total.trades) == (total.ends["hedged"], total.orders // 2)
-    assert 100 < total.trades
-    assert (0, 0, 0, 0, ()) == (total.hedges, total.unwinds, total.pages, total.restarts, total.broke)
+    assert {"flat", "hedged"} == total.ends.keys()
+    assert 100 < total.trades == sum(total.ends.values())
+    assert 20 < total.conversions
+    assert (0, 0, 0, ()) == (total.unwinds, total.pages, total.restarts, total.broke)
 
 
 def test_a_seed_tells_the_same_story_again() -> None:
