@@ -52,7 +52,7 @@ class Exits:
     """The ways out at one moment."""
 
     def __init__(
-        self, universe: Universe, lots: Sequence[Lot], worth: Callable[[int], float], give_bps: Decimal
+        self, universe: Universe, lots: Sequence[Lot], worth: Callable[[int], float], give_bps: Decimal = ZERO
     ) -> None:
         """`lots` by instrument; `worth` gives shares per unit, NaN where unknown. No try takes a price that is worse
         than the quote by more than `give_bps`."""

@@ -51,3 +51,9 @@ def sweep(
 def no_offer(trade: str, underlying: str, why: str) -> Note:
     """That a try of a trade found nothing to be sent to."""
     return Note(kind="trade", underlying=underlying, detail={"trade": trade, "event": "no_offer", "why": why})
+
+
+def trade_note(saga: Saga, **detail: float | str) -> Note:
+    """Something of a trade that is worth keeping."""
+    told = {key: value for key, value in detail.items() if value != ""}
+    return Note(kind="trade", underlying=saga.plan.underlying, detail={"trade": saga.plan.id, **told})

@@ -13,22 +13,21 @@ from typing import Final, NamedTuple
 
 from msgspec import structs
 
-from connectors.events import NEVER, NS
+from connectors.events import NEVER
 from connectors.instruments import Role, Universe
-from connectors.orders import PLANS, Conversion, Intent, Leg, Outcome, Reason, Report, Side
+from connectors.orders import PLANS, Conversion, Intent, Leg, Reason, Report, Side
 from strategies.base import Note, View
 from strategies.execution import saga as S
+from strategies.execution.asking import Asking, Asks
 from strategies.execution.completing import completed
 from strategies.execution.conversions import Running
 from strategies.execution.exits import Claim, Exits, Lot
 from strategies.execution.ledger import ZERO
-from strategies.execution.rounds import follow_up, no_offer, sweep
+from strategies.execution.rounds import follow_up, no_offer, sweep, trade_note
 from strategies.execution.saga import ENDS, Ask, Rules, Saga, Stage, Standing, Turn
 
 KEPT: Final = 1_000
 """Trades that are over and remembered, for what is heard late."""
-ASK_AT_LEAST_NS: Final = 60 * NS
-"""Questions about the same order do not become rarer than this, or than `answer_within`."""
 _REPAIRED: Final = frozenset({Stage.HEDGE, Stage.UNWIND, Stage.COOL})
 
 
@@ -38,14 +37,6 @@ class Thought(NamedTuple):
     wishes: tuple[Intent, ...] = ()
     notes: tuple[Note, ...] = ()
     conversions: tuple[Conversion, ...] = ()
-
-
-class Asks(NamedTuple):
-    """(client id, instrument) of orders to ask about now, and of those to cancel; and what is worth keeping of that."""
-
-    queries: tuple[tuple[str, int], ...]
-    cancels: tuple[tuple[str, int], ...]
-    notes: tuple[Note, ...]
 
 
 class Trades:
@@ -84,8 +75,7 @@ class Trades:
         self._trade_of: dict[str, str] = {}
         self._order_of: dict[str, tuple[str, int]] = {}
         """By client id: the intent and its leg."""
-        self._asked: dict[str, tuple[int, int]] = {}
-        """By client id: how often it was asked about, and when next (ns)."""
+        self._asking = Asking(self.rules, self.exits)
 
     # --- the fold
 
@@ -133,9 +123,11 @@ class Trades:
         if over:
             order = saga.orders[report.client_id]
             why = f"{report.client_id} filled {order.filled} of {order.leg.quantity}"
-            notes.append(_note(saga, event="overfill", why=why))
+            notes.append(trade_note(saga, event="overfill", why=why))
         if waits and not any(S.live(saga)):
-            notes.append(_note(saga, event="answered", why=f"{report.client_id} was the last order without an answer"))
+            notes.append(
+                trade_note(saga, event="answered", why=f"{report.client_id} was the last order without an answer")
+            )
         return notes
 
     def noted(self, note: Note, now: int) -> None:
@@ -169,7 +161,7 @@ class Trades:
     def taken_up(self) -> None:
         """A run goes on from earlier records: what is open is asked about at once, and its share is not traded anew."""
         self.restored = set(self.open)
-        self._asked = {client_id: (0, 0) for saga in self.open.values() for client_id, _ in S.live(saga)}
+        self._asking.begin(self.open.values())
 
     def forget_all(self) -> None:
         """What is open was ended by an earlier version of this program, which kept no trades."""
@@ -199,8 +191,7 @@ class Trades:
             self.open.pop(trade, None)
             self.restored.discard(trade)
             self.over[trade] = saga
-            for client_id in saga.orders:
-                self._asked.pop(client_id, None)
+            self._asking.forget(saga)
             if len(self.over) > KEPT:
                 oldest = self.over.pop(next(iter(self.over)))
                 for client_id in oldest.orders:
@@ -346,7 +337,7 @@ class Trades:
             unwound = move.stage is not Stage.PAGED and saga.stage in (Stage.UNWIND, Stage.COOL)
             if unwound and self.unwinds[saga.plan.underlying] + 1 >= self.rules.max_unwinds:
                 more["reduce_only"] = f"{self.rules.max_unwinds} trades in a row had to be unwound"
-        return _note(saga, stage=move.stage.value, why=move.why, **more)
+        return trade_note(saga, stage=move.stage.value, why=move.why, **more)
 
     def _sweeps(self, view: View, busy: set[Claim]) -> list[Intent]:
         """Orders that bring dust to zero where it has become enough to be traded and nothing of its share is open."""
@@ -366,29 +357,8 @@ class Trades:
         return 0 if last is None else last + self.rules.cooldown_ns
 
     def asks(self, now: int) -> Asks:
-        """Orders whose answer is overdue: asked about with growing pauses, and cancelled each time while they stand,
-        since a cancel may be lost too."""
-        queries, cancels, notes = [], [], []
-        for saga in self.open.values():
-            for client_id, order in S.live(saga):
-                count, due = self._asking(client_id, order)
-                if now < due:
-                    continue
-                queries.append((client_id, order.leg.instrument))
-                pause = min(self.rules.answer_within_ns << count, max(ASK_AT_LEAST_NS, self.rules.answer_within_ns))
-                self._asked[client_id] = count + 1, now + pause
-                standing = order.outcome is Outcome.ACCEPTED
-                if standing:
-                    cancels.append((client_id, order.leg.instrument))
-                if count == 0:
-                    notes.append(_note(saga, event="cancel" if standing else "asked", why=client_id))
-        return Asks(tuple(queries), tuple(cancels), tuple(notes))
-
-    def _asking(self, client_id: str, order: S.Order) -> tuple[int, int]:
-        """How often an order was asked about, and when it is to be asked about next."""
-        patience = 0 if order.outcome is Outcome.UNKNOWN else self.rules.answer_within_ns
-        count, due = self._asked.get(client_id, (0, order.sent_ns + patience))
-        return count, max(due, self.exits.rests_until(order.leg.instrument))
+        """Orders to ask venues about now."""
+        return self._asking.asks(self.open.values(), now)
 
     def due(self, now: int, *, asked: bool) -> int:
         """The next moment after `now` (ns) at which to think again without a report; `asked`: venues can be."""
@@ -396,14 +366,6 @@ class Trades:
             return NEVER
         moments = [S.due(saga, now, self.rules) for saga in self.open.values()]
         if asked:
-            moments += [
-                self._asking(client_id, order)[1] for saga in self.open.values() for client_id, order in S.live(saga)
-            ]
+            moments += self._asking.dues(self.open.values())
         moments += [self._sweep_ns(underlying) for underlying in self.dust]
         return min([NEVER, *(moment for moment in moments if moment > now)])
-
-
-def _note(saga: Saga, **detail: float | str) -> Note:
-    """Something of a trade that is worth keeping."""
-    told = {key: value for key, value in detail.items() if value != ""}
-    return Note(kind="trade", underlying=saga.plan.underlying, detail={"trade": saga.plan.id, **told})
