@@ -85,6 +85,12 @@ class Exits:
         found = [self.shares(self._least_units(columns, number), number) for number in numbers]
         return max([shares for shares in found if shares is not None], default=ZERO)
 
+    def quoted(self, view: View, underlying: str) -> bool:
+        """Whether any instrument of a share that is traded has a quote that counts."""
+        return any(
+            self._seen(view, n, side) is not None for n in self._traded(view.columns, underlying) for side in Side
+        )
+
     def offer(self, view: View, saga: Saga, wanted: Try, busy: set[Claim], rules: Rules) -> Offer | str | None:
         """The best way out for a try; why there is none; None where its place is taken by an order under way."""
         side, plan = wanted.side, saga.plan

@@ -70,6 +70,8 @@ class Trades:
         self.swept: Counter[str] = Counter()
         self.swept_ns: dict[str, int] = {}
         """How often, and when last, dust of an underlying was to be swept up."""
+        self._began_ns = 0
+        """When a run that goes on from earlier records first looked at their trades."""
         self.restored: set[str] = set()
         """Trades of an earlier run that are not over yet."""
         self._trade_of: dict[str, str] = {}
@@ -306,7 +308,9 @@ class Trades:
         notes: list[Note] = []
         conversions: list[Conversion] = []
         busy: set[Claim] = set()
-        for saga in self.open.values():
+        for trade, saga in self.open.items():
+            if trade in self.restored and self._unheard(saga, view):
+                continue
             stands = self.standing(saga, view)
             move = S.decide(saga, view.now, stands, self.rules)
             if isinstance(move, Turn):
@@ -326,6 +330,13 @@ class Trades:
                     busy.add(self._claim(saga.plan, offer.leg))
         wishes += self._sweeps(view, busy)
         return Thought(tuple(wishes), tuple(notes), tuple(conversions))
+
+    def _unheard(self, saga: Saga, view: View) -> bool:
+        """Whether a trade of an earlier run is to wait: nobody has quoted its share since this run began, so that its
+        tries would be spent on nothing."""
+        self._began_ns = self._began_ns or view.now
+        waits = view.now < self._began_ns + self.rules.page_after_ns
+        return waits and saga.stage in _REPAIRED and not self.exits.quoted(view, saga.plan.underlying)
 
     def _note_of(self, saga: Saga, move: Turn, stands: Standing, now: int) -> Note:
         """That a trade comes to a stage, with what it leaves."""
@@ -367,5 +378,7 @@ class Trades:
         moments = [S.due(saga, now, self.rules) for saga in self.open.values()]
         if asked:
             moments += self._asking.dues(self.open.values())
+        if any(trade in self.restored and saga.stage in _REPAIRED for trade, saga in self.open.items()):
+            moments.append(now + self.rules.wait_ns)
         moments += [self._sweep_ns(underlying) for underlying in self.dust]
         return min([NEVER, *(moment for moment in moments if moment > now)])
