@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from connectors.instruments import Universe
-from connectors.orders import Fill, Purpose
+from connectors.orders import PLANS, Fill
 from monitoring.decisions import Tally
 from strategies.base import Step
 
@@ -33,7 +33,7 @@ class Told(Tally):
     def fold(self, step: Step) -> None:
         """Counts one record."""
         super().fold(step)
-        plans = [intent for intent in step.wishes if intent.purpose is Purpose.OPEN]
+        plans = [intent for intent in step.wishes if intent.purpose in PLANS]
         passed = set(step.approved)
         self.wished += len(plans)
         self.approved += sum(intent.id in passed for intent in plans)
