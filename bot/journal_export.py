@@ -78,6 +78,9 @@ FILLS: Final[Mapping[str, type]] = {
     "at": str, "at_ns": int, "fill": str, "order": str, "intent": str, "instrument": str, "side": str, "quantity": str,
     "price": str, "fee": str, "fx": str, "gas_usd": str, "undone": str,
 }  # fmt: skip
+CHARGES: Final[Mapping[str, type]] = {
+    "at": str, "at_ns": int, "charge": str, "instrument": str, "kind": str, "amount": str, "fx": str,
+}  # fmt: skip
 STEPS: Final[Mapping[str, type]] = {"seq": int, "at": str, "at_ns": int, "cause": str, "record": str}
 
 
@@ -94,6 +97,17 @@ def fills(told: Iterable[Step], runs: Runs) -> Iterator[Row]:
                     "fx": f"{fill.fx:f}", "gas_usd": f"{fill.gas_usd:f}", 
                     "undone": "yes" if fill in report.undone else "",
                 }  # fmt: skip
+
+
+def charges(told: Iterable[Step], runs: Runs) -> Iterator[Row]:
+    """What holding has cost, each charge once; below 0 it was earned."""
+    for step in told:
+        names: Sequence[str] = runs.names(step.seq) if step.charges else ()
+        for one in step.charges:
+            yield {
+                "at": utc(one.ts), "at_ns": one.ts, "charge": one.id, "instrument": names[one.instrument],
+                "kind": one.kind.value, "amount": f"{one.amount:f}", "fx": f"{one.fx:f}",
+            }  # fmt: skip
 
 
 def records(told: Iterable[Step]) -> Iterator[Row]:

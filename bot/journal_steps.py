@@ -71,8 +71,12 @@ def steps(
         yield _decode(record.payload, path, record.seq)
 
 
-def only(told: Iterator[Step], *, strategy: str = "", underlying: str = "") -> Iterator[Step]:
-    """The same steps with the wishes, refusals and reports of one strategy or underlying; empty is all of them."""
+def only(told: Iterator[Step], runs: Runs, *, strategy: str = "", underlying: str = "") -> Iterator[Step]:
+    """The same steps with the wishes, refusals and reports of one strategy or underlying; empty is all of them.
+
+    Charges are of what is held, whoever wanted it: those of an underlying stay, those of a strategy cannot be told.
+    """
+    mine = {one.name for one in runs.universe() if one.underlying == underlying and not strategy}
     if not (strategy or underlying):
         yield from told
         return
@@ -91,6 +95,7 @@ def only(told: Iterator[Step], *, strategy: str = "", underlying: str = "") -> I
             refused=tuple(one for one in step.refused if one.intent.id in known),
             approved=tuple(id for id in step.approved if id in known),
             reports=tuple(report for report in step.reports if report.intent_id in known),
+            charges=tuple(one for one in step.charges if runs.names(step.seq)[one.instrument] in mine),
         )
 
 

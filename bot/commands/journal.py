@@ -29,7 +29,7 @@ VERBS: Final = {
     "pnl": "the P&L bridge by UTC day and in all, with the marks that it rests on",
     "rebalance": "what to move between venues, by hand, so that tokens and coins lie evenly; moves nothing",
     "verify": "check every link of the hash chain: exit 5 with the first record that is not what was written",
-    "export": "orders, fills or whole decision records to a file: .csv, .jsonl or .parquet",
+    "export": "orders, fills, charges (funding, borrow) or whole decision records to a file: .csv, .jsonl or .parquet",
 }
 EPILOG: Final = """\
 Reads the journal of a state folder, also while a daemon writes it and after kill -9; changes nothing. Positions and
@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         where.add_argument("--file", type=Path, metavar="FILE", help="a journal, such as backtest --journal made")
         where.add_argument("--config", default="config.toml", metavar="CONFIG", help="default: config.toml")
         if name == "export":
-            verb.add_argument("what", choices=("orders", "fills", "steps"))
+            verb.add_argument("what", choices=("orders", "fills", "charges", "steps"))
             verb.add_argument("--out", type=Path, required=True, metavar="FILE", help="appears when all is written")
         else:
             verb.add_argument("--json", action="store_true", help="JSON on stdout, with a schema number")
@@ -116,12 +116,12 @@ def _known(underlying: str, runs: Runs) -> None:
     raise UsageError(f"{underlying} is no share of this journal", hint=hint + known)
 
 
-def _steps(args: argparse.Namespace, path: Path) -> Iterator[Step]:
+def _steps(args: argparse.Namespace, path: Path, runs: Runs) -> Iterator[Step]:
     """The steps that the words ask for."""
     from bot.journal_steps import only, steps
 
     told = steps(path, start_ns=getattr(args, "start", None), end_ns=args.end, progress=_progress())
-    return only(told, strategy=args.strategy, underlying=args.underlying)
+    return only(told, runs, strategy=args.strategy, underlying=args.underlying)
 
 
 def _progress() -> Callable[[int], None]:
@@ -141,9 +141,9 @@ def _list(args: argparse.Namespace, path: Path, runs: Runs) -> int:
 
     rows: Iterator[Mapping[str, Any]]
     if args.verb == "orders":
-        rows = map(journal_text.order_row, journal_orders.orders(_steps(args, path), runs))
+        rows = map(journal_text.order_row, journal_orders.orders(_steps(args, path, runs), runs))
     else:
-        rows = map(journal_text.trade_row, journal_orders.trades(_steps(args, path), runs))
+        rows = map(journal_text.trade_row, journal_orders.trades(_steps(args, path, runs), runs))
     if args.json:
         _stream(args.verb, rows)
         return ExitCode.OK
@@ -159,9 +159,10 @@ def _venues(args: argparse.Namespace, path: Path, runs: Runs) -> int:
     from bot.journal_steps import runs_in
     from bot.journal_venues import conduct, tell
 
-    rows, against = conduct(orders(_steps(args, path), runs)), None
+    rows, against = conduct(orders(_steps(args, path, runs), runs)), None
     if args.against is not None:
-        against = conduct(orders(_steps(args, args.against), runs_in(args.against)))
+        others = runs_in(args.against)
+        against = conduct(orders(_steps(args, args.against, others), others))
     if args.json:
         print(json.dumps({"schema": SCHEMA, "venues": rows, "against": against}, indent=1))
     else:
@@ -185,7 +186,7 @@ def _books(args: argparse.Namespace, path: Path, runs: Runs) -> int:
     prepare_kernel()
     from bot import journal_books, journal_text
 
-    told = _steps(args, path)
+    told = _steps(args, path, runs)
     if args.verb == "positions":
         answer, tell = journal_text.books_json(journal_books.books(told, runs)), journal_text.tell_books
     elif args.verb == "rebalance":
@@ -221,7 +222,7 @@ def _export(args: argparse.Namespace, path: Path, runs: Runs) -> int:
 
     if args.out.suffix not in export.FORMATS:
         raise UsageError(f"--out {args.out} has no known ending", hint=f"one of {', '.join(export.FORMATS)}")
-    told = _steps(args, path)
+    told = _steps(args, path, runs)
     if args.what == "orders":
         from bot import journal_orders, journal_text
 
@@ -229,6 +230,8 @@ def _export(args: argparse.Namespace, path: Path, runs: Runs) -> int:
         count = export.write(args.out, journal_text.ORDER, orders)
     elif args.what == "fills":
         count = export.write(args.out, export.FILLS, export.fills(told, runs))
+    elif args.what == "charges":
+        count = export.write(args.out, export.CHARGES, export.charges(told, runs))
     else:
         count = export.write(args.out, export.STEPS, export.records(told))
     print(f"{count:,} {args.what} in {args.out}")

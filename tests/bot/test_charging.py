@@ -9,7 +9,9 @@ from tests.bot.hedge_world import NOON, PERP, TOKEN, World, config, notes  # iso
 
 from bot.backtest import Result, run_over
 from bot.journal_books import profit
-from bot.journal_steps import runs_in, steps
+from bot.journal_export import CHARGES
+from bot.journal_export import charges as told_charges
+from bot.journal_steps import only, runs_in, steps
 from bot.restore import restore
 from connectors.events import NS, Rows
 from connectors.orders import Carry, Charge
@@ -84,3 +86,18 @@ def test_charges_survive_a_restart_and_are_in_the_journals_profit(tmp_path: Path
     assert Decimal(10) == ledger.holdings.units("hedge", number)
     told = profit(steps(file), runs_in(file))
     assert (result.bridge.funding, result.bridge.net) == (told.bridge.funding, told.bridge.net)
+
+
+def test_charges_of_one_share_are_exported(tmp_path: Path) -> None:
+    """
+    Every charge is a row, with the name of its instrument and its exact amount; of another share there is none, and of
+    a strategy none can be told.
+    """
+    world, file = held(0.0001), tmp_path / "journal.db"
+    run_over(world.config, world.universe, [Rows.of(world.rows)], journal_path=file)
+    runs = runs_in(file)
+    rows = list(told_charges(only(steps(file), runs, underlying="T"), runs))
+    assert [(PERP, "funding", "-0.1")] * 2 == [(row["instrument"], row["kind"], str(row["amount"])[:4]) for row in rows]
+    assert set(CHARGES) == set(rows[0])
+    assert [] == list(told_charges(only(steps(file), runs, underlying="other"), runs))
+    assert [] == list(told_charges(only(steps(file), runs, strategy="hedge"), runs))
