@@ -15,8 +15,8 @@ from bot.simulation.many import play_many, total_of  # noqa: E402
 from bot.simulation.outcome import Outcome  # noqa: E402
 from bot.simulation.scene import Scene, scene_of  # noqa: E402
 
-SEEDS = int(os.environ.get("PEGLINE_SEEDS", "160"))
-"""How many are played; `PEGLINE_SEEDS=10000` takes a quarter of an hour on two processors."""
+SEEDS = int(os.environ.get("PEGLINE_SEEDS", "80"))
+"""How many are played; `PEGLINE_SEEDS=10000` takes less than half an hour on two processors."""
 
 
 @pytest.fixture(scope="module")
