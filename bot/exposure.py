@@ -9,6 +9,7 @@ from typing import Any
 from connectors.events import NS
 from connectors.orders import Fill
 from strategies.base import Step
+from strategies.execution.conversions import Conversions
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
 
@@ -17,14 +18,16 @@ class Exposure:
     """Integrates |net shares| x fair value over time, by underlying; a spell ends when it is flat again, or when what
     is left is too little to be traded.
 
-    The fair value is that of the moment when a spell's shares change, or the last known one.
+    The fair value is that of the moment when a spell's shares change, or the last known one. A mint or redemption
+    counts as done from its request on, since its price is fixed then, until its issuer has ended it otherwise.
     """
 
     def __init__(self, columns: Columns, least: Callable[[str], Decimal]) -> None:
         """Flat. `least` gives the fewest shares of an underlying that can be traded now."""
         self.columns, self._least = columns, least
         self.units: dict[int, float] = {}
-        """Net units by instrument."""
+        """Net units by instrument, by fills alone."""
+        self.conversions = Conversions()
         self.shares = [0.0] * len(columns.underlyings)
         self.spell = [0.0] * len(columns.underlyings)
         self.since = [0] * len(columns.underlyings)
@@ -36,8 +39,8 @@ class Exposure:
         self.worst_usd = 0.0
 
     def hear(self, step: Step) -> None:
-        """Takes the fills of one decision record, and the multipliers that it says have changed."""
-        if not (step.reports or step.notes):
+        """Takes the fills, mints and redemptions of one decision record, and the multipliers that it changes."""
+        if not (step.reports or step.notes or step.conversions or step.progress):
             return
         touched: set[int] = set()
         for report in step.reports:
@@ -49,6 +52,12 @@ class Exposure:
                 if fill.id not in self._fills:
                     self._fills.add(fill.id)
                     touched.add(self._book(fill, 1))
+        for order in step.conversions:
+            self.conversions.ask(order, step.ts)
+        for word in step.progress:
+            self.conversions.hear(word)
+        for order in (*step.conversions, *(self.conversions.all[word.id].order for word in step.progress)):
+            touched.add(self.columns.underlyings.index(order.underlying))
         for note in step.notes:
             if note.kind == "multiplier":
                 touched.add(self.columns.group(note.instrument))
@@ -94,10 +103,13 @@ class Exposure:
 
     def _net(self, group: int) -> float:
         """Net shares of an underlying at today's multipliers; what is left of rounding is none."""
-        rows, total = self.columns.f_rows, 0.0
-        for number, units in self.units.items():
-            if units and self.columns.group(number) == group:
-                total += units * rows[number][K.SHARES_PER_UNIT]
+        columns, name, total = self.columns, self.columns.underlyings[group], 0.0
+        moved = list(self.units.items())
+        for one in self.conversions.all.values():
+            moved += [(number, float(units)) for number, units in one.changes]
+        for number, units in moved:
+            if units and columns.universe[number].underlying == name:
+                total += units * columns.f_rows[number][K.SHARES_PER_UNIT]
         return total if abs(total) >= 1e-9 else 0.0
 
     def _price(self, group: int) -> float:

@@ -6,7 +6,10 @@ from decimal import Decimal
 from functools import partial
 
 from bot.exposure import Exposure
+from connectors.orders import Conversion, ConversionState, Fill, Outcome, Progress, Report, Side
+from strategies.base import Step
 from tests.bot.test_trades import Ran
+from tests.strategies.test_risk import NOW, USDT, A, Case
 
 
 def watched(scripts: dict[str, list[str]]) -> tuple[Ran, Exposure]:
@@ -35,3 +38,23 @@ def test_what_could_be_hedged_and_is_not_counts_while_it_stands() -> None:
     exposure.until(ran.until(12).engine.now)
     assert exposure.worst_usd_s > 50.0 * 9
     assert Decimal("0.5") == sum(ran.positions.values())
+
+
+def test_a_mint_that_was_asked_for_counts_until_its_issuer_says_otherwise() -> None:
+    """
+    Ten units sold are whole from the request for ten on, however the coin that pays; rejected they stand naked again.
+    """
+    exposure = Exposure(Case().view().columns, lambda _: Decimal(1))
+    sold = Fill(id="f", client_id="t-0", instrument=A, side=Side.SELL, quantity=Decimal(10), price=Decimal(100),
+                fee=Decimal(0), fx=Decimal(1), ts=NOW)  # fmt: skip
+    report = Report(client_id="t-0", intent_id="t", leg=0, outcome=Outcome.ACCEPTED, fills=(sold,))
+    order = Conversion(
+        id="m", issuer="i", mint=True, source=USDT, target=A, quantity=Decimal(1001), expected=Decimal(10),
+        least=Decimal(10), sla_ns=NOW, underlying="S", reason="",
+    )  # fmt: skip
+    word = Progress(id="m", state=ConversionState.REJECTED, ts=NOW + 1)
+    seen = []
+    for more in ({"reports": (report,)}, {"conversions": (order,)}, {"progress": (word,)}):
+        exposure.hear(Step(seq=1, ts=NOW, cause="test", **more))  # type: ignore[arg-type]
+        seen.append({name: shares for name, (shares, _) in exposure.left().items()})
+    assert [{"S": -10.0}, {}, {"S": -10.0}] == seen
