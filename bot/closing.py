@@ -144,7 +144,7 @@ class ClosingPaths:
         instrument = self._columns.universe[at]
         if instrument.role is not Role.PERP:
             return Costs()
-        told = self._columns.fundings.get(at)
+        told = self._parts.engine.fundings.of.get(at)
         if told is None or not told.stands(now):
             hint = f"{instrument.venue} has not told it lately"
             return Costs(missing=(Missing(Component.FUNDING, hint),))
