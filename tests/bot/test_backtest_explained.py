@@ -81,7 +81,10 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("explained")
     seed, how = request.param
     simulated_tape(folder / "tape", seed, sessions=load_sessions())
-    text = without_pegs(DEMO.read_text())
+    # Mints and redemptions move units that no fill explains; tests/bot/test_minting.py counts those.
+    table = "[strategies.mint_redeem]\n"
+    assert table in DEMO.read_text()
+    text = without_pegs(DEMO.read_text()).replace(table, table + "enabled = false\n")
     for pattern, factor in CHANGES[how]:
         text = re.sub(pattern, lambda found, by=factor: found[0].replace(found[1], str(float(found[1]) * by)), text)
     (folder / "config.toml").write_text(text)
