@@ -23,7 +23,7 @@ from typing import Final
 from connectors.events import NS
 from connectors.exact import exact
 from connectors.instruments import Role, Universe
-from connectors.orders import Conversion, Intent, Leg, Side
+from connectors.orders import Conversion, Intent, Leg, Purpose, Side
 from strategies.base import Decision, Every, Note, PremiumBeyond, View, Wake
 from strategies.execution.habits import Habit, learned
 from strategies.market import kernel as K
@@ -277,6 +277,7 @@ class MintRedeem:
             notional_usd=max(leg.quantity * leg.seen * exact(columns.known_fx(leg.instrument)) for leg in legs),
             deadline_ns=now + self.latency_ns,
             underlying=columns.universe[way.token].underlying,
+            purpose=Purpose.CLOSE if kind == "out" else Purpose.OPEN,
             then=then,
         )
 

@@ -17,7 +17,7 @@ from msgspec import structs  # noqa: E402 - the kernel's cache must be chosen fi
 from bot.sessions import load_sessions  # noqa: E402
 from connectors.events import NEVER, NS, Kind, Row, Rows  # noqa: E402
 from connectors.instruments import Hours, Instrument, Role, UnitModel, Universe  # noqa: E402
-from connectors.orders import Conversion, ConversionState, Fill, Intent, Progress, Side  # noqa: E402
+from connectors.orders import Conversion, ConversionState, Fill, Intent, Progress, Purpose, Side  # noqa: E402
 from connectors.simulated.issuer import SimulatedIssuer  # noqa: E402
 from connectors.simulated.issuer_terms import Delay, Freeze, IssuerTerms, Ways  # noqa: E402
 from strategies.base import Every, PremiumBeyond, View  # noqa: E402
@@ -301,7 +301,7 @@ def test_what_was_minted_first_is_sold_with_the_hedge_bought_back() -> None:
     of = strategy()
     out = wish(minted(at(201.0, 201.2), of), of)
     assert [(TOKEN, Side.SELL, D("1.96")), (PERP, Side.BUY, D("3.92"))] == legs(out)
-    assert isinstance(out, Intent) and out.then is None
+    assert isinstance(out, Intent) and (None, Purpose.CLOSE) == (out.then, out.purpose)
     half = wish(minted(at(201.0, 201.2), of, tokens="1"), of)
     assert [(TOKEN, Side.SELL, D(1)), (PERP, Side.BUY, D(2))] == legs(half)
 
