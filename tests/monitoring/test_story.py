@@ -72,6 +72,14 @@ def test_trades_in_the_story_are_those_of_the_ledger(full: Played):
     assert len(tally.closed) == sum(1 for line in full.show.lines if line.kind == "trade")
 
 
+def test_positions_are_hedged_with_the_perp_and_given_back(full: Played):
+    """Tokens are bought against the perp and given back, funding is charged for them, and both are told as such."""
+    told = texts(full)
+    for begins in ("position hedged on paper", "position given back on paper"):
+        assert any(text.startswith(begins) and "-PERP on sim-perp" in text for text in told)
+    assert any(step.charges for step in full.steps)
+
+
 def test_a_depeg_is_alarmed_on_both_venues_and_cleared(full: Played):
     """The token that slid is called DEPEG on its two venues, then cleared on both."""
     (fault,) = (one for one in full.world.injected if one.kind == "depeg")
