@@ -111,13 +111,15 @@ def test_what_has_settled_is_forgotten_one_by_one() -> None:
     one.hear(fill(Side.SELL, ts=TUESDAY), "a")
     found = [one.spendable("a", now) for now in (NOW, TUESDAY, WEDNESDAY - 1, WEDNESDAY)]
     assert [Decimal(1000), Decimal("1498.75"), Decimal("1498.75"), Decimal("1997.5")] == found
+    assert [] == one.due["a"]
 
 
 def test_a_venue_without_a_rule_limits_nothing_and_keeps_nothing() -> None:
     """
-    What happens there is of no interest.
+    What happens there is of no interest; where there is a rule and no fill yet, what lay there may be spent.
     """
     one = funds()
+    assert Decimal(1000) == one.spendable("a", NOW)
     one.hear(fill(Side.SELL), "b")
     assert (None, {}) == (one.spendable("b", NOW), one.flow)
 

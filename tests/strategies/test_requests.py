@@ -1,0 +1,307 @@
+"""The review of mints and redemptions, what a plan's own one becomes, and whether an intent is small enough."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal as D
+from math import inf, nan
+
+import pytest
+from msgspec import structs
+
+from connectors.events import NS
+from connectors.orders import Conversion, ConversionState, Intent, Leg, Progress, Reason, Side
+from connectors.ports import Bounds, Soft
+from strategies.base import View
+from strategies.execution.completing import completed
+from strategies.execution.requests import Problem, review_conversion
+from strategies.execution.room import fits
+from tests.strategies.test_gate import WIDE, filled
+from tests.strategies.test_risk import NOW, USDT, A, B, Case, P, instruments, intent
+from tests.strategies.test_risk import S as SHARE
+
+
+class Issuer:
+    """Takes 2 to 50 units and gives `rate` of the target for each, unless it is closed."""
+
+    issuer = "i"
+
+    def __init__(self, *, rate: str = "0.99", closed: str = "") -> None:
+        self.rate, self.closed = D(rate), closed
+
+    def quote(self, *, mint: bool, source: int, target: int, quantity: D, now: int) -> Soft | None:
+        """What it would bring."""
+        return Soft(expected=quantity * self.rate, fee_usd=D(0), until_ns=now, delay_s=1.0) if self.rate else None
+
+    def bounds(self, *, mint: bool, source: int, target: int, now: int) -> Bounds:
+        """What it takes."""
+        return Bounds(closed=self.closed, least=D(2), most=D(50), opens_ns=0)
+
+
+def order(**more: object) -> Conversion:
+    """Five tokens of A for shares."""
+    usual = {
+        "id": "c", "issuer": "i", "mint": False, "source": A, "target": SHARE, "quantity": D(5), "expected": D(5),
+        "least": D(5), "sla_ns": NOW + NS, "underlying": "S", "reason": "test",
+    }  # fmt: skip
+    return Conversion(**{**usual, **more})  # type: ignore[arg-type]
+
+
+def holding(units: str = "5") -> View:
+    """So many are held at A."""
+    view = Case().view()
+    if D(units):
+        filled(view, A, units)
+    return view
+
+
+def judged(wish: Conversion, view: View | None = None, *, most: str = "1000", earlier: tuple[Conversion, ...] = (),
+           issuer: Issuer | None = None, held: bool = True) -> Problem | None:  # fmt: skip
+    """What the review says."""
+    view = holding() if view is None else view
+    return review_conversion(wish, earlier, view, {"i": issuer or Issuer()}, D(most), held=held)
+
+
+def test_what_is_held_and_taken_on_passes() -> None:
+    """
+    The case from which every other one differs in one thing.
+    """
+    assert judged(order()) is None
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        (order(issuer="z"), (Reason.MODE, "no door of the issuer z in this run")),
+        (order(quantity=D("1.99")), (Reason.NO_SIZE, "i takes at least 2 units")),
+        (order(quantity=D(0)), (Reason.NO_SIZE, "i takes at least 2 units")),
+        (order(expected=D(0)), (Reason.NO_SIZE, "i takes at least 2 units")),
+        (order(quantity=D("50.01")), (Reason.NO_SIZE, "i takes at most 50 units now")),
+        (order(target=USDT), (Reason.FX_UNKNOWN, "c: what the coin is worth is not told")),
+        (order(source=USDT, target=A), (Reason.FX_UNKNOWN, "c: what the coin is worth is not told")),
+        (order(quantity=D("10.01")), (Reason.NOTIONAL, "a:T/USD: above 1000 USD, or without a price")),
+        (order(quantity=D("5.01")), (Reason.POSITION, "a:T/USD: 5 units are free, 5.01 wanted")),
+    ],
+)
+def test_a_request_is_refused_with_the_number_and_the_limit(wish: Conversion, expected: Problem) -> None:
+    """
+    Door, size, coin, worth and what is held, in this order.
+    """
+    assert expected == judged(wish)
+
+
+def test_a_closed_issuer_says_why() -> None:
+    """
+    Its own words are the reason.
+    """
+    assert (Reason.SESSION, "i: weekend") == judged(order(), issuer=Issuer(closed="weekend"))
+
+
+def test_bounds_of_the_issuer_and_of_usd_are_allowed_themselves() -> None:
+    """
+    Two and fifty units, and a worth of exactly the limit.
+    """
+    assert judged(order(quantity=D(2))) is None
+    assert judged(order(quantity=D(50)), holding("50"), most="10000") is None
+    assert judged(order(), most="499.75") is None
+    assert Reason.NOTIONAL is (judged(order(), most="499.74") or (None,))[0]
+
+
+def test_coins_are_worth_what_the_request_says_and_are_not_counted() -> None:
+    """
+    Ten coins at two USD: 20 USD are allowed and 19.99 are not, though the books hold no coin; tokens for coins pass.
+    """
+    mint = order(mint=True, source=USDT, target=A, quantity=D(10), fx=D(2))
+    assert judged(mint, most="20") is None
+    assert Reason.NOTIONAL is (judged(mint, most="19.99") or (None,))[0]
+    assert judged(order(target=USDT, fx=D(2))) is None
+
+
+def test_a_worth_that_is_no_number_is_refused() -> None:
+    """
+    A coin of nan or infinity, or a token without a price.
+    """
+    for fx in (D("nan"), D("inf")):
+        wish = order(mint=True, source=USDT, target=A, fx=fx)
+        assert Reason.NOTIONAL is (judged(wish) or (None,))[0]
+    view = holding()
+    view.columns.set_shares_per_unit(A, nan)
+    assert Reason.NOTIONAL is (judged(order(), view) or (None,))[0]
+
+
+def test_units_are_free_that_no_order_and_no_request_takes() -> None:
+    """
+    Of ten, two are being sold, one is asked for at another issuer, and two by an earlier wish: five are left.
+    """
+    view = holding("10")
+    view.ledger.reserve(Leg(instrument=A, side=Side.SELL, quantity=D(2), limit=D(1), seen=D(1)))
+    view.ledger.reserve(Leg(instrument=A, side=Side.BUY, quantity=D(9), limit=D(1), seen=D(1)))
+    view.ledger.convert(order(id="o", issuer="j", quantity=D(1)), NOW)
+    earlier = (
+        order(id="e", issuer="k", quantity=D(2)),
+        order(id="f", issuer="l", source=B, quantity=D(9)),
+    )
+    assert judged(order(), view, earlier=earlier) is None
+    found = judged(order(quantity=D("5.01")), view, earlier=earlier)
+    assert (Reason.POSITION, "a:T/USD: 5 units are free, 5.01 wanted") == found
+    assert judged(order(quantity=D("5.01")), view, earlier=earlier, held=False) is None
+
+
+def test_what_has_left_already_is_taken_once() -> None:
+    """
+    Two of seven are with another issuer: they are no more in the position, and five are free.
+    """
+    view = holding("7")
+    view.ledger.convert(order(id="o", issuer="j", quantity=D(2)), NOW)
+    view.ledger.progress(Progress(id="o", state=ConversionState.JOURNALED, ts=NOW, given=D(2)))
+    assert judged(order(), view) is None
+    assert judged(order(quantity=D("5.01")), view) is not None
+
+
+def test_nothing_is_asked_for_twice() -> None:
+    """
+    An id that was asked for, also when it has ended or earlier in the same moment.
+    """
+    view = holding()
+    view.ledger.convert(order(), NOW)
+    view.ledger.progress(Progress(id="c", state=ConversionState.REJECTED, ts=NOW))
+    assert (Reason.OPEN_PAIRS, "c was asked for before") == judged(order(), view)
+    other = order(issuer="j", underlying="R", source=B)
+    assert (Reason.OPEN_PAIRS, "c was asked for before") == judged(order(), earlier=(other,))
+
+
+def test_one_request_of_a_share_is_open_at_an_issuer() -> None:
+    """
+    Open before or wished earlier; another issuer or share does not bar it, nor one that has ended.
+    """
+    for more, bars in (({}, True), ({"issuer": "j"}, False), ({"underlying": "R"}, False)):
+        first = order(id="o", source=B, **more)
+        view = holding()
+        view.ledger.convert(first, NOW)
+        for found in (judged(order(), view), judged(order(), earlier=(first,))):
+            assert ((Reason.OPEN_PAIRS, "o is still open at i") if bars else None) == found
+    view = holding()
+    view.ledger.convert(order(id="o", source=B), NOW)
+    view.ledger.progress(Progress(id="o", state=ConversionState.REJECTED, ts=NOW))
+    assert judged(order(), view) is None
+
+
+# --- what a plan's own request becomes
+
+
+def plan(**more: object) -> Intent:
+    """Ten tokens were sold; 1,000 coins mint ten at the quote of the plan."""
+    then = order(**{
+        "mint": True, "source": USDT, "target": A, "quantity": D(1000), "expected": D(10), "least": D("9.9"),
+        "kept_usd": D(20), "fx": D(1), "sla_ns": NOW + 60 * NS, **more,
+    })  # fmt: skip
+    return intent(id="t", then=then)
+
+
+def made(wish: Intent, shares: str, *, issuer: Issuer | None = None, worth: dict[int, D] | None = None,
+         now: int = NOW + 7) -> Conversion | str:  # fmt: skip
+    """The request for so many shares; a token is two shares."""
+    known = {A: D(2), SHARE: D(1)} if worth is None else worth
+    view = Case().view()
+    later = View(view.columns, view.ledger, now, desks={"i": Issuer(rate="0.01") if issuer is None else issuer})
+    return completed(wish, D(shares), later, lambda units, at: units * known[at] if at in known else None, since=NOW)
+
+
+def test_a_mint_for_coins_costs_what_the_tokens_of_the_shares_cost_now() -> None:
+    """
+    Ten of twenty shares fell short: five tokens, half the coins of the plan at the same quote; fee, least and deadline
+    go with it; it is the plan's own.
+    """
+    found = made(plan(), "10")
+    assert isinstance(found, Conversion)
+    assert ("t.c1", "t", "x", D(500), D(5), D("4.95"), D(10), NOW + 7 + 60 * NS) == (
+        found.id, found.trade, found.strategy, found.quantity, found.expected, found.least, found.kept_usd,
+        found.sla_ns,
+    )  # fmt: skip
+    dearer = made(plan(), "10", issuer=Issuer(rate="0.008"))
+    assert isinstance(dearer, Conversion)
+    assert (D(625), D(5), D("4.95"), D("12.5")) == (
+        dearer.quantity, dearer.expected, dearer.least, dearer.kept_usd,
+    )  # fmt: skip
+
+
+def test_a_mint_in_kind_gives_what_is_worth_the_shares() -> None:
+    """
+    Ten shares for tokens of two: ten shares are given.
+    """
+    found = made(plan(source=SHARE, quantity=D(20)), "10", issuer=Issuer(rate="0.5"))
+    assert isinstance(found, Conversion)
+    assert (D(10), D(5), D(10)) == (found.quantity, found.expected, found.kept_usd)
+
+
+def test_a_redemption_gives_the_tokens_that_are_the_shares() -> None:
+    """
+    Ten shares are five tokens; what no digit of the issuer holds is left out.
+    """
+    redeem = plan(mint=False, source=A, target=USDT, quantity=D(10), expected=D(1000), least=D(990))
+    found = made(redeem, "10", issuer=Issuer(rate="100"))
+    assert isinstance(found, Conversion)
+    assert (D(5), D(500), D(495), D(10)) == (found.quantity, found.expected, found.least, found.kept_usd)
+    third = made(redeem, "1", issuer=Issuer(rate="100"), worth={A: D(3)})
+    assert isinstance(third, Conversion)
+    assert (D("0.333333333"), D("32.999999967")) == (third.quantity, third.least)
+
+
+@pytest.mark.parametrize(
+    ("wish", "issuer", "worth", "why"),
+    [
+        (plan(issuer="z"), None, None, "no door of z"),
+        (plan(), None, {}, "what a unit is worth in shares is not known"),
+        (plan(), Issuer(rate="0"), None, "i gives no quote"),
+        (plan(source=SHARE), None, {A: D(2)}, "i gives no quote"),
+        (plan(mint=False, source=A, target=USDT), Issuer(rate="0"), None, "i gives no quote"),
+    ],
+)
+def test_a_request_that_cannot_be_made_says_why(
+    wish: Intent, issuer: Issuer | None, worth: dict[int, D] | None, why: str
+) -> None:
+    """
+    Without a door, a worth or a quote there is none.
+    """
+    assert why == made(wish, "10", issuer=issuer, worth=worth)
+
+
+# --- whether it is small enough
+
+
+def test_what_the_caps_let_pass_fits_and_nothing_else() -> None:
+    """
+    An order, a position, a name and the cash in a coin: each with its limit just above and just below.
+    """
+    view = Case().view()
+    assert fits(intent(), view, WIDE)
+    for name, most in (("max_order_usd", "505"), ("max_position_usd", "505.26"), ("max_gross_usd", "1005.01")):
+        assert fits(intent(), view, replace(WIDE, **{name: D(most)}))
+        assert not fits(intent(), view, replace(WIDE, **{name: D(most) - D("0.02")}))
+    for cap, usd in (("token_usd", 1005.01), ("venue_usd", 505.26), ("stablecoin_usd", 505.26)):
+        assert fits(intent(), view, replace(WIDE, caps=replace(WIDE.caps, **{cap: usd})))
+        assert not fits(intent(), view, replace(WIDE, caps=replace(WIDE.caps, **{cap: usd - 0.02})))
+    named = Case(universe=instruments(issuer="i", chain="c")).view()
+    for cap in ("issuer_usd", "chain_usd"):
+        assert fits(intent(), named, replace(WIDE, caps=replace(WIDE.caps, **{cap: 499.76})))
+        assert not fits(intent(), named, replace(WIDE, caps=replace(WIDE.caps, **{cap: 499.74})))
+
+
+@pytest.mark.parametrize("before", ["held", "away", "under way"])
+def test_what_is_there_already_takes_room(before: str) -> None:
+    """
+    Forty at P, wherever they stand: with 1,005 USD more at most 5,005 come together, and not into 5,000.
+    """
+    view = Case().view()
+    if before == "under way":
+        view.ledger.reserve(Leg(instrument=P, side=Side.BUY, quantity=D(40), limit=D(1), seen=D(1)))
+    else:
+        filled(view, P, "-40" if before == "held" else "40", price="100")
+    if before == "away":
+        view.ledger.convert(order(source=P, quantity=D(40)), NOW)
+        view.ledger.progress(Progress(id="c", state=ConversionState.JOURNALED, ts=NOW, given=D(40)))
+    assert fits(intent(), view, replace(WIDE, max_gross_usd=D(5006)))
+    assert not fits(intent(), view, replace(WIDE, max_gross_usd=D(5004)))
+    assert fits(
+        structs.replace(intent(), notional_usd=D(505)), view, replace(WIDE, caps=replace(WIDE.caps, token_usd=inf))
+    )
