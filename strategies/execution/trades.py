@@ -55,7 +55,7 @@ class Trades:
         `requests` every mint and redemption by id."""
         self._requests = {} if requests is None else requests
         self.universe, self.rules = universe, Rules() if rules is None else rules
-        widest = self.rules.give_bps * max(1, self.rules.retries)
+        widest = self.rules.give_bps * self.rules.retries
         self.exits = Exits(universe, lots or [Lot()] * len(universe), worth, widest)
         self.open: dict[str, Saga] = {}
         """By id: trades that have no end yet, or orders without a final answer."""
