@@ -163,8 +163,8 @@ def test_a_refusal_tells_name_amount_and_limit(limits: dict[str, object], says: 
     """
     Whoever reads it sees which limit and by how much.
     """
-    caps = limits.pop("caps", {})
-    allowed = replace(WIDE, caps=replace(WIDE.caps, **caps), **limits)  # type: ignore[arg-type]
+    caps = replace(WIDE.caps, **limits.get("caps", {}))  # type: ignore[arg-type]
+    allowed = replace(WIDE, **{**limits, "caps": caps})  # type: ignore[arg-type]
     found = problem(Case(universe=instruments(issuer="i", chain="c")).view(), intent(), allowed)
     assert found is not None
     assert says == found[1]

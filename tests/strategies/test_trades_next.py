@@ -235,6 +235,32 @@ def test_an_end_tells_what_is_left_and_how_long_it_was_naked() -> None:
         assert "why" not in note.detail
 
 
+def test_an_end_that_leaves_nothing_tells_no_shares_and_one_that_nobody_can_count_says_so() -> None:
+    """
+    A plan of which nothing filled is flat without dust; a page while a unit's worth is unknown tells that.
+    """
+    kept = trades()
+    kept.approved(intent(), NOW)
+    for leg in range(2):
+        kept.heard(said(f"x-1-{leg}", outcome=DOWN), NOW)
+    (note,) = kept.think(Case().view()).notes
+    assert {"trade": "x-1", "stage": "flat", "naked_usd_s": 0.0} == note.detail
+    unknown = half(kept=trades(rules=replace(RULES, retries=0), worth=float("nan")))
+    (note,) = unknown.think(Case().view()).notes
+    assert ("paged", "None") == (note.detail["stage"], note.detail["shares"])
+
+
+def test_only_an_end_by_an_unwind_makes_a_row_of_them_longer() -> None:
+    """
+    After one unwind a trade that ends by its hedge does not ask to reduce the share only.
+    """
+    kept = half("0.3")
+    kept.unwinds["S"] = 1
+    kept.noted(noted(stage="hedge"), NOW)
+    (note,) = kept.think(Case().view()).notes
+    assert ("flat", None) == (note.detail["stage"], note.detail.get("reduce_only"))
+
+
 def test_nothing_is_thought_of_where_nothing_is_open() -> None:
     """
     No trade and no dust: nothing is due either.
