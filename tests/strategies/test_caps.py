@@ -187,6 +187,29 @@ def test_the_limit_itself_is_allowed(name: str, at_most: str) -> None:
     assert problem(view, intent(), limits) is None
 
 
+@pytest.mark.parametrize("name", ["max_position_usd", "max_gross_usd"])
+def test_exactly_the_limit_is_allowed_and_a_cent_of_growth_beyond_it_is_not(name: str) -> None:
+    """
+    Two at 99.95 are 199.90 USD: the limit to the last digit; above it already, 0.0001 more are too many.
+    """
+    limits = replace(WIDE, **{name: Decimal("199.9")})
+    assert problem(Case().view(), one_leg(A, Side.BUY, "2"), limits) is None
+    view = Case().view()
+    filled(view, A, "3")
+    assert problem(view, one_leg(A, Side.BUY, "0.0001"), limits) is not None
+
+
+@pytest.mark.parametrize(
+    ("cap", "at", "usd"), [("token_usd", A, 199.9), ("venue_usd", A, 199.9), ("stablecoin_usd", B, 202.1)]
+)
+def test_exactly_the_cap_of_a_name_is_allowed(cap: str, at: int, usd: float) -> None:
+    """
+    Two units sold at A or at B are the cap to the last digit.
+    """
+    limits = replace(WIDE, caps=replace(WIDE.caps, **{cap: usd}))
+    assert problem(Case().view(), one_leg(at, Side.SELL, "2"), limits) is None
+
+
 def test_what_is_not_touched_counts_and_speaks_against_nothing_of_its_own() -> None:
     """
     A position at P is above its limit: an intent that does not touch it passes there, but the sum counts it.

@@ -123,6 +123,16 @@ def test_net_shares_are_summed_over_all_instruments_and_counted_in_shares() -> N
     assert not of(view, one_leg(B, Side.SELL, "10.01"))
 
 
+def test_what_is_wished_is_counted_in_shares_too() -> None:
+    """
+    Ten are held at A; a unit at B is two shares: five may be sold there, and not more.
+    """
+    view = holding(a="10")
+    view.columns.set_shares_per_unit(B, 2.0)
+    assert of(view, one_leg(B, Side.SELL, "5"))
+    assert not of(view, one_leg(B, Side.SELL, "5.01"))
+
+
 def test_net_shares_are_less_by_what_is_under_way_and_was_wished_before_on_the_same_side() -> None:
     """
     Of ten, two units of two shares are under way at A and one was wished before at B: five are left; a purchase under

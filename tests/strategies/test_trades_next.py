@@ -143,6 +143,17 @@ def test_dust_is_tried_again_after_the_rest_under_the_next_number() -> None:
     assert ["dust-S-2"] == [wish.id for wish in kept.think(view).wishes]
 
 
+def test_dust_of_a_share_that_rests_or_is_traded_keeps_no_other_from_being_swept_up() -> None:
+    """
+    The first share was just tried, the second has a trade under way: the third is swept up.
+    """
+    kept = trades()
+    kept.dust.update(Q=Decimal(9), R=Decimal(9), S=Decimal(9))
+    kept.refused(structs.replace(sweeping(), underlying="Q"), NOW)
+    kept.approved(intent(underlying="R"), NOW)
+    assert ["dust-S-1"] == [wish.id for wish in kept.think(Case().view()).wishes]
+
+
 def test_a_sweep_takes_the_dust_with_it() -> None:
     """
     It is a trade of its own that begins with the dust; what it does not sell is dust again.
