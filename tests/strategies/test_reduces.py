@@ -217,6 +217,9 @@ def test_a_mint_under_way_of_half_the_short_leaves_the_rest_to_be_bought() -> No
     view.ledger.convert(mint, NOW)
     assert of(view, one_leg(A, Side.BUY, "4"))
     assert not of(view, one_leg(A, Side.BUY, "5"))
+    view.columns.set_shares_per_unit(B, 2.0)  # twelve short, four will come
+    assert of(view, one_leg(A, Side.BUY, "8"))
+    assert not of(view, one_leg(A, Side.BUY, "9"))
 
 
 # --- a trade's own shares

@@ -22,12 +22,13 @@ from tests.strategies.test_risk import S as SHARE
 
 
 class Issuer:
-    """Takes 2 to 50 units and gives `rate` of the target for each, unless it is closed."""
+    """Takes from `least` to 50 units unless it is closed, and gives `rate` of the target for each."""
 
     issuer = "i"
 
-    def __init__(self, *, rate: str = "0.99", closed: str = "") -> None:
-        self.rate, self.closed = D(rate), closed
+    def __init__(self, *, rate: str = "0.99", closed: str = "", least: str = "2") -> None:
+        self.rate, self.closed, self.least = D(rate), closed, D(least)
+        self.asked: tuple[bool, int, int, int] | None = None
 
     def quote(self, *, mint: bool, source: int, target: int, quantity: D, now: int) -> Soft | None:
         """What it would bring."""
@@ -35,7 +36,8 @@ class Issuer:
 
     def bounds(self, *, mint: bool, source: int, target: int, now: int) -> Bounds:
         """What it takes."""
-        return Bounds(closed=self.closed, least=D(2), most=D(50), opens_ns=0)
+        self.asked = mint, source, target, now
+        return Bounds(closed=self.closed, least=self.least, most=D(50), opens_ns=0)
 
 
 def order(**more: object) -> Conversion:
@@ -105,6 +107,16 @@ def test_bounds_of_the_issuer_and_of_usd_are_allowed_themselves() -> None:
     assert judged(order(quantity=D(50)), holding("50"), most="10000") is None
     assert judged(order(), most="499.75") is None
     assert Reason.NOTIONAL is (judged(order(), most="499.74") or (None,))[0]
+
+
+def test_the_issuer_is_asked_about_this_request_now_and_parts_of_a_unit_are_units_too() -> None:
+    """
+    Way, both instruments and moment; half a unit is enough where the issuer takes it, and none never is.
+    """
+    issuer = Issuer(least="0")
+    assert judged(order(quantity=D("0.5"), expected=D("0.5")), issuer=issuer) is None
+    assert (False, A, SHARE, NOW) == issuer.asked
+    assert Reason.NO_SIZE is (judged(order(quantity=D(0)), issuer=issuer) or (None,))[0]
 
 
 def test_coins_are_worth_what_the_request_says_and_are_not_counted() -> None:
