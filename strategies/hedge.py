@@ -14,6 +14,7 @@ from msgspec import structs
 from connectors.instruments import Role, Universe
 from connectors.orders import Intent, Leg, Side
 from strategies.base import Decision, Every, Note, View, Wake
+from strategies.hedging.bet import Taken, taken
 from strategies.hedging.entry import Entry, Refusal, entries, legs_of
 from strategies.hedging.holding import Holding, holding
 from strategies.hedging.keeping import Verdict, keep
@@ -42,6 +43,7 @@ class Hedge:
     refusal_backoff_ns: int = 0
     _legs: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=dict, init=False)
     """By underlying: its tokens, and what may hedge them."""
+    _fees: tuple[Taken, ...] = field(init=False)
     _premia: Premia = field(init=False)
     _rests: dict[str, int] = field(default_factory=dict, init=False)
     _wished: dict[str, tuple[str, int]] = field(default_factory=dict, init=False)
@@ -54,6 +56,7 @@ class Hedge:
             hedges = tuple(at for role in (Role.PERP, Role.SHARE) for at in universe.where(role=role, underlying=name))
             if tokens and hedges:
                 self._legs[name] = tokens, hedges
+        self._fees = tuple(taken(one.costs, self.rule.size_usd) for one in self.terms)
         fitted = tuple(number for tokens, _ in self._legs.values() for number in tokens)
         self._premia = Premia({number: one.usual for number, one in enumerate(self.terms)}, fitted)
         return (Every(),)
@@ -64,7 +67,7 @@ class Hedge:
         tokens, hedges = self._legs.get(one.underlying, ((), ()))
         if instrument not in (*tokens, *hedges) or not any(facts[number].traded for number in hedges):
             return False, False
-        room = Sight(view, self.rule, self.terms, self._premia).room(instrument)
+        room = Sight(view, self.rule, self.terms, self._fees, self._premia).room(instrument)
         return True, room is None or room >= self.terms[instrument].lot
 
     def decide(self, view: View) -> Decision:
@@ -96,7 +99,7 @@ class Hedge:
             tuple(at for at in numbers if view.columns.facts[at].traded and view.columns.facts[at].cost is not None)
             for numbers in self._legs[underlying]
         ]
-        sight = Sight(view, self.rule, self.terms, self._premia)
+        sight = Sight(view, self.rule, self.terms, self._fees, self._premia)
         held = holding(view, self.name, underlying)
         if held is None:
             return self._enter(sight, underlying, traded[0], traded[1])

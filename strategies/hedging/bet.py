@@ -56,6 +56,21 @@ def quote(view: View, number: int) -> Quote | str:
     )
 
 
+class Taken(NamedTuple):
+    """What going in and out of one leg costs, but for the spread."""
+
+    share: float
+    """A part of the price; 0 where something of it is not known."""
+    why: str
+    """What of it is not known, in words; empty where all is."""
+
+
+def taken(costs: Costs, size_usd: Decimal) -> Taken:
+    """The same of an instrument at the size of an entry."""
+    known = costs.only(TAKEN)
+    return Taken(2 * float(known.share(size_usd) or 0), known.why)
+
+
 class Carried(NamedTuple):
     """What holding a leg costs a day, a part of its worth; below 0 it earns."""
 
@@ -108,6 +123,7 @@ def bet(
     view: View,
     legs: tuple[Quote, Quote],
     costs: tuple[Costs, Costs],
+    fees: tuple[Taken, Taken],
     usual: tuple[Usual, Usual],
     size_usd: Decimal,
     *,
@@ -115,12 +131,6 @@ def bet(
 ) -> Bet:
     """A bet of a size that is held, or may be; each pair is of (what is bought, what is sold)."""
     buy, sell = legs
-    fees, missing = 0.0, ""
-    for one in costs:
-        taken = one.only(TAKEN)
-        share = taken.share(size_usd)
-        fees += 2 * float(share or 0)
-        missing = missing or taken.why
     more = 0.0 if held else float(size_usd) / (sell.mid * sell.shares_per_unit)
     lent = view.ledger.held.get(sell.number, 0.0) - more < 0
     carry = _carried(view, buy.number, costs[0]), _carried(view, sell.number, costs[1], sold=True, lent=lent)
@@ -129,7 +139,8 @@ def bet(
         both[component] = both.get(component, 0.0) + per_day
     whole = Carried(carry[0].per_day + carry[1].per_day, both, carry[0].why or carry[1].why)
     against = usual[1].against(usual[0])
-    return Bet(buy=buy, sell=sell, usual=against, fees=fees, carry=whole, why=missing or whole.why)
+    missing = fees[0].why or fees[1].why or whole.why
+    return Bet(buy=buy, sell=sell, usual=against, fees=fees[0].share + fees[1].share, carry=whole, why=missing)
 
 
 def _carried(view: View, number: int, costs: Costs, *, sold: bool = False, lent: bool = False) -> Carried:

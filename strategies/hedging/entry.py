@@ -47,10 +47,9 @@ def entries(sight: Sight, tokens: Iterable[int], hedges: Iterable[int]) -> Itera
             continue
         for hedge in against:
             for buy, sell in ((token, hedge), (hedge, token)):
-                made = sight.bet(buy, sell)
-                # Below half of the costs no level of Bertram's lies: most of the time nothing more is worked out.
-                if made.away <= made.cost / 2:
+                if not sight.tempts(buy, sell):
                     continue
+                made = sight.bet(buy, sell)
                 levels = made.levels(sight.rule.horizon_s)
                 if made.away < levels.enter:
                     continue

@@ -17,7 +17,6 @@ from strategies.hedging.holding import Holding
 from strategies.hedging.legs import leg, shown, whole
 from strategies.hedging.margin import liquidation_usd
 from strategies.hedging.sight import Sight
-from strategies.pricing.costs import TAKEN
 
 BPS = 1e4
 
@@ -156,11 +155,10 @@ class _Pair:
         sight, long = self.sight, self.own.number == self.bet.buy.number
         for other in _quoted(sight, self.others):
             new = sight.bet(other, self.bet.sell, held=True) if long else sight.bet(self.bet.buy, other)
-            taken = sight.terms[other.number].costs.only(TAKEN).share(sight.rule.size_usd)
-            if new.why or taken is None or sight.lacks_margin(other.number):
+            if new.why or sight.lacks_margin(other.number):
                 continue
             brings, days = new.still_earns(new.levels(sight.rule.horizon_s).leave)
-            brings -= 2 * (float(taken) + other.half) + sight.gap_within(other.number, days)
+            brings -= sight.fees[other.number].share + 2 * other.half + sight.gap_within(other.number, days)
             legs = _moved(sight, self.held, self.own, other, long=long) if brings > max(0.0, earns) else ()
             if legs:
                 more: dict[str, float | str] = {"to": sight.name(other.number), "brings_bps": brings * BPS}

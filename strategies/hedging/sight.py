@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from math import log
 
 from connectors.events import NS
 from connectors.instruments import Role
 from connectors.orders import Side
 from strategies.base import View
 from strategies.closing.situation import DAY_S
-from strategies.hedging.bet import Bet, Quote, bet
+from strategies.hedging.bet import Bet, Quote, Taken, bet
 from strategies.hedging.closures import Closure, move_sd, next_closure
 from strategies.hedging.margin import Account, account
 from strategies.hedging.rule import Rule, Terms
@@ -25,13 +26,23 @@ class Sight:
     view: View
     rule: Rule
     terms: tuple[Terms, ...]
+    fees: tuple[Taken, ...]
+    """Of each instrument, at the size of an entry."""
     premia: Premia
+
+    def tempts(self, buy: Quote, sell: Quote) -> bool:
+        """Whether a deviation is above half of what its bet costs. No level of Bertram's lies below that, so most of
+        the time nothing more is worked out."""
+        away = log(sell.mid / buy.mid) - (self.premia.of(sell.number).mean - self.premia.of(buy.number).mean)
+        fees = self.fees[buy.number].share + self.fees[sell.number].share
+        return away > fees / 2 + (buy.half + sell.half)
 
     def bet(self, buy: Quote, sell: Quote, *, held: bool = False) -> Bet:
         """Having bought one and sold the other, at the size of an entry."""
         costs = self.terms[buy.number].costs, self.terms[sell.number].costs
+        fees = self.fees[buy.number], self.fees[sell.number]
         usual = self.premia.of(buy.number), self.premia.of(sell.number)
-        return bet(self.view, (buy, sell), costs, usual, self.rule.size_usd, held=held)
+        return bet(self.view, (buy, sell), costs, fees, usual, self.rule.size_usd, held=held)
 
     def name(self, number: int) -> str:
         """`venue:symbol`."""
