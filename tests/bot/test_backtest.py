@@ -11,6 +11,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -24,7 +25,9 @@ from bot.sessions import load_sessions  # noqa: E402 - the kernel's cache must b
 from bot.tape_import import import_tape  # noqa: E402
 from bot.wiring import simulated_tape  # noqa: E402
 from connectors.events import NS, Rows  # noqa: E402
+from connectors.instruments import Role  # noqa: E402
 from connectors.tape import Tape, open_tape  # noqa: E402
+from strategies.base import Step  # noqa: E402
 from tests.bot.trading import demo_trades  # noqa: E402
 
 HERE = Path(__file__).resolve()
@@ -76,6 +79,9 @@ caps.issuer_usd = inf
 caps.chain_usd = inf
 caps.stablecoin_usd = inf
 """
+
+
+STEPS = msgspec.msgpack.Decoder(Step)
 
 
 @pytest.fixture(scope="module")
@@ -133,9 +139,10 @@ def test_every_fill_is_explained_by_rows_of_the_tape(answer: dict[str, Any], sim
 
 def test_a_fill_comes_its_venues_latency_after_the_decision(answer: dict[str, Any]) -> None:
     """
-    sim-alpha answers after 250 ms, sim-beta after 400, sim-pool after 2,000; an order's id holds its decision's time.
+    sim-alpha answers after 250 ms, sim-perp after 300, sim-beta after 400, sim-pool after 2,000; an order's id holds
+    its decision's time.
     """
-    latency = {"sim-alpha": 250, "sim-beta": 400, "sim-pool": 2000}
+    latency = {"sim-alpha": 250, "sim-perp": 300, "sim-beta": 400, "sim-pool": 2000}
     for fill in answer["fills"]:
         decided = fill["order"].split("-")[1]
         if "." in fill["order"] or not decided.isdecimal():
@@ -146,7 +153,8 @@ def test_a_fill_comes_its_venues_latency_after_the_decision(answer: dict[str, An
 
 def test_the_bridge_sums_to_the_ledger_and_to_an_independent_count(answer: dict[str, Any], simulated: Tape) -> None:
     """
-    The parts sum to net; net equals cash from the fills plus positions at the last mids and the last FX, to the cent.
+    The parts sum to net; net equals cash from fills, funding, mints and redemptions plus positions at the last mids and
+    the last FX, to the cent.
     """
     parts = sum(Decimal(value) for value in answer["bridge_usd"].values())
     assert abs(parts - Decimal(answer["net_usd"])) < Decimal("0.000001")
@@ -166,6 +174,21 @@ def test_the_bridge_sums_to_the_ledger_and_to_an_independent_count(answer: dict[
         total -= (sign * quantity * price + Decimal(fill["fee"])) * coin[universe[number].quote]
         total -= Decimal("0.05") if universe[number].venue == "sim-pool" else 0
         held[number] += sign * quantity
+    steps = [STEPS.decode(record.payload) for record in read(answer["journal"])]
+    for cost in (cost for step in steps for cost in step.charges):
+        total -= cost.amount * coin[universe[cost.instrument].quote]
+    asked = {order.id: order for step in steps for order in step.conversions}
+    words = {word.id: word for step in steps for word in step.progress}
+    assert asked.keys() == words.keys()
+    assert asked
+    for word in words.values():
+        order = asked[word.id]
+        total -= word.fee_usd
+        for number, units in ((order.source, -word.given), (order.target, word.got)):
+            if universe[number].role is Role.COIN:
+                total += units * coin[universe[number].coin]
+            else:
+                held[number] += units
     total += sum((units * last_mid(at) * coin[universe[at].quote] for at, units in held.items() if units), Decimal(0))
     assert abs(total - Decimal(answer["net_usd"])) < Decimal("0.01")
 
