@@ -121,11 +121,8 @@ def to_pay(config: Config, universe: Universe, fills: Iterable[Fill], until: int
 
 def _capital(costs: Costs, usd: Decimal, ns: int) -> Decimal:
     """What so much money would have earned elsewhere in a time."""
-    return (
-        costs.parts(usd, Decimal(ns) / DAY_NS)[Component.CAPITAL]
-        if usd and costs.only({Component.CAPITAL}).known
-        else ZERO
-    )
+    known = [one for one in costs.known if one.component is Component.CAPITAL] if usd else []
+    return sum((one.of(usd, Decimal(ns) / DAY_NS) for one in known), ZERO)
 
 
 class _Found:

@@ -72,6 +72,8 @@ class Worst:
 
 def book_problem(intent: Intent, earlier: Sequence[Leg], view: View, limits: Limits) -> Problem | None:
     """What speaks against the positions that all orders under way could leave behind."""
+    if _all_usd((*earlier, *intent.legs), view) < limits.harmless_usd:
+        return None
     universe, ledger, caps = view.columns.universe, view.ledger, limits.caps
     touched = list(dict.fromkeys([leg.instrument for leg in intent.legs]))
     after = Worst(view, (*earlier, *intent.legs))
@@ -108,6 +110,21 @@ def book_problem(intent: Intent, earlier: Sequence[Leg], view: View, limits: Lim
                 said = f"{coin}: up to {cash:.2f} USD of cash after the trade, allowed {caps.stablecoin_usd:g}"
                 return Reason.STABLECOIN_CAP, said
     return None
+
+
+def _all_usd(legs: Iterable[Leg], view: View) -> float:
+    """At least what all positions together could become with these legs, in USD: nothing is set off against anything;
+    nan while one has no price."""
+    ledger, mark, usd = view.ledger, view.columns.mark_usd, 0.0
+    for owned in (ledger.held, ledger.away):
+        for at, units in owned.items():
+            if units:
+                usd += abs(units) * mark(at)
+    for (at, _), quantity in ledger.under_way().items():
+        usd += float(quantity) * mark(at)
+    for leg in legs:
+        usd += float(leg.quantity) * mark(leg.instrument)
+    return usd
 
 
 def positions_usd(view: View, limits: Limits) -> dict[str, tuple[float, float]]:

@@ -133,29 +133,25 @@ class Ledger:
         """
         if report.id and not self._first(f"report {report.id}"):
             return Taken()
-        undone = tuple(fill for fill in report.undone if self.undo(fill, seen=seen))
-        new = tuple(fill for fill in report.fills if self.fill(fill, seen=seen))
-        with localcontext(EXACT):
+        undone = tuple([fill for fill in report.undone if self.undo(fill, seen=seen)])
+        before = getcontext()
+        setcontext(EXACT)  # localcontext() would copy it for every report
+        try:
+            new = tuple([fill for fill in report.fills if self._take(fill, seen)])
             for fill in undone:
                 self.holdings.hear(strategy, fill, undone=True)
             for fill in new:
                 self.holdings.hear(strategy, fill)
             if report.gas_usd:
                 self._pay_gas(report.gas_usd)
+        finally:
+            setcontext(before)
         return Taken(new, undone)
 
     def fill(self, fill: Fill, *, seen: Decimal) -> bool:
         """Takes one fill; `seen` is the price that the decision was made on. A fill counts once: False if known."""
-        if not self._first(fill.id):
-            return False
-        self.recent.append(fill)
-        before = getcontext()
-        setcontext(EXACT)
-        try:
-            self._book(fill, seen)
-        finally:
-            setcontext(before)
-        return True
+        with localcontext(EXACT):
+            return self._take(fill, seen)
 
     def undo(self, fill: Fill, *, seen: Decimal) -> bool:
         """Takes a fill back that did not happen after all; False where it was never taken. It may come again."""
@@ -278,6 +274,14 @@ class Ledger:
         """Cash that leaves for an order that filled nothing."""
         self.gas += usd
         self._flow(USD, -usd, Decimal(1))
+
+    def _take(self, fill: Fill, seen: Decimal) -> bool:
+        """Takes one fill in the exact context; False if known."""
+        if not self._first(fill.id):
+            return False
+        self.recent.append(fill)
+        self._book(fill, seen)
+        return True
 
     def _book(self, fill: Fill, seen: Decimal) -> None:
         """Adds one fill to positions, cash and the parts of the bridge."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from math import inf
 
 from strategies.market.session import Session
 
@@ -54,3 +55,12 @@ class Limits:
     coin_band_bps: float
     """Farthest a quote coin may be from one dollar; inf is off."""
     need_fair: bool
+    harmless_usd: float = field(init=False, repr=False, compare=False)
+    """While all positions together are worth less, no cap can speak; 0 where cash in a coin has one."""
+
+    def __post_init__(self) -> None:
+        """It is asked for at every decision."""
+        caps = self.caps
+        each = (caps.token_usd, caps.venue_usd, caps.issuer_usd, caps.chain_usd)
+        least = min(*each, float(self.max_position_usd), float(self.max_gross_usd))
+        object.__setattr__(self, "harmless_usd", least if caps.stablecoin_usd == inf else 0.0)

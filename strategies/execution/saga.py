@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal, localcontext
+from decimal import Decimal, getcontext, setcontext
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -222,7 +222,9 @@ def hear(saga: Saga, report: Report, now: int) -> bool:
     _accrue(saga, now)
     order, before = saga.orders[report.client_id], len(saga.fills)
     within = order.filled <= order.leg.quantity
-    with localcontext(EXACT):
+    context = getcontext()
+    setcontext(EXACT)  # localcontext() would copy it for every report
+    try:
         for fill in report.undone:
             known = saga.fills.pop(fill.id, None)
             if known is not None:
@@ -233,6 +235,8 @@ def hear(saga: Saga, report: Report, now: int) -> bool:
                 saga.fills[fill.id] = fill
                 _book(saga, order, fill, 1)
         saga.costs_usd += report.gas_usd
+    finally:
+        setcontext(context)
     if undone:
         order.final = False
     if not order.final:
