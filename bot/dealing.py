@@ -259,6 +259,8 @@ class Dealer:
             for note in ended:
                 self._ended(str(note.detail["trade"]))
             cause, notes, reports = "trade", (), ()
+            if self.trades.idle:
+                break
         if self.asked is not None and self.trades.open:
             self._ask(self.asked, now)
         self._look_by(self.trades.due(now, asked=self.asked is not None))

@@ -118,9 +118,12 @@ class PaperExecutor:
             return _refused(intent, number, f"price beyond the limit: {price}, allowed {leg.limit}")
         # What we took of this print before counts against our share of it, not against the rest.
         before = books.taken(leg.instrument, bid=not buying)
-        share = exact((size_seen + before) * terms.fill_share) - exact(before)
+        left = exact((size_seen + before) * terms.fill_share)
+        if before:
+            left -= exact(before)
         side = leg.instrument, leg.side
-        left = share - taken.get(side, ZERO)
+        if side in taken:
+            left -= taken[side]
         quantity = leg.quantity
         if left < quantity or quantity % terms.lot:
             quantity = min(quantity, left) // terms.lot * terms.lot

@@ -65,7 +65,8 @@ class CrossVenue:
     def may(self, view: View, instrument: int) -> tuple[bool, bool]:
         """(buy, sell): a position may grow to `max_long_units` and shrink to minus `max_short_units`."""
         lot = self.terms[instrument].lot
-        return self._room(view, instrument, buy=True) >= lot, self._room(view, instrument, buy=False) >= lot
+        buy, sell = self._rooms(view, instrument)
+        return buy >= lot, sell >= lot
 
     def decide(self, view: View) -> Decision:
         """One trade per underlying that woke it."""
@@ -89,7 +90,8 @@ class CrossVenue:
             seen = {"best_bps": best_bps} if isfinite(best_bps) else {}
             return {"reason": "edge_gone", "least_bps": self.min_edge_bps, **seen}
         offers = [
-            offer_of(view, at, buy=buy, terms=self.terms[at], room=self._room(view, at, buy=buy)) for at, buy in numbers
+            offer_of(view, at, buy=buy, terms=self.terms[at], room=self._rooms(view, at)[0 if buy else 1])
+            for at, buy in numbers
         ]
         made = self._crossed(offers, fair, self.size_usd, self.size_units)
         if isinstance(made, str):
@@ -141,12 +143,14 @@ class CrossVenue:
         found += [(at, False) for bid, at in bids if bid - least > lowest]
         return found, (highest - lowest) / fair * 1e4
 
-    def _room(self, view: View, number: int, *, buy: bool) -> Decimal:
-        """Units that may still be bought, or sold, of an instrument."""
-        ledger = view.ledger
-        if buy:
-            return self.max_long_units - ledger.position(number) - ledger.reserved(number, Side.BUY)
-        return self.max_short_units + ledger.position(number) - ledger.reserved(number, Side.SELL)
+    def _rooms(self, view: View, number: int) -> tuple[Decimal, Decimal]:
+        """Units of an instrument that may still be (bought, sold)."""
+        ledger, held = view.ledger, view.ledger.position(number)
+        buy, sell = self.max_long_units - held, self.max_short_units + held
+        if ledger.under_way():
+            buy -= ledger.reserved(number, Side.BUY)
+            sell -= ledger.reserved(number, Side.SELL)
+        return buy, sell
 
     def _intent(self, view: View, group: int, made: Crossing, fair: float) -> Intent:
         """The trade as it is wished."""

@@ -87,8 +87,9 @@ class Trades:
         for number in range(len(S.first_round(intent).legs)):
             self._order_of[intent.client_id(number)] = intent.id, number
         if intent.trade:
-            S.sent(self._find(intent.trade), intent, now)
-            self._place(intent.trade)
+            saga = self._find(intent.trade)
+            S.sent(saga, intent, now)
+            self._place(intent.trade, saga)
         elif intent.purpose in PLANS:
             self.open[intent.id] = S.begin(intent, now)
         else:
@@ -120,7 +121,7 @@ class Trades:
         if ended and saga.stage not in ENDS:
             self._leave(saga.plan.underlying, -saga.dust)
             saga.dust = ZERO
-        self._place(trade)
+        self._place(trade, saga)
         notes = []
         if over:
             order = saga.orders[report.client_id]
@@ -158,7 +159,7 @@ class Trades:
                 self.cooling[underlying] = now + self.rules.cooldown_ns
             elif stage is Stage.HEDGED:
                 self.unwinds.pop(underlying, None)
-        self._place(trade)
+        self._place(trade, saga)
 
     def taken_up(self) -> None:
         """A run goes on from earlier records: what is open is asked about at once, and its share is not traded anew."""
@@ -186,9 +187,8 @@ class Trades:
     def _find(self, trade: str) -> Saga:
         return self.open[trade] if trade in self.open else self.over[trade]
 
-    def _place(self, trade: str) -> None:
+    def _place(self, trade: str, saga: Saga) -> None:
         """Where a trade is kept: over is what has an end and no order without a final answer."""
-        saga = self._find(trade)
         if saga.stage in ENDS and not any(S.live(saga)):
             self.open.pop(trade, None)
             self.restored.discard(trade)
@@ -203,6 +203,11 @@ class Trades:
             self.open[trade] = saga
 
     # --- what may be read
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to think of."""
+        return not (self.open or self.dust)
 
     def order(self, report: Report) -> S.Order | None:
         """The order that a report is about; None where nobody knows it."""
@@ -302,7 +307,7 @@ class Trades:
 
     def think(self, view: View) -> Thought:
         """One step of every trade for which it is time. To be asked again once this is recorded, until it is empty."""
-        if not (self.open or self.dust):
+        if self.idle:
             return Thought()
         wishes: list[Intent] = []
         notes: list[Note] = []
@@ -373,7 +378,7 @@ class Trades:
 
     def due(self, now: int, *, asked: bool) -> int:
         """The next moment after `now` (ns) at which to think again without a report; `asked`: venues can be."""
-        if not (self.open or self.dust):
+        if self.idle:
             return NEVER
         moments = [S.due(saga, now, self.rules) for saga in self.open.values()]
         if asked:

@@ -175,6 +175,10 @@ def _cap(cheapest: Offer, size_usd: Decimal | None, size_units: Decimal | None) 
 
 
 def _grid(offers: Sequence[Offer]) -> Grid:
+    first = offers[0]
+    if all([one.lot == first.lot and one.shares == first.shares for one in offers]):
+        lots = (first.lot,) * len(offers)
+        return Grid(_EXACT.multiply(first.lot, first.shares), lots, meets=True, alike=True)
     return grid_of(tuple([(one.lot, one.shares) for one in offers]))
 
 
