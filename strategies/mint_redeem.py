@@ -27,7 +27,19 @@ from connectors.orders import Conversion, Intent, Leg, Purpose, Side
 from strategies.base import Decision, Every, Note, PremiumBeyond, View, Wake
 from strategies.execution.habits import Habit, learned
 from strategies.market import kernel as K
-from strategies.minting.case import Case, Look, Refusal, Way, entry, expected, look_at, sides_of, terms_of, usd_of
+from strategies.minting.case import (
+    Case,
+    Look,
+    Refusal,
+    Way,
+    entry,
+    expected,
+    look_at,
+    sides_of,
+    tempts,
+    terms_of,
+    usd_of,
+)
 from strategies.pricing.doors import Door, door_of
 
 SHORT: Final = Decimal("0.999")
@@ -78,6 +90,8 @@ class MintRedeem:
         notes: list[Note] = []
         open_ = {(one.order.issuer, one.order.underlying) for one in view.ledger.conversions.open()}
         for way in self.ways:
+            if not self._concerns(view, way):
+                continue
             underlying = view.columns.universe[way.token].underlying
             look = look_at(view, way, self.size_usd)
             if look is None:
@@ -85,7 +99,7 @@ class MintRedeem:
             found: Intent | Refusal
             if (out := self._out(view, way, look, waits=(way.issuer, underlying) in open_)) is not None:
                 found = out
-            elif max(look.bid, -look.ask) * 1e4 < self.min_edge_bps:
+            elif max(look.bid, -look.ask) < self.min_edge_bps / 1e4:
                 self._said.pop(way.token, None)
                 continue
             elif (way.issuer, underlying) in open_:
@@ -110,6 +124,15 @@ class MintRedeem:
         return Note(kind="no_trade", instrument=way.token, underlying=underlying, detail=detail)
 
     # --- what is seen
+
+    def _concerns(self, view: View, way: Way) -> bool:
+        """Whether a way is worth a look, which most of the time it is not: its premium is large, tokens are held that
+        were minted with a hedge, or a reason was told that may have passed."""
+        return (
+            way.token in self._said
+            or tempts(view, way, self.min_edge_bps / 1e4)
+            or view.ledger.holdings.units(self.name, way.token) > 0
+        )
 
     def _habit(self, view: View, way: Way, *, mint: bool) -> Habit | None:
         """How the issuer is, by the config and by our own requests."""

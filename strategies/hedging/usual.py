@@ -16,7 +16,9 @@ SPACING_NS: Final = 60 * NS
 KEPT: Final = 1440
 """Prints that are kept: a day of one a minute."""
 FRESH: Final = 120
-"""So many new ones make a new fit."""
+"""So many new ones make a new fit, """
+SHARE: Final = 4
+"""and one in so many of all that are kept: a few more change nothing, and a fit takes milliseconds."""
 GAP_NS: Final = 1800 * NS
 """Prints that are further apart are no neighbours."""
 BPS: Final = 1e-4
@@ -41,7 +43,7 @@ class Premia:
                 continue
             self._prints[number] = prints
             self._fresh[number] += ring.add(view.now, premium, 0.0, 0.0, 0.0, 0.0)
-            if self._fresh[number] >= FRESH:
+            if self._fresh[number] >= max(FRESH, len(ring) // SHARE):
                 self._fresh[number] = 0
                 self._fit(number, ring)
 

@@ -70,13 +70,19 @@ class Case(NamedTuple):
     habit: Habit
 
 
+def tempts(view: View, way: Way, least: float) -> bool:
+    """Whether a side of the token is at least so far from its share's last value, believed or not, as a part of it."""
+    fair = view.columns.g.item(view.columns.group(way.token), K.FAIR)
+    sides = sides_of(view, way.token, fair) if fair > 0 else None
+    return sides is not None and max(sides[0], -sides[1]) >= least
+
+
 def look_at(view: View, way: Way, size_usd: Decimal) -> Look | None:
     """The token at its venue; None where it has no price or may not be traded, or its share has no price."""
     columns = view.columns
     if columns.hard_bars[way.token]:
         return None
-    underlying = columns.universe[way.token].underlying
-    own = columns.own(columns.underlyings.index(underlying), view.now)
+    own = columns.own(columns.group(way.token), view.now)
     if own is None:
         return None
     sides = sides_of(view, way.token, own.price)
