@@ -50,13 +50,9 @@ def breaches(data: Data, told: Told) -> list[Fault]:
 
 def listed(table: Data) -> tuple[Token, ...]:
     """The registry's tokens that an instrument's table may mean: by name, and by issuer and chain where written."""
-    from connectors.errors import RegistryError
     from connectors.registry import load_registry
 
-    try:
-        tokens = load_registry().named(str(table.get("token", "")))
-    except RegistryError:
-        return ()
+    tokens = load_registry().known(str(table.get("token", "")))
     return tuple(t for t in tokens if all(table.get(k) in (None, "", getattr(t, k)) for k in ("issuer", "chain")))
 
 

@@ -96,12 +96,13 @@ class Registry(msgspec.Struct, frozen=True, kw_only=True):
                 return token
         raise RegistryError(f"contract {contract} is not in the registry", where=chain)
 
-    def named(self, symbol: str) -> tuple[Token, ...]:
-        """Every token of that display name, in any case: several chains, and several issuers where they share it.
+    def known(self, symbol: str) -> tuple[Token, ...]:
+        """Every token of that display name, in any case: several chains, and several issuers where they share it."""
+        return tuple(token for token in self.tokens if token.symbol.lower() == symbol.lower())
 
-        Raises RegistryError, with the nearest names, where there is none.
-        """
-        found = tuple(token for token in self.tokens if token.symbol.lower() == symbol.lower())
+    def named(self, symbol: str) -> tuple[Token, ...]:
+        """The same; raises RegistryError, with the nearest names, where there is none."""
+        found = self.known(symbol)
         if not found:
             names = {token.symbol.lower(): token.symbol for token in self.tokens}
             near = [token.symbol for token in self.tokens if token.underlying.lower() == symbol.lower()]

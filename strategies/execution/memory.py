@@ -13,6 +13,7 @@ from strategies.base import View
 from strategies.execution.funds import Funds
 from strategies.execution.latch import DRAWDOWN, Hold, Latch
 
+ZERO = Decimal(0)
 DAY_NS = 86_400 * NS
 MINUTE_NS = 60 * NS
 
@@ -52,16 +53,18 @@ class Memory:
     def approve(self, intent: Intent, now: int) -> None:
         """An intent passed: its orders, its turnover and its place count from now on."""
         self.sent.extend([now] * len(intent.legs))
-        day = max(now // DAY_NS, self.turnover.get(intent.underlying, (-1, Decimal(0)))[0])
-        self.turnover[intent.underlying] = day, self.turned(intent.underlying, now) + turnover(intent)
+        today = now // DAY_NS
+        day, usd = self.turnover.get(intent.underlying, (today, ZERO))
+        before = usd if day >= today else ZERO
+        self.turnover[intent.underlying] = max(day, today), before + turnover(intent)
         if intent.purpose in PLANS:
             self.open_intents[intent.trade or intent.id] = intent.strategy
             self.opened[intent.underlying] = now
 
     def turned(self, underlying: str, now: int) -> Decimal:
         """USD of turnover in an underlying on the UTC day of `now`."""
-        day, usd = self.turnover.get(underlying, (-1, Decimal(0)))
-        return usd if day >= now // DAY_NS else Decimal(0)
+        day, usd = self.turnover.get(underlying, (-1, ZERO))
+        return usd if day >= now // DAY_NS else ZERO
 
     def forget(self, now: int) -> None:
         """What is a minute old counts no more."""
