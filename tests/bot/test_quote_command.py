@@ -293,7 +293,7 @@ def test_the_demo_in_session_weekend_and_overnight(
     assert pytest.approx(last(world, "sim-perp:TSLA-mark", answer["now_ns"]), rel=0.01) == share["fair"]["price_usd"]
     assert 1.0 == pytest.approx(sum(term["part"] for term in share["terms"]))
     assert share["fair"]["error_bps"] ** 2 == pytest.approx(sum(line["sigma_bps"] ** 2 for line in share["errors"]))
-    assert 7 == len(share["terms"])
+    assert 8 == len(share["terms"])
 
 
 def test_a_mistyped_price_is_refused_and_moves_nothing(
