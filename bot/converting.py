@@ -140,7 +140,8 @@ class Converter:
             return (Reason.KILLED if hold.mode is Mode.HALT else Reason.REDUCE_ONLY), str(hold)
         if not wish.trade and (why := self._differs(wish.source) or self._differs(wish.target)):
             return Reason.REDUCE_ONLY, why
-        return review_conversion(wish, passed, view, self.primaries, self.limits.max_order_usd, held=held)
+        limits = self.limits
+        return review_conversion(wish, passed, view, self.primaries, limits.max_order_usd, limits.collar_bps, held=held)
 
     def send(self, passed: Iterable[Conversion], now: int) -> None:
         """Asks for what passed and is recorded."""

@@ -1,96 +1,74 @@
-"""The way out, looked at: an order or request that breaks an invariant does not leave."""
+"""The way out, looked at: what breaks an invariant does not leave, and a connector that raises ends nothing.
+
+Whether a venue has what was given to a connector that raised, nobody can tell: it is unknown, and asked about.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from decimal import Decimal
-
 from bot.converting import IssuersOf
 from bot.invariants import Invariants
-from connectors.orders import Approved, Conversion, ConversionState, Outcome, Progress, Report
-from connectors.ports import Asked, Books, Bounds, Executor, Primary, Soft
+from bot.wrapped import Wrapped, WrappedAsked, WrappedPrimary
+from connectors.orders import Approved, Conversion, ConversionState, Outcome
+from connectors.ports import Asked, Executor, Primary
 
 WHY = "it breaks an invariant"
-REASON = "invariant"
+BROKEN = "invariant"
+RAISED = "raised"
 
 
-class WatchedExecutor:
-    """An executor that can be asked, behind the look."""
+class WatchedExecutor(Wrapped):
+    """An executor behind the look."""
 
     def __init__(self, executor: Executor, invariants: Invariants) -> None:
         """`executor` is the one that really sends."""
-        self.executor, self.invariants = executor, invariants
-        self._refused: dict[int, list[Report]] = {}
+        super().__init__(executor)
+        self.invariants = invariants
 
     def submit(self, order: Approved, now: int) -> tuple[int, ...]:
         """As Executor.submit."""
-        if self.invariants.order(order, now):
-            return self.executor.submit(order, now)
-        intent = order.intent
-        self._refused.setdefault(now, []).extend(
-            Report(
-                client_id=intent.client_id(leg), intent_id=intent.id, leg=leg, outcome=Outcome.REFUSED, detail=WHY,
-                reason=REASON,
-            )
-            for leg in range(len(intent.legs))
-        )  # fmt: skip
-        return (now,)
-
-    def answer(self, due: int, books: Books) -> tuple[Report, ...]:
-        """As Executor.answer."""
-        return (*self._refused.pop(due, ()), *self.executor.answer(due, books))
+        if not self.invariants.order(order, now):
+            return self._tell(order, now, Outcome.REFUSED, BROKEN, WHY)
+        try:
+            return super().submit(order, now)
+        except Exception as error:  # whatever it is, trades must be followed; its text may hold a secret
+            return self._tell(order, now, Outcome.UNKNOWN, RAISED, f"the connector raised {type(error).__name__}")
 
 
-class WatchedAsked(WatchedExecutor):
-    """The same of one that can be asked."""
-
-    executor: Asked  # type: ignore[assignment]
+class WatchedAsked(WatchedExecutor, WrappedAsked):
+    """The same of one that can be asked; a question that raises is asked again when it is due."""
 
     def query(self, client_id: str, instrument: int, now: int) -> tuple[int, ...]:
         """As Asked.query."""
-        return self.executor.query(client_id, instrument, now)
+        try:
+            return super().query(client_id, instrument, now)
+        except Exception:  # no answer, as where none comes
+            return ()
 
     def cancel(self, client_id: str, instrument: int, now: int) -> tuple[int, ...]:
         """As Asked.cancel."""
-        return self.executor.cancel(client_id, instrument, now)
+        try:
+            return super().cancel(client_id, instrument, now)
+        except Exception:  # no answer, as where none comes
+            return ()
 
 
-class WatchedPrimary:
+class WatchedPrimary(WrappedPrimary):
     """The door of an issuer, behind the look."""
 
     def __init__(self, primary: Primary, invariants: Invariants) -> None:
         """`primary` is the one that really asks."""
-        self.primary, self.invariants = primary, invariants
-        self._refused: dict[int, list[Progress]] = {}
-
-    @property
-    def issuer(self) -> str:
-        """Which issuer it is."""
-        return self.primary.issuer
-
-    def quote(self, *, mint: bool, source: int, target: int, quantity: Decimal, now: int) -> Soft | None:
-        """As Primary.quote."""
-        return self.primary.quote(mint=mint, source=source, target=target, quantity=quantity, now=now)
-
-    def bounds(self, *, mint: bool, source: int, target: int, now: int) -> Bounds:
-        """As Primary.bounds."""
-        return self.primary.bounds(mint=mint, source=source, target=target, now=now)
+        super().__init__(primary)
+        self.invariants = invariants
 
     def request(self, order: Conversion, now: int) -> tuple[int, ...]:
         """As Primary.request."""
-        if self.invariants.request(order, now):
-            return self.primary.request(order, now)
-        word = Progress(id=order.id, state=ConversionState.REJECTED, ts=now, detail=WHY)
-        self._refused.setdefault(now, []).append(word)
-        return (now,)
-
-    def status(self, id: str, now: int) -> tuple[int, ...]:
-        """As Primary.status."""
-        return self.primary.status(id, now)
-
-    def progress(self, due: int) -> tuple[Progress, ...]:
-        """As Primary.progress."""
-        return (*self._refused.pop(due, ()), *self.primary.progress(due))
+        if not self.invariants.request(order, now):
+            return self._tell(order, now, ConversionState.REJECTED, WHY)
+        try:
+            return super().request(order, now)
+        except Exception as error:  # as of an order
+            detail = f"the connector raised {type(error).__name__}"
+            return self._tell(order, now, ConversionState.UNKNOWN, detail)
 
 
 def watched(executor: Executor, invariants: Invariants) -> Executor:
@@ -100,9 +78,4 @@ def watched(executor: Executor, invariants: Invariants) -> Executor:
 
 def watched_issuers(issuers: IssuersOf, invariants: Invariants) -> IssuersOf:
     """The doors of issuers behind the look."""
-
-    def made(usd: object, shares: object) -> Mapping[str, Primary]:
-        found = issuers(usd, shares)  # type: ignore[arg-type]
-        return {name: WatchedPrimary(one, invariants) for name, one in found.items()}
-
-    return made
+    return lambda usd, shares: {name: WatchedPrimary(one, invariants) for name, one in issuers(usd, shares).items()}

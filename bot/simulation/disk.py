@@ -24,8 +24,8 @@ SLOW_NS: Final = 5 * NS
 DIES: Final = (Process.CRASH_BEFORE, Process.CRASH_TORN, Process.CRASH_AFTER)
 
 
-class Crashed(Exception):
-    """The process died at `now` (ns UTC)."""
+class Crashed(BaseException):
+    """The process died at `now` (ns UTC); no handler of errors survives that."""
 
     def __init__(self, now: int) -> None:
         super().__init__("the simulated process died")

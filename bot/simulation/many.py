@@ -102,9 +102,10 @@ def _play(scene: Scene) -> Outcome:
 
     An error that leaves the bot is what a scene was broken by: its process would have ended.
     """
+    from bot.simulation.disk import Crashed
     from bot.simulation.driver import play
 
     try:
         return play(scene)
-    except Exception as error:
+    except (Exception, Crashed) as error:
         return broken_off(scene, f"{type(error).__name__}: {error}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from math import inf, isfinite, nan
 
 from connectors.exact import exact
 from connectors.instruments import Role
 from connectors.orders import Conversion, Reason, Side
 from connectors.ports import Desk
 from strategies.base import View
+from strategies.market import kernel as K
 
 Problem = tuple[Reason, str]
 
@@ -20,6 +22,7 @@ def review_conversion(
     view: View,
     desks: Mapping[str, Desk],
     most_usd: Decimal,
+    collar_bps: float,
     *,
     held: bool = True,
 ) -> Problem | None:
@@ -27,7 +30,8 @@ def review_conversion(
 
     Something is asked for once, only where the issuer takes it on and no other request for that share is open there,
     only with units that we hold (unless `held` is false: they are still to be bought) and that no order and no other
-    request is going to take, and for no more than `most_usd` USD. Coins are not counted: the books begin without any.
+    request is going to take, for no more than `most_usd` USD, and for what is worth at most `collar_bps` less than what
+    is given, by the share's fair value. Coins are not counted: the books begin without any.
     """
     ledger, universe = view.ledger, view.columns.universe
     desk = desks.get(order.issuer)
@@ -52,10 +56,39 @@ def review_conversion(
     worth = order.fx if source.role is Role.COIN else exact(view.columns.mark_usd(order.source))
     if worth is None or not worth.is_finite() or not worth * order.quantity <= most_usd:
         return Reason.NOTIONAL, f"{source.name}: above {most_usd} USD, or without a price"
+    if problem := _collar(order, view, collar_bps):
+        return problem
     free = _free(order, earlier, view)
     if held and source.role is not Role.COIN and order.quantity > free:
         return Reason.POSITION, f"{source.name}: {free} units are free, {order.quantity} wanted"
     return None
+
+
+def _collar(order: Conversion, view: View, collar_bps: float) -> Problem | None:
+    """Whether the issuer would give much less than it takes, or nobody knows."""
+    if collar_bps == inf:
+        return None
+    given = float(order.quantity) * _unit_usd(order, order.source, view)
+    due = float(order.expected) * _unit_usd(order, order.target, view)
+    if not (isfinite(given) and isfinite(due) and given > 0):
+        return Reason.FAIR_UNKNOWN, f"{order.id}: what {order.issuer} gives and takes has no price"
+    less_bps = (1 - due / given) * 1e4
+    if less_bps > collar_bps:
+        what = f"{order.issuer} gives {due:.2f} USD for {given:.2f} USD"
+        return Reason.COLLAR, f"{what}, {less_bps:.1f} bps less, allowed {collar_bps:g}"
+    return None
+
+
+def _unit_usd(order: Conversion, number: int, view: View) -> float:
+    """USD per unit: of a coin as the order tells, else by the fair value of the share, and by the mark where there is
+    none; NaN where unknown."""
+    columns = view.columns
+    if columns.universe[number].role is Role.COIN:
+        return nan if order.fx is None else float(order.fx)
+    fair = columns.own(columns.underlyings.index(order.underlying), view.now)
+    if fair is None or not isfinite(fair.price):
+        return columns.mark_usd(number)
+    return fair.price * columns.f_rows[number][K.SHARES_PER_UNIT]
 
 
 def _free(order: Conversion, earlier: tuple[Conversion, ...], view: View) -> Decimal:

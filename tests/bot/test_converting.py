@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal as D
+from math import inf
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,7 +42,7 @@ class Desk:
         self.records: list[tuple[str, int, Any]] = []
         self.dues: list[int] = []
         self.latch, self.mark = Latch(), 100.0
-        allowed: Any = SimpleNamespace(max_order_usd=D(most_usd)) if limits else None
+        allowed: Any = SimpleNamespace(collar_bps=inf, max_order_usd=D(most_usd)) if limits else None
         self.converter = Converter(
             self.ledger, allowed, record=self.record, push=lambda due: self.dues.append(due),
             latch=lambda: self.latch,

@@ -58,10 +58,36 @@ def holding(units: str = "5") -> View:
 
 
 def judged(wish: Conversion, view: View | None = None, *, most: str = "1000", earlier: tuple[Conversion, ...] = (),
-           issuer: Issuer | None = None, held: bool = True) -> Problem | None:  # fmt: skip
+           issuer: Issuer | None = None, held: bool = True, collar: float = 300.0) -> Problem | None:  # fmt: skip
     """What the review says."""
     view = holding() if view is None else view
-    return review_conversion(wish, earlier, view, {"i": issuer or Issuer()}, D(most), held=held)
+    return review_conversion(wish, earlier, view, {"i": issuer or Issuer()}, D(most), collar, held=held)
+
+
+def test_an_issuer_that_gives_much_less_than_it_takes_is_not_asked() -> None:
+    """
+    Five tokens for 4.851 shares pass a collar of 300 bps; for 4.84 they do not, and any price passes without.
+    """
+    assert None is judged(order(expected=D("4.851")))
+    problem = judged(order(expected=D("4.84")))
+    assert problem is not None
+    assert (Reason.COLLAR, True) == (problem[0], "320.0 bps less, allowed 300" in problem[1])
+    assert None is judged(order(expected=D("1")), collar=inf)
+
+
+def test_the_collar_holds_a_coin_against_the_fair_value() -> None:
+    """
+    A share is worth 100: 0.44 of it for 45 coins of a dollar pass, for 48 they do not; 500 coins of half a dollar are
+    half of what five tokens are worth.
+    """
+    mint = {"mint": True, "source": USDT, "target": A, "fx": D(1)}
+    for paid, passes in (("45", True), ("48", False)):
+        wish = order(**mint, quantity=D(paid), expected=D("0.44"))
+        problem = judged(wish)
+        assert passes is (problem is None)
+    problem = judged(order(target=USDT, expected=D(500), fx=D("0.5")))
+    assert problem is not None
+    assert Reason.COLLAR is problem[0]
 
 
 def test_what_is_held_and_taken_on_passes() -> None:
@@ -104,7 +130,7 @@ def test_bounds_of_the_issuer_and_of_usd_are_allowed_themselves() -> None:
     Two and fifty units, and a worth of exactly the limit.
     """
     assert judged(order(quantity=D(2))) is None
-    assert judged(order(quantity=D(50)), holding("50"), most="10000") is None
+    assert judged(order(quantity=D(50), expected=D(50)), holding("50"), most="10000") is None
     assert judged(order(), most="499.75") is None
     assert Reason.NOTIONAL is (judged(order(), most="499.74") or (None,))[0]
 
@@ -126,7 +152,7 @@ def test_coins_are_worth_what_the_request_says_and_are_not_counted() -> None:
     mint = order(mint=True, source=USDT, target=A, quantity=D(10), fx=D(2))
     assert judged(mint, most="20") is None
     assert Reason.NOTIONAL is (judged(mint, most="19.99") or (None,))[0]
-    assert judged(order(target=USDT, fx=D(2))) is None
+    assert judged(order(target=USDT, expected=D(250), fx=D(2))) is None
 
 
 def test_a_worth_that_is_no_number_is_refused() -> None:
