@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bot.arguments import positive
-from bot.commands.tape import moment
-from bot.errors import ExitCode, UsageError
+from bot.commands.sources import DEFAULT_CONFIG, add_sources, one_source
+from bot.errors import ExitCode
 
 if TYPE_CHECKING:
     from monitoring.closing import Closing
 
-DEFAULT_CONFIG: Final = "config.toml"
 EPILOG = """\
 TOKEN is a token (TSLAx), an instrument (venue:SYMBOL), or a share (TSLA: all its tokens, of all issuers).
 
@@ -36,10 +35,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("token", metavar="TOKEN", help="token, venue:SYMBOL or share")
     parser.add_argument("--size", type=positive, metavar="USD", help="for a trade of this size (1,000)")
-    parser.add_argument("--url", metavar="URL", help="address of a running pegline")
-    parser.add_argument("--tape", type=Path, metavar="TAPE", help="folder of a tape")
-    parser.add_argument("--at", type=moment, metavar="TIME", help="moment on the tape, ISO 8601, UTC (its last row)")
-    parser.add_argument("--config", type=Path, metavar="FILE", help=f"default: {DEFAULT_CONFIG}")
+    add_sources(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
@@ -48,10 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises UsageError, ConfigError, TapeError, VenueUnreachable and DataError as bot/quote_sources.py says.
     """
-    if args.url is not None and args.tape is not None:
-        raise UsageError("--url and --tape are two sources: give one of them", where="paths")
-    if args.at is not None and args.tape is None:
-        raise UsageError("--at is a moment on a tape: give --tape too", where="paths")
+    one_source(args, "paths")
     answer = _answer(args)
     if args.json:
         import msgspec

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bot.arguments import positive
-from bot.commands.tape import moment
-from bot.errors import ExitCode, UsageError
+from bot.commands.sources import DEFAULT_CONFIG, add_sources, one_source
+from bot.errors import ExitCode
 
 if TYPE_CHECKING:
     from bot.config import Config
     from monitoring.quote_lines import Quote
 
-DEFAULT_CONFIG: Final = "config.toml"
 WAIT_S: Final = 10.0
 EPILOG = """\
 TOKEN is a token (TSLAx), an instrument (venue:SYMBOL), or a share (TSLA: all its tokens, of all issuers).
@@ -45,10 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--explain", action="store_true", help="every term: who says what, how much it makes, and why not"
     )
-    parser.add_argument("--url", metavar="URL", help="address of a running pegline")
-    parser.add_argument("--tape", type=Path, metavar="TAPE", help="folder of a tape")
-    parser.add_argument("--at", type=moment, metavar="TIME", help="moment on the tape, ISO 8601, UTC (its last row)")
-    parser.add_argument("--config", type=Path, metavar="FILE", help=f"default: {DEFAULT_CONFIG}")
+    add_sources(parser)
     parser.add_argument("--wait", type=positive, default=WAIT_S, metavar="S", help=f"for feeds, at most ({WAIT_S:g} s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
@@ -58,10 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises UsageError, ConfigError, TapeError, VenueUnreachable and DataError as bot/quote_sources.py says.
     """
-    if args.url is not None and args.tape is not None:
-        raise UsageError("--url and --tape are two sources: give one of them", where="quote")
-    if args.at is not None and args.tape is None:
-        raise UsageError("--at is a moment on a tape: give --tape too", where="quote")
+    one_source(args, "quote")
     answer = _answer(args)
     if args.json:
         import msgspec
