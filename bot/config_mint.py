@@ -15,6 +15,8 @@ class MintRedeemTable(Table):
     enabled: bool = True
     min_edge_bps: Annotated[float, Field(gt=0, lt=100_000)]
     """Expected after all costs, rejections and the capital that is locked, over the fair value."""
+    most_bps: Bps
+    """A premium beyond this is a broken peg, or a coin whose tokens have not printed since it moved: nothing begins."""
     size_usd: Positive
     """Of a trade."""
     max_open_trades: Annotated[int, Field(ge=1)] = 1

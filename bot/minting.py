@@ -36,6 +36,7 @@ def mint_redeem_of(config: Config, table: MintRedeemTable, universe: Universe, p
         lots=tuple(one.lot for one in tables),
         size_usd=table.size_usd,
         min_edge_bps=table.min_edge_bps,
+        most_bps=table.most_bps,
         capital_per_day=(capital or 0.0) / 1e4 / 365,
         slippage_bps=None if table.slippage_bps is None else exact(table.slippage_bps),
         late_after=table.late_after_delays,

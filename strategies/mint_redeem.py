@@ -57,6 +57,8 @@ class MintRedeem:
     size_usd: Decimal
     """Of a trade."""
     min_edge_bps: float
+    most_bps: float
+    """A premium beyond this is a broken peg or a wrong number, and no plan begins on it."""
     capital_per_day: float
     """What locked money would earn elsewhere in a day, as a part of it."""
     slippage_bps: Decimal | None
@@ -102,6 +104,8 @@ class MintRedeem:
             elif max(look.bid, -look.ask) < self.min_edge_bps / 1e4:
                 self._said.pop(way.token, None)
                 continue
+            elif abs(look.mid) * 1e4 > self.most_bps:
+                found = Refusal("too_far")
             elif (way.issuer, underlying) in open_:
                 found = Refusal("request_open")
             else:
@@ -119,6 +123,7 @@ class MintRedeem:
         """A refusal with its numbers."""
         detail: dict[str, float | str] = {"reason": refusal.reason, "strategy": self.name}
         detail |= {"premium_bps": round(look.mid * 1e4, 3), "needed_bps": self.min_edge_bps}
+        detail["most_bps"] = self.most_bps
         if isfinite(refusal.edge):
             detail["edge_bps"] = round(refusal.edge * 1e4, 3)
         return Note(kind="no_trade", instrument=way.token, underlying=underlying, detail=detail)

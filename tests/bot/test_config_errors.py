@@ -115,7 +115,7 @@ def test_mint_redeem_needs_limits_issuers_costs_and_repairs(tmp_path: Path) -> N
     """
     Each table that it stands on is asked for by name, then what it needs of them.
     """
-    alone = "[strategies.mint_redeem]\nmin_edge_bps = 20\nsize_usd = 100\n"
+    alone = "[strategies.mint_redeem]\nmin_edge_bps = 20\nmost_bps = 300\nsize_usd = 100\n"
     said = mistakes(alone, tmp_path)
     for name in ("[risk]", "[issuers.NAME]", "[costs]", "[execution]"):
         assert any(f"write a table {name}" in line for line in said)

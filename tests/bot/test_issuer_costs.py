@@ -73,7 +73,7 @@ def config(**issuer: float) -> Config:
                         **free, **issuer}
             },
             "costs": {"slippage_bps": 0, "rebalancing_bps": 0, "fx_bps": {"USDT": 0}, "capital_bps_per_year": 0},
-            "strategies": {"mint_redeem": {"min_edge_bps": 50, "size_usd": 1000, "cooldown_s": 5}},
+            "strategies": {"mint_redeem": {"min_edge_bps": 50, "most_bps": 400, "size_usd": 1000, "cooldown_s": 5}},
             "execution": {"retry_give_bps": 10, "max_loss_usd": 10, "naked_usd_s": 100_000},
             "risk": {
                 "max_order_usd": 2000, "max_position_usd": 2000, "max_gross_usd": 5000, "collar_bps": 500,

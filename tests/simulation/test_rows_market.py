@@ -63,15 +63,16 @@ def test_row_58_a_multiplier_that_jumps_opens_no_phantom_trade() -> None:
 
 def test_row_61_a_coin_at_88_cents_stops_the_trading_in_it() -> None:
     """
-    What is quoted in it looks a seventh dearer and is not: no leg in that coin while it is out of its band, and
-    cross_venue never takes the difference for an edge.
+    What is quoted in it looks a seventh dearer and is not: no leg in that coin while it is out of its band, and no
+    strategy takes the difference for an edge, also when the coin is back and its tokens have not printed yet.
     """
     played = Played(Fault(what="coin", where=TSLA, at_s=60.0, for_s=240.0))
     assert () == played.outcome.breaches
     universe = stage().universe
     legs = [leg for wish in played.passed(75.0, 300.0) for leg in wish.legs]
     assert not [leg for leg in legs if universe[leg.instrument].quote == "USDT"]
-    assert not [wish for wish, _ in played.approved if wish.strategy == "cross_venue" and wish.edge_bps > 500.0]
+    assert not [wish for wish, _ in played.approved if wish.edge_bps > 500.0]
+    assert any(note["reason"] == "too_far" for note in played.notes("no_trade"))
 
 
 def test_row_62_with_nine_tenths_of_the_depth_gone_trades_are_cut_before_they_open() -> None:

@@ -94,8 +94,8 @@ def strategy(*, cash: bool = True, way: dict[str, Any] | None = None, **changes:
     )
     usual = {
         "ways": (replace(one, **(way or {})),), "lots": (D("0.01"),) * 4, "size_usd": D(400), "min_edge_bps": 25.0,
-        "capital_per_day": 1e-4, "slippage_bps": D(10), "late_after": 4.0, "latency_ns": NS, "cooldown_ns": NS,
-        "refusal_backoff_ns": NS, "max_open": 1,
+        "most_bps": 400.0, "capital_per_day": 1e-4, "slippage_bps": D(10), "late_after": 4.0, "latency_ns": NS,
+        "cooldown_ns": NS, "refusal_backoff_ns": NS, "max_open": 1,
     }  # fmt: skip
     return MintRedeem(**{**usual, **changes})
 
@@ -217,6 +217,24 @@ def test_each_refusal_has_its_reason(view: View, of: MintRedeem, reason: str) ->
     A frozen or closed way, nothing held, no size, the issuer's bounds, costs above the premium.
     """
     assert reason == wish(view, of)
+
+
+@pytest.mark.parametrize(("bid", "ask"), [(227.1, 227.3), (175.9, 176.1)])
+def test_a_premium_beyond_reason_is_a_wrong_number(bid: float, ask: float) -> None:
+    """
+    Tokens quoted in a coin that has come back from 0.88 look 13 % dear until they print again, and 12 % cheap when it
+    falls: nothing is begun, whichever way. A little less than the bar is a premium.
+    """
+    assert "too_far" == wish(at(bid, ask)) == wish(at(bid, ask, held="5"))
+    assert isinstance(wish(at(bid, ask), strategy(most_bps=1400.0)), Intent)
+
+
+def test_what_is_held_goes_out_however_far_its_premium_is() -> None:
+    """
+    The bar is for what begins: what was minted first is sold, the dearer the better.
+    """
+    of = strategy()
+    assert isinstance(wish(minted(at(227.1, 227.3), of), of), Intent)
 
 
 def test_without_a_door_nothing_is_asked_for_and_a_small_premium_says_nothing() -> None:
