@@ -9,7 +9,9 @@ from typing import Any
 from connectors.events import NS
 from connectors.orders import Fill
 from strategies.base import Step
-from strategies.execution.conversions import Conversions
+from strategies.execution.conversions import Conversions, Running
+from strategies.execution.ledger import REMEMBERED
+from strategies.execution.recent import Recent
 from strategies.market import kernel as K
 from strategies.market.columns import Columns
 
@@ -27,13 +29,15 @@ class Exposure:
         self.columns, self._least = columns, least
         self.units: dict[int, float] = {}
         """Net units by instrument, by fills alone."""
+        self.moved: dict[int, Decimal] = {}
+        """The same, by mints and redemptions alone."""
         self.conversions = Conversions()
         self.shares = [0.0] * len(columns.underlyings)
         self.spell = [0.0] * len(columns.underlyings)
         self.since = [0] * len(columns.underlyings)
         self.last = [0.0] * len(columns.underlyings)
         """USD per share, last known: the fair value, or the price of a fill before there was one."""
-        self._fills: set[str] = set()
+        self._fills: Recent[str, None] = Recent(REMEMBERED)
         """Ids; a fill that is told again counts once."""
         self.worst_usd_s = 0.0
         self.worst_usd = 0.0
@@ -46,18 +50,20 @@ class Exposure:
         for report in step.reports:
             for fill in report.undone:
                 if fill.id in self._fills:
-                    self._fills.remove(fill.id)
+                    del self._fills[fill.id]
                     touched.add(self._book(fill, -1))
             for fill in report.fills:
                 if fill.id not in self._fills:
-                    self._fills.add(fill.id)
+                    self._fills[fill.id] = None
                     touched.add(self._book(fill, 1))
         for order in step.conversions:
-            self.conversions.ask(order, step.ts)
+            if self.conversions.ask(order, step.ts):
+                touched.add(self._convert(self.conversions.all[order.id], 1))
         for word in step.progress:
+            one = self.conversions.all[word.id]
+            self._convert(one, -1)
             self.conversions.hear(word)
-        for order in (*step.conversions, *(self.conversions.all[word.id].order for word in step.progress)):
-            touched.add(self.columns.underlyings.index(order.underlying))
+            touched.add(self._convert(one, 1))
         for note in step.notes:
             if note.kind == "multiplier":
                 touched.add(self.columns.group(note.instrument))
@@ -96,6 +102,12 @@ class Exposure:
         self.units[fill.instrument] = self.units.get(fill.instrument, 0.0) + units
         return group
 
+    def _convert(self, one: Running, times: int) -> int:
+        """Adds what a mint or redemption makes of what we hold, or (`times` -1) takes it back, as `_book`."""
+        for number, units in one.changes:
+            self.moved[number] = self.moved.get(number, Decimal(0)) + times * units
+        return self.columns.underlyings.index(one.order.underlying)
+
     def _naked(self, group: int) -> float:
         """Net shares of an underlying that could be hedged."""
         shares = self._net(group)
@@ -104,10 +116,7 @@ class Exposure:
     def _net(self, group: int) -> float:
         """Net shares of an underlying at today's multipliers; what is left of rounding is none."""
         columns, name, total = self.columns, self.columns.underlyings[group], 0.0
-        moved = list(self.units.items())
-        for one in self.conversions.all.values():
-            moved += [(number, float(units)) for number, units in one.changes]
-        for number, units in moved:
+        for number, units in (*self.units.items(), *((at, float(moved)) for at, moved in self.moved.items())):
             if units and columns.universe[number].underlying == name:
                 total += units * columns.f_rows[number][K.SHARES_PER_UNIT]
         return total if abs(total) >= 1e-9 else 0.0

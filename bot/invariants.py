@@ -8,30 +8,32 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from decimal import Decimal, localcontext
+from dataclasses import dataclass
+from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from bot.second_books import SecondBooks
 from connectors.events import NS
-from connectors.instruments import USD, Role
-from connectors.orders import Approved, Conversion, Fill, Intent, Leg, Outcome, Purpose, Report, Side
+from connectors.orders import Approved, Conversion, Intent, Leg, Outcome, Purpose, Report, Side
 from strategies.base import Step
 from strategies.execution.adjusting import KIND as ADJUST
-from strategies.execution.adjusting import Adjustment, adjustment_of
+from strategies.execution.adjusting import adjustment_of
 from strategies.execution.latch import INVARIANT, Mode, scopes_of
-from strategies.execution.ledger import EXACT
+from strategies.execution.recent import Recent
 from strategies.market import kernel as K
 
 if TYPE_CHECKING:
     from bot.engine import Engine
     from bot.outbox import Disk
 
-ZERO: Final = Decimal(0)
 MINUTE_NS: Final = 60 * NS
 SLACK: Final = 1 + 1e-9
 """Floats that are compared with a limit were multiplied in another order."""
 GRACE_NS: Final = NS
 """From a halt to the last order that may leave."""
+ORDERS: Final = 10_000
+"""Orders that are remembered; none of the newest ones is looked for in vain."""
 MOVED_BPS: Final = 50.0
 """So far the fair value may move between an approval and its leaving."""
 
@@ -50,6 +52,22 @@ class Breach(NamedTuple):
         return f"{self.invariant}: {self.what}"
 
 
+@dataclass(slots=True)
+class Order:
+    """One that a record allows."""
+
+    side: Side
+    left: bool = False
+    """It has left, or was allowed to an earlier process and must not leave any more."""
+    final: bool = False
+    """Its venue has said the last word."""
+
+    @property
+    def unsure(self) -> bool:
+        """Nobody knows yet what has become of it."""
+        return self.left and not self.final
+
+
 class Invariants:
     """Hears every record of an engine and sees every order leave."""
 
@@ -60,24 +78,15 @@ class Invariants:
         self._told: set[tuple[str, str]] = set()
         self._engine: Engine | None = None
         self._breaches = 0
-        self._orders: dict[str, Side] = {}
-        """The side of every order that a record allows, by client id."""
-        self._records: dict[str, int] = {}
-        """Number of the record that allows an intent or request of this process."""
-        self._trades: dict[str, list[str]] = {}
+        self._orders: Recent[str, Order] = Recent(ORDERS)
+        """Every order that a record allows, by client id."""
+        self._trades: Recent[str, list[str]] = Recent(ORDERS)
         """Client ids by trade."""
-        self._requests: set[str] = set()
-        """Every mint or redemption that a record allows."""
-        self._final: set[str] = set()
-        """Client ids of orders whose venue has said the last word."""
-        self._left: set[str] = set()
-        """Client ids and requests that have left in this process."""
-        self._fills: set[str] = set()
-        self._news: set[str] = set()
-        self._units: dict[int, Decimal] = {}
-        self._cash: dict[str, Decimal] = {}
-        """By fills, charges and gas alone; what was there before the first record of this process is in it."""
-        self._fill_count = 0
+        self._records: Recent[str, int] = Recent(ORDERS)
+        """Number of the record that allows an intent or request of this process."""
+        self._requests: dict[str, bool] = {}
+        """Every mint or redemption that a record allows, and whether it has left or must not leave any more."""
+        self._books = SecondBooks()
         self._sendings: deque[int] = deque()
         self._naked_since: dict[str, int] = {}
 
@@ -89,18 +98,16 @@ class Invariants:
             self._allow(step)
             self._hear_finals(step.reports)
             for report in step.reports:
-                self._news.update({report.id} - {""})
-                self._fills.difference_update(fill.id for fill in report.undone)
-                self._fills.update(fill.id for fill in report.fills)
+                self._books.remember(report)
             yield step
 
     def watch(self, engine: Engine) -> None:
         """From now on the records of this engine, which was restored, are held against each other."""
-        ledger, self._engine = engine.ledger, engine
-        self._left = set(self._orders) | self._requests
-        self._units, self._cash = dict(ledger.positions), dict(ledger.cash)
-        self._fill_count = ledger.fills
-        self._converted(self._units, self._cash, -1)
+        self._engine = engine
+        for order in self._orders.values():
+            order.left = True
+        self._requests = dict.fromkeys(self._requests, True)
+        self._books.begin(engine.universe, engine.ledger)
 
     # --- every record
 
@@ -114,7 +121,9 @@ class Invariants:
             self._records.update(dict.fromkeys((*step.approved, *(one.id for one in step.conversions)), self._disk.seq))
         self._hear_finals(step.reports)
         if step.reports or step.progress or step.charges:
-            self._books(step)
+            self._books.hear(step, engine.ledger.conversions.all)
+            for one in self._books.unequal(engine.ledger):
+                self._breach(one.invariant, one.what, step.ts, one.subject)
         passed = set(step.approved)
         for intent in step.wishes:
             if intent.id in passed:
@@ -122,100 +131,27 @@ class Invariants:
         self._naked(step.ts)
         for note in step.notes:
             if note.kind == ADJUST:
-                self._adjust(adjustment_of(note))
+                self._books.adjust(adjustment_of(note))
 
     def _allow(self, step: Step) -> None:
         passed = set(step.approved)
         for intent in step.wishes:
             if intent.id in passed:
                 for number, leg in enumerate(intent.legs):
-                    self._orders[intent.client_id(number)] = leg.side
+                    self._orders.setdefault(intent.client_id(number), Order(leg.side))
                     self._trades.setdefault(intent.trade or intent.id, []).append(intent.client_id(number))
-        self._requests.update(order.id for order in step.conversions)
+        for request in step.conversions:
+            self._requests.setdefault(request.id, False)
 
     def _hear_finals(self, reports: Iterable[Report]) -> None:
         for report in reports:
+            order = self._orders.get(report.client_id)
+            if order is None:
+                continue
             if report.undone:
-                self._final.discard(report.client_id)
+                order.final = False
             elif report.final and report.outcome is not Outcome.UNKNOWN:
-                self._final.add(report.client_id)
-
-    # --- books: I2, I3, I14
-
-    def _books(self, step: Step) -> None:
-        """Positions, cash and number of fills are what the records say, to the last digit."""
-        engine = self._engine
-        assert engine is not None
-        ledger = engine.ledger
-        with localcontext(EXACT):
-            for report in step.reports:
-                if report.id in self._news:
-                    continue
-                self._news.update({report.id} - {""})
-                for fill in report.undone:
-                    if fill.id in self._fills:
-                        self._fills.discard(fill.id)
-                        self._book(fill, -1)
-                for fill in report.fills:
-                    if fill.id not in self._fills:
-                        self._fills.add(fill.id)
-                        self._book(fill, 1)
-                self._pay(USD, -report.gas_usd)
-            for charge in step.charges:
-                self._pay(engine.universe[charge.instrument].quote, -charge.amount)
-            units, cash = dict(self._units), dict(self._cash)
-            self._converted(units, cash, 1)
-        if ledger.fills != self._fill_count:
-            self._breach("I2", f"{ledger.fills} fills are booked, {self._fill_count} were told", step.ts)
-        for number in units.keys() | ledger.positions.keys():
-            if units.get(number, ZERO) != ledger.position(number):
-                name = engine.universe[number].name
-                self._breach(
-                    "I3", f"{name}: {ledger.position(number)} units in the books, {units.get(number, ZERO)} by fills "
-                    "and conversions", step.ts, name,
-                )  # fmt: skip
-        for coin in cash.keys() | ledger.cash.keys():
-            if cash.get(coin, ZERO) != ledger.cash.get(coin, ZERO):
-                self._breach(
-                    "I14", f"{coin}: {ledger.cash.get(coin, ZERO)} in the books, {cash.get(coin, ZERO)} came and went",
-                    step.ts, coin,
-                )  # fmt: skip
-
-    def _book(self, fill: Fill, times: int) -> None:
-        assert self._engine is not None
-        sign = times if fill.side is Side.BUY else -times
-        self._units[fill.instrument] = self._units.get(fill.instrument, ZERO) + sign * fill.quantity
-        coin = self._engine.universe[fill.instrument].quote
-        self._pay(coin, -sign * fill.quantity * fill.price - times * fill.fee)
-        self._pay(USD, -times * fill.gas_usd)
-        self._fill_count += times
-
-    def _pay(self, coin: str, amount: Decimal) -> None:
-        if amount:
-            self._cash[coin] = self._cash.get(coin, ZERO) + amount
-
-    def _adjust(self, one: Adjustment) -> None:
-        """An operator's word, which is applied once it is recorded."""
-        with localcontext(EXACT):
-            if one.instrument >= 0:
-                self._units[one.instrument] = self._units.get(one.instrument, ZERO) + one.amount
-            else:
-                self._pay(one.subject, one.amount)
-
-    def _converted(self, units: dict[int, Decimal], cash: dict[str, Decimal], times: int) -> None:
-        """Adds what mints and redemptions have moved, as the issuers' newest words tell it."""
-        assert self._engine is not None
-        universe, ledger = self._engine.universe, self._engine.ledger
-        with localcontext(EXACT):
-            for one in ledger.conversions.all.values():
-                for number, moved in ((one.order.source, -one.given), (one.order.target, one.got)):
-                    if universe[number].role is Role.COIN:
-                        coin = universe[number].coin
-                        cash[coin] = cash.get(coin, ZERO) + times * moved
-                    else:
-                        units[number] = units.get(number, ZERO) + times * moved
-                if one.word is not None and one.word.fee_usd:
-                    cash[USD] = cash.get(USD, ZERO) - times * one.word.fee_usd
+                order.final = True
 
     # --- what is let pass: I5, I6
 
@@ -317,19 +253,22 @@ class Invariants:
         trade = intent.trade or intent.id
         for number, leg in enumerate(intent.legs):
             client_id = intent.client_id(number)
-            if client_id not in self._orders:
+            allowed = self._orders.get(client_id)
+            if allowed is None:
                 self._breach("I1", f"{client_id} leaves, and no record allows it", now, client_id)
-            if client_id in self._left:
+            elif allowed.left:
                 self._breach("I2", f"{client_id} leaves again", now, client_id)
             away = self._away_bps(intent, leg.instrument, leg.limit, now)
             if intent.purpose is Purpose.OPEN and away > self._collar_bps + MOVED_BPS:
                 self._breach("I5", f"{client_id} may trade {away:.1f} bps from the fair value", now, client_id)
             if intent.purpose is not Purpose.OPEN:
                 for other in self._trades.get(trade, ()):
-                    unsure = other in self._left and other not in self._final and other != client_id
-                    if unsure and self._orders[other] is leg.side:
+                    before = self._orders.get(other)
+                    if before is not None and before.unsure and other != client_id and before.side is leg.side:
                         self._breach("I8", f"{client_id} leaves while nobody knows what {other} did", now, client_id)
-        self._left.update(intent.client_id(number) for number in range(len(intent.legs)))
+        for number in range(len(intent.legs)):
+            if (allowed := self._orders.get(intent.client_id(number))) is not None:
+                allowed.left = True
         return self._breaches == found
 
     def request(self, order: Conversion, now: int) -> bool:
@@ -337,10 +276,10 @@ class Invariants:
         found = self._breaches
         if order.id not in self._requests:
             self._breach("I1", f"{order.id} is asked for, and no record allows it", now, order.id)
-        if order.id in self._left:
+        if self._requests.get(order.id):
             self._breach("I2", f"{order.id} is asked for again", now, order.id)
         self._recorded(order.id, now)
-        self._left.add(order.id)
+        self._requests[order.id] = True
         return self._breaches == found
 
     def _recorded(self, id: str, now: int) -> None:

@@ -144,12 +144,7 @@ class MintRedeem:
         told = way.mint if mint else way.redeem
         if told is None:
             return None
-        ours = [
-            one
-            for one in view.ledger.conversions.all.values()
-            if one.order.issuer == way.issuer and one.order.mint is mint
-        ]
-        return learned(told, ours, view.now)
+        return learned(told, view.ledger.conversions.last.get((way.issuer, mint), ()), view.now)
 
     # --- what to do
 

@@ -7,6 +7,7 @@ flight, hedge and all, until the issuer or an operator closes it (SETTLED): nobo
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,6 +17,8 @@ from typing import Final, NamedTuple
 from connectors.orders import CONVERTED, Conversion, ConversionState, Progress
 
 ZERO: Final = Decimal(0)
+LAST: Final = 200
+"""Conversions of one direction of an issuer that are learned from: it may be another one after a year."""
 _USD: Final = Decimal("1e-12")
 _CLOSED: Final = frozenset({ConversionState.SETTLED, ConversionState.REJECTED})
 _RANK: Final = {state: number for number, state in enumerate(ConversionState)}
@@ -140,6 +143,8 @@ class Conversions:
     all: dict[str, Running] = field(default_factory=dict)
     under_way: dict[str, Running] = field(default_factory=dict)
     """Those that are not closed; a failed one is among them."""
+    last: dict[tuple[str, bool], deque[Running]] = field(default_factory=dict)
+    """The newest by issuer and direction (True: mint): what may be learned of how it is."""
     paged: set[str] = field(default_factory=set)
     """Those whose lateness was told."""
 
@@ -147,7 +152,8 @@ class Conversions:
         """One is asked for at `now` (ns UTC); False where that id was asked for before."""
         if order.id in self.all:
             return False
-        self.all[order.id] = self.under_way[order.id] = Running(order, now)
+        one = self.all[order.id] = self.under_way[order.id] = Running(order, now)
+        self.last.setdefault((order.issuer, order.mint), deque(maxlen=LAST)).append(one)
         return True
 
     def hear(self, word: Progress) -> Moved | None:

@@ -33,9 +33,11 @@ from connectors.instruments import USD, Role, Universe
 from connectors.orders import Carry, Charge, Conversion, Fill, Leg, Progress, Report, Side
 from strategies.execution.conversions import Claim, Conversions, Moved
 from strategies.execution.holdings import Holdings
+from strategies.execution.recent import Recent
 
 ZERO = Decimal(0)
 REMEMBERED = 100_000
+"""Ids of fills and reports that count once."""
 RECENT = 10_000
 """Fills that are kept whole."""
 EXACT = Context(prec=400)
@@ -100,7 +102,7 @@ class Ledger:
         self.fills = 0
         self.recent: deque[Fill] = deque(maxlen=RECENT)
         """The last fills, as they were booked."""
-        self._known: dict[str, None] = {}
+        self._known: Recent[str, None] = Recent(REMEMBERED)
         self._reserved: dict[tuple[int, Side], Decimal] = {}
 
     def position(self, instrument: int) -> Decimal:
@@ -266,8 +268,6 @@ class Ledger:
         if id in self._known:
             return False
         self._known[id] = None
-        if len(self._known) > REMEMBERED:
-            del self._known[next(iter(self._known))]
         return True
 
     def _pay_gas(self, usd: Decimal) -> None:
