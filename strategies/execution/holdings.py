@@ -45,6 +45,23 @@ class Holdings:
         if not held.units:
             del mine[instrument]
 
+    def adjusted(self, instrument: int, units: Decimal, before: Decimal) -> None:
+        """An operator's word brings units to a position of `before`, or (below zero) takes them.
+
+        As far as that brings the position nearer to zero it is taken from what nobody holds, then from the strategy that
+        holds most of that side, and so on. All else is nobody's: no strategy begins to hold something by a word.
+        """
+        way = -1 if before < 0 else 1
+        held = [(way * mine[instrument].units, name) for name, mine in self._of.items() if instrument in mine]
+        nobodys = way * before - sum((amount for amount, _ in held), ZERO)
+        gone = min(-way * units, way * before) - max(nobodys, ZERO)
+        for amount, name in sorted(held, key=lambda one: (-one[0], one[1])):
+            lost = min(gone, amount)
+            if lost <= 0:
+                return
+            self.move(name, instrument, -way * lost, 0)
+            gone -= lost
+
     def of(self, strategy: str) -> Iterator[tuple[int, Held]]:
         """What a strategy holds, by number of the instrument, in order of number."""
         return iter(sorted(self._of.get(strategy, {}).items()))

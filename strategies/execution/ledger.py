@@ -91,7 +91,7 @@ class Ledger:
         self.away: dict[int, float] = {}
         """Units in flight by the instrument that was given, for judgements."""
         self.holdings = Holdings()
-        """The same positions by strategy, as far as fills made them."""
+        """The same positions by strategy, as far as fills and conversions made them."""
         self.flows: dict[int, Decimal] = {}
         """Cash that each instrument brought and took so far, fees and charges included, in its quote currency."""
         self.flow_usd = ZERO
@@ -168,10 +168,12 @@ class Ledger:
         return True
 
     def adjust(self, instrument: int, units: Decimal, usd: Decimal) -> None:
-        """Units come (or go, below zero) by an operator's word, at a mark of `usd` a unit."""
+        """Units come (or go, below zero) by an operator's word, at a mark of `usd` a unit; `Holdings.adjusted` says
+        whose."""
         with localcontext(EXACT):
-            position = self.position(instrument) + units
-            self.positions[instrument], self.held[instrument] = position, float(position)
+            before = self.position(instrument)
+            self.holdings.adjusted(instrument, units, before)
+            self.positions[instrument], self.held[instrument] = before + units, float(before + units)
             self.adjusted += units * usd
             self.flow_usd -= units * usd
 

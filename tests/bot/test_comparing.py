@@ -176,6 +176,37 @@ def test_an_operators_word_mends_it_and_is_neither_profit_nor_loss() -> None:
     assert [] == again.whats()
 
 
+def test_what_an_operator_corrects_is_taken_from_a_strategy_too_and_stays_taken() -> None:
+    """
+    Ten tokens of the 100 at a are the strategy's own, and 94 are taken out: 90 were nobody's, so four are its. A restart
+    knows that too, and nothing that must always hold is broken.
+    """
+    ran, breaches = Compared(at_five(Withdrawal(BEGIN + 35 * NS, "T", D(94))), wishes={20: plan()}), list[Breach]()
+    for at, name in enumerate("abc"):
+        ran.engine.ledger.adjust(at, D(-90), D(100))
+        ran.engine.ledger.adjust_cash(name, USD, D(-100_000), D(1))
+
+    def agreed(now: int) -> None:
+        for told in ran.comparer.told.values():
+            for one in list(told.differences):
+                seen = (told.venue, one.kind, one.subject, f"{one.amount:f}")
+                assert "" == ran.comparer.agree(*seen, reason="so it is", by="ann", now=now)
+
+    ran.until(6)
+    agreed(BEGIN + 6 * NS)
+    invariants = Invariants(breaches.append)
+    invariants.watch(ran.engine)
+    ran.engine.dealer.on_step += (invariants.hear,)
+    ran.until(50)
+    held = ran.engine.ledger.holdings.units
+    assert (D(10), D(100), D(-10)) == (held("x", A), ran.positions[A], held("x", B))
+    agreed(BEGIN + 50 * NS)
+    assert (D(6), D(6), D(-10)) == (held("x", A), ran.positions[A], held("x", B))
+    assert [] == breaches
+    again = Ran(wishes={}, earlier=ran.steps).engine.ledger
+    assert (D(6), D(6)) == (again.holdings.units("x", A), again.position(A))
+
+
 def test_what_must_always_hold_knows_adjustments() -> None:
     """
     Tokens and coins are corrected, and then a trade fills: its books are summed up again without a breach.
