@@ -63,7 +63,8 @@ class CrossVenue:
         return tuple(EdgeAbove(name, self.min_edge_bps) for name in universe.underlyings())
 
     def may(self, view: View, instrument: int) -> tuple[bool, bool]:
-        """(buy, sell): a position may grow to `max_long_units` and shrink to minus `max_short_units`."""
+        """(buy, sell): a position may grow to `max_long_units`, and shrink to what other strategies hold of it less
+        `max_short_units`."""
         lot = self.terms[instrument].lot
         buy, sell = self._rooms(view, instrument)
         return buy >= lot, sell >= lot
@@ -145,12 +146,9 @@ class CrossVenue:
 
     def _rooms(self, view: View, number: int) -> tuple[Decimal, Decimal]:
         """Units of an instrument that may still be (bought, sold)."""
-        ledger, held = view.ledger, view.ledger.position(number)
-        buy, sell = self.max_long_units - held, self.max_short_units + held
-        if ledger.under_way():
-            buy -= ledger.reserved(number, Side.BUY)
-            sell -= ledger.reserved(number, Side.SELL)
-        return buy, sell
+        ledger = view.ledger
+        bought = ledger.position(number) + ledger.reserved(number, Side.BUY)
+        return self.max_long_units - bought, self.max_short_units + ledger.free(self.name, number)
 
     def _intent(self, view: View, group: int, made: Crossing, fair: float) -> Intent:
         """The trade as it is wished."""

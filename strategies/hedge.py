@@ -67,7 +67,7 @@ class Hedge:
         tokens, hedges = self._legs.get(one.underlying, ((), ()))
         if instrument not in (*tokens, *hedges) or not any(facts[number].traded for number in hedges):
             return False, False
-        room = Sight(view, self.rule, self.terms, self._fees, self._premia).room(instrument)
+        room = Sight(view, self.name, self.rule, self.terms, self._fees, self._premia).room(instrument)
         return True, room is None or room >= self.terms[instrument].lot
 
     def decide(self, view: View) -> Decision:
@@ -99,7 +99,7 @@ class Hedge:
             tuple(at for at in numbers if view.columns.facts[at].traded and view.columns.facts[at].cost is not None)
             for numbers in self._legs[underlying]
         ]
-        sight = Sight(view, self.rule, self.terms, self._fees, self._premia)
+        sight = Sight(view, self.name, self.rule, self.terms, self._fees, self._premia)
         held = holding(view, self.name, underlying)
         if held is None:
             return self._enter(sight, underlying, traded[0], traded[1])

@@ -81,7 +81,7 @@ class MintRedeem:
         ways, and how far is for the limits of the review."""
         for way in self.ways:
             if instrument == way.token:
-                return way.redeem is not None, view.ledger.position(instrument) > 0
+                return way.redeem is not None, view.ledger.free(self.name, instrument) > 0
             if instrument == way.other or instrument in way.hedges:
                 return True, True
         return False, False
@@ -181,8 +181,7 @@ class MintRedeem:
 
     def _refill(self, view: View, way: Way, look: Look) -> Intent | Refusal:
         """Sell what is held and mint it anew: the premium is had, only a rejection makes us buy it back."""
-        ledger = view.ledger
-        held = ledger.position(way.token) - ledger.reserved(way.token, Side.SELL)
+        held = view.ledger.free(self.name, way.token)
         if held < self.lots[way.token]:
             return Refusal("nothing_held")
         return self._plan(view, way, look, "refill", way.token, Side.SELL, min(look.units, held))

@@ -48,8 +48,8 @@ class Holdings:
     def adjusted(self, instrument: int, units: Decimal, before: Decimal) -> None:
         """An operator's word brings units to a position of `before`, or (below zero) takes them.
 
-        As far as that brings the position nearer to zero it is taken from what nobody holds, then from the strategy that
-        holds most of that side, and so on. All else is nobody's: no strategy begins to hold something by a word.
+        As far as that brings the position nearer to zero it is taken from what nobody holds, then from the strategy
+        that holds most of that side, and so on. All else is nobody's: no strategy begins to hold something by a word.
         """
         way = -1 if before < 0 else 1
         held = [(way * mine[instrument].units, name) for name, mine in self._of.items() if instrument in mine]
@@ -65,6 +65,14 @@ class Holdings:
     def of(self, strategy: str) -> Iterator[tuple[int, Held]]:
         """What a strategy holds, by number of the instrument, in order of number."""
         return iter(sorted(self._of.get(strategy, {}).items()))
+
+    def of_others(self, strategy: str, instrument: int) -> Decimal:
+        """Units of an instrument that all other strategies hold; what one of them is short takes nothing away."""
+        return sum(
+            (mine[instrument].units for name, mine in self._of.items()
+             if name != strategy and instrument in mine and mine[instrument].units > 0),
+            ZERO,
+        )  # fmt: skip
 
     def units(self, strategy: str, instrument: int) -> Decimal:
         """Units that a strategy holds of an instrument."""

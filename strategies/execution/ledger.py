@@ -113,6 +113,12 @@ class Ledger:
         """Units that orders under way may still buy or sell; limits count them as done."""
         return self._reserved.get((instrument, side), ZERO)
 
+    def free(self, strategy: str, instrument: int) -> Decimal:
+        """Units of a position that a strategy may sell: neither an order under way is going to, nor does another
+        strategy hold them; below zero where more is promised than is there."""
+        taken = self.reserved(instrument, Side.SELL) + self.holdings.of_others(strategy, instrument)
+        return self.position(instrument) - taken
+
     def under_way(self) -> dict[tuple[int, Side], Decimal]:
         """Units that orders under way may still trade, by instrument and side; to be read only."""
         return self._reserved

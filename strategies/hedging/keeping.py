@@ -140,7 +140,7 @@ class _Pair:
             units = gone, back
         room, what = sight.room(buy.number), ""
         if room is not None and units[0] > room:
-            what = f"{sight.name(buy.number)}: {room} units are left to sell, others have sold the rest"
+            what = f"{sight.name(buy.number)}: {room} units are there to sell, the rest is sold or others'"
         for number, side in ((buy.number, Side.SELL), (sell.number, Side.BUY)):
             what = what or sight.barred(number, side, closes=True)
         if what or not all(units):

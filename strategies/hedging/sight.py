@@ -24,6 +24,8 @@ class Sight:
     """A view with the rule that it is looked at by."""
 
     view: View
+    strategy: str
+    """Who looks; what others hold is not there for it."""
     rule: Rule
     terms: tuple[Terms, ...]
     fees: tuple[Taken, ...]
@@ -73,12 +75,11 @@ class Sight:
         return "" if may else f"{self.name(number)}: {columns.why_barred[number]}"
 
     def room(self, number: int) -> Decimal | None:
-        """Units that may be sold of an instrument; None where nothing limits it. No token is sold that is not held, but
-        for what the rule allows."""
+        """Units that may be sold of an instrument; None where nothing limits it. No token is sold that is not held, or
+        that another strategy holds, but for what the rule allows."""
         if self.view.columns.universe[number].role is not Role.TOKEN:
             return None
-        under_way = self.view.ledger.reserved(number, Side.SELL)
-        return max(Decimal(0), self.view.ledger.position(number) - under_way + self.rule.max_short_units)
+        return max(Decimal(0), self.view.ledger.free(self.strategy, number) + self.rule.max_short_units)
 
     def lacks_margin(self, number: int) -> str:
         """Why a hedge of the size of an entry is not carried by the collateral at its venue; empty where it is."""

@@ -178,8 +178,8 @@ def test_an_operators_word_mends_it_and_is_neither_profit_nor_loss() -> None:
 
 def test_what_an_operator_corrects_is_taken_from_a_strategy_too_and_stays_taken() -> None:
     """
-    Ten tokens of the 100 at a are the strategy's own, and 94 are taken out: 90 were nobody's, so four are its. A restart
-    knows that too, and nothing that must always hold is broken.
+    Ten tokens of the 100 at a are the strategy's own, and 94 are taken out: 90 were nobody's, so four are its. A
+    restart knows that too, and nothing that must always hold is broken.
     """
     ran, breaches = Compared(at_five(Withdrawal(BEGIN + 35 * NS, "T", D(94))), wishes={20: plan()}), list[Breach]()
     for at, name in enumerate("abc"):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.instruments import Instrument, Role, Universe
+from connectors.orders import Leg, Side
 from strategies.execution.ledger import Ledger
 
 UNIVERSE = Universe((Instrument(venue="a", symbol="T", role=Role.TOKEN, underlying="S", token="T", issuer="i"),))
@@ -86,3 +87,13 @@ def test_no_strategy_gains_by_a_correction_and_none_loses_what_was_nobodys(
         nearer = abs(position) - abs(ledger.position(0)) if position * ledger.position(0) > 0 else abs(position)
         spare = abs(before[3]) if before[3] * position > 0 else D(0)
         assert sum(lost) == (max(nearer - spare, D(0)) if position * units < 0 else 0)
+
+
+def test_what_a_strategy_may_sell_is_what_nobody_else_holds_or_sells() -> None:
+    """
+    Of twelve units hedge holds four and an order is selling three: five are there for the others, nine for hedge; what
+    mint_redeem is short of takes nothing away.
+    """
+    ledger = ledger_of(D(10), {"hedge": D(4), "mint_redeem": D(-2)})
+    ledger.reserve(Leg(instrument=0, side=Side.SELL, quantity=D(3), limit=D(1), seen=D(1)))
+    assert (D(5), D(9), D(5)) == tuple(ledger.free(name, 0) for name in NAMES)

@@ -145,6 +145,18 @@ def test_no_more_is_sold_than_is_held_or_shown() -> None:
     assert D("0.5") == legs(wish(at(*DEAR, held="5", size=0.5)))[0][2]
 
 
+def test_no_more_is_sold_than_other_strategies_leave() -> None:
+    """
+    Five tokens are held, four of them by hedge: one is sold and minted anew; of five that are all hedge's none is.
+    """
+    view = at(*DEAR, held="5")
+    view.ledger.holdings.move("hedge", TOKEN, D(4), NOW)
+    assert (TOKEN, Side.SELL, D(1)) == legs(wish(view))[0]
+    view.ledger.holdings.move("hedge", TOKEN, D(1), NOW)
+    assert "nothing_held" == wish(view, strategy(way={"hedges": ()}))
+    assert (True, False) == strategy().may(view, TOKEN)
+
+
 def test_what_is_not_held_is_minted_first_with_the_share_sold_meanwhile() -> None:
     """
     Four shares are sold at the perp, worth the two tokens that come.

@@ -189,6 +189,26 @@ def test_positions_leave_room_or_they_do_not() -> None:
     assert (True, False) == strategy.may(view, A)
 
 
+def test_what_another_strategy_holds_is_not_sold() -> None:
+    """
+    Five units at b are hedge's, and nothing may be sold short: none is there to sell. Of half a unit more that is, and
+    what this strategy holds itself is its own to sell.
+    """
+    view, strategy = seen(*GAP), cross(max_short_units=Decimal(0))
+    view.ledger.positions[B] = Decimal(5)
+    view.ledger.holdings.move("hedge", B, Decimal(5), NOW)
+    assert (True, False) == strategy.may(view, B)
+    view.ledger.positions[B] = Decimal("5.50")
+    intent = wish(view, strategy)
+    assert isinstance(intent, Intent)
+    assert (B, Decimal("0.50")) == (intent.legs[1].instrument, intent.legs[1].quantity)
+    view.ledger.holdings.move(strategy.name, B, Decimal(4), NOW)
+    view.ledger.positions[B] = Decimal(9)
+    assert (True, True) == strategy.may(view, B)
+    view.ledger.positions[B] = Decimal(5)
+    assert (True, False) == strategy.may(view, B)
+
+
 def test_orders_under_way_take_room_too() -> None:
     """
     With nine of ten units being bought at a, one more is wished; with half a share short at b, so much less is sold.
