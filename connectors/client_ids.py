@@ -17,6 +17,8 @@ MARK: Final = "9e9"
 LENGTH: Final = 32
 STARTS: Final = 16**5
 """Starts that a fence can count."""
+_REQUEST: Final = 0xC1
+"""Stands where the leg does; no intent has so many."""
 _LEG: Final = slice(14, 16)
 
 
@@ -42,6 +44,12 @@ def client_id(intent_id: str, leg: int, fence: str) -> str:
     if not fence:
         return f"{intent_id}-{leg}"
     return f"{MARK}{fence}{leg:02x}{blake2b(f'{fence} {intent_id}'.encode(), digest_size=8).hexdigest()}"
+
+
+def request_id(intent_id: str, fence: str) -> str:
+    """The id of the mint or redemption that completes an intent: what holds for orders holds for issuers too. It goes
+    by the intent's own fence, so that a later start asks for the same."""
+    return client_id(intent_id, _REQUEST, fence) if fence else f"{intent_id}.c1"
 
 
 def fence_of(client_id: str) -> Fence | None:

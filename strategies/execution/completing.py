@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import structs
 
+from connectors.client_ids import request_id
 from connectors.instruments import Role
 from connectors.orders import Conversion, Intent
 from strategies.base import View
@@ -52,7 +53,7 @@ def completed(plan: Intent, shares: Decimal, view: View, shares_of: SharesOf, *,
         part = quantity / then.quantity
         return structs.replace(
             then,
-            id=f"{plan.id}.c1",
+            id=request_id(plan.id, plan.fence),
             trade=plan.id,
             strategy=plan.strategy,
             quantity=quantity,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.client_ids import Fence, client_id, fence_of, intent_part
+from connectors.client_ids import Fence, client_id, fence_of, intent_part, request_id
 
 FENCE = Fence("3f09ab", 7)
 LONG = "cross_venue-1788537600000000000-123456-0"
@@ -43,6 +43,18 @@ def test_two_orders_never_share_one(orders: list[tuple[str, int, int]]) -> None:
     assert len(orders) == len(set(ids)) == len({id[:28] for id in ids})
     intents = {(intent, start) for intent, _, start in orders}
     assert len(intents) == len({intent_part(id) for id in ids})
+
+
+@given(texts, st.integers(0, 99))
+def test_a_request_has_an_id_of_the_same_kind_that_no_order_has(intent: str, leg: int) -> None:
+    """
+    Issuers take 32 to 36 characters too. It is the same after a restart, and none of the orders of its plan has it.
+    """
+    id = request_id(intent, str(FENCE))
+    assert (32, FENCE, id) == (len(id), fence_of(id), request_id(intent, str(FENCE)))
+    assert set(id) <= set("0123456789abcdef")
+    assert id != client_id(intent, leg, str(FENCE))
+    assert f"{intent}.c1" == request_id(intent, "")
 
 
 def test_without_a_fence_an_id_is_the_intents() -> None:

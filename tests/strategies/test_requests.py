@@ -263,6 +263,17 @@ def test_a_mint_for_coins_costs_what_the_tokens_of_the_shares_cost_now() -> None
     )  # fmt: skip
 
 
+def test_a_request_that_leaves_has_an_id_that_issuers_take() -> None:
+    """
+    32 digits with the start that sent its plan, whatever the plan's own id; without a fence nothing leaves.
+    """
+    wish = structs.replace(plan(), id="mint_redeem-refill-1788537902116583699-54-9", fence="3f09ab00007")
+    first, again = made(wish, "10"), made(wish, "4")
+    assert isinstance(first, Conversion) and isinstance(again, Conversion)
+    assert ("9e93f09ab00007c1", 32, wish.id) == (first.id[:16], len(first.id), first.trade)
+    assert first.id == again.id
+
+
 def test_a_mint_in_kind_gives_what_is_worth_the_shares() -> None:
     """
     Ten shares for tokens of two: ten shares are given.
