@@ -3,12 +3,14 @@
 A venue pays funding at whole multiples of its period in UTC (hourly, every four or eight hours), on what is held then,
 at the rate that it told last. Borrow is due at midnight UTC on what is short then, a day of the rate of the config. A
 charge is known by instrument, kind and moment, so that it counts once however often it is made. What cannot be worked
-out is no charge of zero: it is noted, and the operator's comparison with the venue tells what it was.
+out is no charge of zero: it is noted, and the operator's comparison with the venue tells what it was. So is what fell
+due while no process ran: neither the rate nor the price of that moment was heard.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from math import isfinite
 from typing import Final
@@ -56,6 +58,18 @@ class Charging:
                 self._add(number, Carry.BORROW, -rate, due, charges, notes)
         return tuple(charges), tuple(notes)
 
+    def missed(self, since: int, until: int) -> tuple[Note, ...]:
+        """What may have fallen due from the last record of an earlier run to the first moment of this one (ns UTC), by
+        what is held now. Whether a venue pays at every whole hour is not known before it has told its period."""
+        why = f"no process ran from {_utc(since)} to {_utc(until)}"
+        notes: list[Note] = []
+        if since // HOUR_NS < until // HOUR_NS:
+            notes += [self._unknown(at, Carry.FUNDING, why) for at in self._perps if self._ledger.position(at)]
+        if since // DAY_NS < until // DAY_NS:
+            short = [number for number in self._borrow_per_day if self._ledger.position(number) < 0]
+            notes += [self._unknown(at, Carry.BORROW, why) for at in short]
+        return tuple(notes)
+
     def _funding(self, number: int, due: int) -> Decimal | None:
         """Part of its worth that who is long pays now; nothing at a moment at which nothing is paid, None where that
         is not known."""
@@ -75,10 +89,7 @@ class Charging:
         price, fx = 0.5 * (f[K.BID] + f[K.ASK]), columns.known_fx(number)
         if rate is None or not (isfinite(price) and isfinite(fx)):
             why = "its venue has not told the rate lately" if rate is None else "it has no price"
-            detail: dict[str, float | str] = {"kind": kind.value, "why": why}
-            notes.append(
-                Note(kind="charge_unknown", instrument=number, underlying=instrument.underlying, detail=detail)
-            )
+            notes.append(self._unknown(number, kind, why))
             return
         with localcontext(EXACT):
             amount = self._ledger.position(number) * exact(price) * rate
@@ -86,6 +97,18 @@ class Charging:
         charge = Charge(id=id, instrument=number, kind=kind, amount=amount, fx=exact(fx), ts=due)
         if self._ledger.charge(charge):
             charges.append(charge)
+
+    def _unknown(self, number: int, kind: Carry, why: str) -> Note:
+        """The books lack what was paid."""
+        underlying = self._columns.universe[number].underlying
+        return Note(
+            kind="charge_unknown", instrument=number, underlying=underlying, detail={"kind": kind.value, "why": why}
+        )
+
+
+def _utc(ns: int) -> str:
+    """A moment to the second, for a person."""
+    return f"{datetime.fromtimestamp(ns // NS, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def next_hour(now: int) -> int:

@@ -233,6 +233,8 @@ class Engine:
         notes = [Note(kind="start", detail=detail), *self.judges.start(), *self._new_day(first)]
         for number, (value, activates_s) in self._restored.announced.items():
             notes += self.notices.announced(number, value, activates_s, first, self._push_multiplier)
+        if self._restored.ended:
+            notes += self.charging.missed(self._restored.ended, first)
         self.permits.all(self.now)
         self._record("start", first, notes=notes)
         self.dealer.follow(first)

@@ -30,6 +30,8 @@ class Restored:
     """Number of the last record."""
     begun: int = 0
     """Moment of the first record, ns UTC."""
+    ended: int = 0
+    """Of the last one; 0: there is none."""
     equal_at: dict[str, int] = field(default_factory=dict)
     """When the account at a venue and the books were equal last, ns UTC."""
     accepted: set[tuple[str, str, str]] = field(default_factory=set)
@@ -62,7 +64,7 @@ def restore(
     keeps = False
     names: Sequence[str] = ()
     numbers = {instrument.name: number for number, instrument in enumerate(universe)}
-    seq = begun = 0
+    seq = begun = ended = 0
     equal_at: dict[str, int] = {}
     accepted: set[tuple[str, str, str]] = set()
     multipliers: dict[int, float] = {}
@@ -71,7 +73,7 @@ def restore(
     pools: list[tuple[int, Note]] = []
     pegs: dict[tuple[str, int | str], Note] = {}
     for step in steps:
-        seq, begun = step.seq, begun or step.ts
+        seq, begun, ended = step.seq, begun or step.ts, step.ts
         for note in step.notes:
             if note.kind == "start":
                 keeps = "open_trades" in note.detail
@@ -149,6 +151,7 @@ def restore(
     return Restored(
         seq=seq,
         begun=begun,
+        ended=ended,
         equal_at=equal_at,
         accepted=accepted,
         open_trades=tuple(trades.open),

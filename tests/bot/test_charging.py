@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
 from tests.bot.hedge_world import NOON, PERP, TOKEN, World, config, notes  # isort: skip - it chooses the kernel's cache
 
+from bot.assembly import assemble
 from bot.backtest import Result, run_over
+from bot.charging import Charging
+from bot.journal import Journal
 from bot.journal_books import profit
 from bot.journal_export import CHARGES
 from bot.journal_export import charges as told_charges
 from bot.journal_steps import only, runs_in, steps
 from bot.restore import restore
+from bot.sessions import load_sessions
 from connectors.events import NS, Rows
 from connectors.orders import Carry, Charge
+from strategies.base import Note, Step
 from strategies.execution.ledger import Ledger
-from strategies.execution.memory import Memory
+from strategies.execution.memory import DAY_NS, Memory
+from tests.bot.test_hedge import ran
 
 HOUR = 3600
 
@@ -69,6 +76,43 @@ def test_funding_that_is_not_told_is_no_funding_of_zero() -> None:
         told[0].detail["kind"],
         told[0].detail["why"],
     )
+
+
+def test_what_fell_due_while_no_process_ran_is_told_by_name() -> None:
+    """
+    The process ends ten minutes after one and another begins ten after two: the funding of the perp that is held is
+    told as not known, with from when to when. Within the hour nothing is told.
+    """
+    world = held(0.0001, seconds=HOUR + 600)
+    _, records = ran(world)
+    assert [] == unknown(records)
+    _, again = ran(world.until(HOUR + 1200).lasts(60), records)
+    assert [] == unknown(again)
+    _, later = ran(world.until(2 * HOUR + 600).lasts(60), records)
+    (note,) = unknown(later)
+    assert (world.number(PERP), "funding") == (note.instrument, note.detail["kind"])
+    why = r"no process ran from 2026-09-04 17:1\d:\d\d UTC to 2026-09-04 18:10:00 UTC"
+    assert re.fullmatch(why, str(note.detail["why"]))
+
+
+def test_the_borrow_of_a_midnight_without_a_process_is_told_by_name() -> None:
+    """
+    Short over midnight with no process: not known. Without a midnight in between, or long, nothing is told.
+    """
+    world = World(config())
+    parts = assemble(world.config, world.universe, load_sessions(), Journal(None), executor=None)
+    charging = Charging(parts.columns, parts.ledger, {}, {world.number(TOKEN): Decimal("0.001")})
+    parts.ledger.positions[world.number(TOKEN)] = Decimal(-3)
+    day = NOON // DAY_NS * DAY_NS
+    assert ["borrow"] == [note.detail["kind"] for note in charging.missed(day - NS, day)]
+    assert () == charging.missed(day, day + 20 * HOUR * NS)
+    parts.ledger.positions[world.number(TOKEN)] = Decimal(3)
+    assert () == charging.missed(day - NS, day)
+
+
+def unknown(records: list[Step]) -> list[Note]:
+    """Charges that are told as not known."""
+    return [note for step in records for note in step.notes if note.kind == "charge_unknown"]
 
 
 def test_charges_survive_a_restart_and_are_in_the_journals_profit(tmp_path: Path) -> None:
