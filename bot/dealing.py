@@ -217,11 +217,7 @@ class Dealer:
         """Folds one report; what is filled is size that the venue no longer shows."""
         order = self.trades.order(report)
         if order is None:
-            for fill in report.fills:
-                if self.ledger.fill(fill, seen=fill.price):
-                    self.memory.funds.hear(fill, self.columns.universe[fill.instrument].venue)
-            detail: dict[str, float | str] = {"client_id": report.client_id, "fills": float(len(report.fills))}
-            return [Note(kind="unknown_order", detail=detail)]
+            return [self._of_no_trade(report, now)]
         final = order.final
         notes = self.trades.heard(report, now)
         if order.final is not final:
@@ -235,6 +231,20 @@ class Dealer:
             self.permits.room(fill.instrument, now)
             self.memory.funds.hear(fill, self.columns.universe[fill.instrument].venue, undone=True)
         return notes
+
+    def _of_no_trade(self, report: Report, now: int) -> Note:
+        """Books what an order filled that no trade knows. Nobody hedges that, so its share may only be reduced until an
+        operator says so."""
+        for fill in report.fills:
+            if self.ledger.fill(fill, seen=fill.price):
+                one = self.columns.universe[fill.instrument]
+                self.memory.funds.hear(fill, one.venue)
+                self.permits.room(fill.instrument, now)
+                why = f"no trade knows {report.client_id}, which did {fill.side.value} {fill.quantity:f} at {one.name}"
+                scope = f"underlying:{one.underlying}"
+                self.memory.trip(Hold(scope=scope, mode=Mode.REDUCE, cause=TRADE, why=why, at=now))
+        detail: dict[str, float | str] = {"client_id": report.client_id, "fills": float(len(report.fills))}
+        return Note(kind="unknown_order", detail=detail)
 
     def follow(
         self, now: int, cause: str = "trade", notes: tuple[Note, ...] = (), reports: tuple[Report, ...] = ()

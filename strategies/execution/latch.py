@@ -22,8 +22,8 @@ NAKED: Final = "naked"
 RUNAWAY: Final = "runaway"
 TRADE: Final = "trade"
 JOURNAL: Final = "journal"
-INVARIANT: Final = "invariant"
 """Nothing can be recorded. It ends with the process: what cannot be written cannot be kept either."""
+INVARIANT: Final = "invariant"
 FENCE: Final = "fence"
 
 

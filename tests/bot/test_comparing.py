@@ -10,7 +10,7 @@ from bot.invariants import Breach, Invariants
 from connectors.client_ids import client_id
 from connectors.events import NS
 from connectors.instruments import USD
-from connectors.orders import Intent, Side
+from connectors.orders import Intent, Reason, Side
 from connectors.simulated.exchange import Exchange, Exchanges
 from connectors.simulated.order_faults import (
     Event,
@@ -264,6 +264,28 @@ def test_pain_9_an_order_of_an_earlier_start_that_nobody_waits_for_is_cancelled_
     assert not ran.venues["a"].orders[lost].stands
     assert set() == ran.barred
     assert ["equal", "differ", "equal"] == ran.states()
+
+
+def test_a_fill_of_ours_that_no_trade_knows_is_booked_and_its_share_only_reduced() -> None:
+    """
+    An order of an earlier start, of which no record is left, has bought two tokens: they are in the books, nobody's,
+    and since no trade hedges them the share is held back until an operator says so; what opens in it is refused.
+    """
+    lost, breaches = client_id("lost", 0, "3f09ab00001"), list[Breach]()
+    ran = Compared(at_five(Foreign(FIVE, lost, A, Side.BUY, D(2), D(100), trades=True)), wishes={20: plan()})
+    invariants = Invariants(breaches.append)
+    invariants.watch(ran.engine)
+    ran.engine.dealer.on_step += (invariants.hear,)
+    ran.until(30)
+    assert (D(92), D(0)) == (ran.positions[A], ran.engine.ledger.holdings.units("x", A))
+    (hold,) = ran.engine.memory.latch.holds
+    assert ("underlying:S", Mode.REDUCE, "trade") == (hold.scope, hold.mode, hold.cause)
+    assert lost in hold.why and "buy 2" in hold.why
+    assert [hold.why] == [str(note.detail["why"]) for note in ran.notes("hold")]
+    assert [Reason.REDUCE_ONLY] == [one.reason for step in ran.steps for one in step.refused][:1]
+    assert [] == breaches
+    again = Compared(wishes={}, earlier=ran.steps, venues=ran.venues)
+    assert ("underlying:S",) == tuple(hold.scope for hold in again.engine.memory.latch.holds)
 
 
 @pytest.mark.parametrize("foreign", ["hand-1", client_id("x", 0, "77777700001")])
