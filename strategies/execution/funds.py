@@ -72,4 +72,4 @@ class Funds:
         if venue in self.due:
             self.due[venue] = waiting
         with localcontext(EXACT):
-            return rule.usd + self.flow.get(venue, Decimal(0)) - sum((usd for _, usd in waiting), Decimal(0))
+            return rule.usd + self.flow.get(venue, Decimal(0)) - sum(usd for _, usd in waiting)

@@ -63,8 +63,8 @@ class Memory:
 
     def turned(self, underlying: str, now: int) -> Decimal:
         """USD of turnover in an underlying on the UTC day of `now`."""
-        day, usd = self.turnover.get(underlying, (-1, ZERO))
-        return usd if day >= now // DAY_NS else ZERO
+        known = self.turnover.get(underlying)
+        return known[1] if known is not None and known[0] >= now // DAY_NS else ZERO
 
     def forget(self, now: int) -> None:
         """What is a minute old counts no more."""

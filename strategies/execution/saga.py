@@ -393,5 +393,5 @@ def due(saga: Saga, now: int, rules: Rules) -> int:
         moments += [_ready_ns(saga, rules, hasty=hasty) for hasty in (True, False)]
     rate, left = abs(float(saga.flow_usd)) * _naked(saga), rules.naked_usd_s - saga.naked_usd_s
     if rate:
-        moments.append(saga.told_ns + max(0, round(left / rate * NS)) + 1)
+        moments.append(saga.told_ns + round(left / rate * NS) + 1)
     return min([NEVER, *(moment for moment in moments if moment > now)])

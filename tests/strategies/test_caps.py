@@ -299,3 +299,13 @@ def test_the_use_of_each_limit_is_its_largest_part() -> None:
                 "issuer": (a, inf), "chain": (a, inf)}  # fmt: skip
     assert {name: pytest.approx(pair) for name, pair in expected.items()} == found
     assert {0.0} == {used for used, _ in positions_usd(Case().view(), limits).values()}
+
+
+def test_what_has_no_name_uses_no_limit_of_it() -> None:
+    """
+    Two are held of a token without an issuer and a chain.
+    """
+    view = Case().view()
+    filled(view, A, "2")
+    found = positions_usd(view, WIDE)
+    assert [0.0, 0.0] == [found[kind][0] for kind in ("issuer", "chain")]

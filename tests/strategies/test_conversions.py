@@ -242,7 +242,7 @@ def test_one_that_is_late_is_told_once_and_stays_in_flight() -> None:
     """
     ledger = told(*LIFE[:2])
     assert () == ledger.conversions.overdue(100)
-    assert 100 == ledger.conversions.next_sla(50)
+    assert (100, 100, None) == tuple(ledger.conversions.next_sla(now) for now in (50, 100, 101))
     assert ["c"] == [late.order.id for late in ledger.conversions.overdue(101)]
     assert () == ledger.conversions.overdue(102)
     assert {SHARE: 100.0} == ledger.away

@@ -29,9 +29,11 @@ class Issuer:
     def __init__(self, *, rate: str = "0.99", closed: str = "", least: str = "2") -> None:
         self.rate, self.closed, self.least = D(rate), closed, D(least)
         self.asked: tuple[bool, int, int, int] | None = None
+        self.quoted: list[tuple[bool, int, int, D, int]] = []
 
     def quote(self, *, mint: bool, source: int, target: int, quantity: D, now: int) -> Soft | None:
         """What it would bring."""
+        self.quoted.append((mint, source, target, quantity, now))
         return Soft(expected=quantity * self.rate, fee_usd=D(0), until_ns=now, delay_s=1.0) if self.rate else None
 
     def bounds(self, *, mint: bool, source: int, target: int, now: int) -> Bounds:
@@ -313,6 +315,60 @@ def test_a_request_that_cannot_be_made_says_why(
     Without a door, a worth or a quote there is none.
     """
     assert why == made(wish, "10", issuer=issuer, worth=worth)
+
+
+def test_the_issuer_is_asked_for_quotes_of_this_request_now() -> None:
+    """
+    Way, both instruments and moment are those of the request: first for the plan's coins, then for those it needs.
+    """
+    issuer = Issuer(rate="0.01")
+    assert isinstance(made(plan(), "10", issuer=issuer), Conversion)
+    assert [(True, USDT, A, D(units), NOW + 7) for units in (1000, 500)] == issuer.quoted
+
+
+def test_nothing_is_never_quoted() -> None:
+    """
+    What a share that is to be given is worth is not known: there is no quantity, and nobody is asked about none.
+    """
+    issuer = Issuer()
+    assert "i gives no quote" == made(plan(source=SHARE), "10", issuer=issuer, worth={A: D(2)})
+    assert [] == issuer.quoted
+
+
+def test_an_issuer_that_quotes_no_more_for_the_plan_is_asked_for_nothing_else() -> None:
+    """
+    It would quote a single coin, and not the plan's thousand, by which the tokens of today are counted.
+    """
+
+    class Small(Issuer):
+        def quote(self, *, mint: bool, source: int, target: int, quantity: D, now: int) -> Soft | None:
+            """What it would bring, of at most one."""
+            found = super().quote(mint=mint, source=source, target=target, quantity=quantity, now=now)
+            return found if quantity <= 1 else None
+
+    assert "i gives no quote" == made(plan(), "10", issuer=Small(rate="0.01"))
+
+
+def test_a_mint_in_kind_gives_units_by_their_own_worth() -> None:
+    """
+    A unit of what is given is four shares: ten shares are two and a half.
+    """
+    found = made(plan(source=SHARE, quantity=D(20)), "10", worth={A: D(2), SHARE: D(4)})
+    assert isinstance(found, Conversion)
+    assert D("2.5") == found.quantity
+
+
+def test_what_no_digit_holds_is_left_out_and_a_quote_is_kept_to_its_last_one() -> None:
+    """
+    Two thirds of a token, and the least of them, are cut, not rounded, at nine digits; an amount of thirty-one digits stays as it was quoted.
+    """
+    redeem = plan(mint=False, source=A, target=USDT, quantity=D(10), expected=D(1000), least=D("999.5"))
+    cut = made(redeem, "2", issuer=Issuer(rate="100"), worth={A: D(3)})
+    assert isinstance(cut, Conversion)
+    assert (D("0.666666666"), D("66.633333266")) == (cut.quantity, cut.least)
+    long = made(redeem, "10", issuer=Issuer(rate="100.0000000000000000000000000001"))
+    assert isinstance(long, Conversion)
+    assert D("500.0000000000000000000000000005") == long.expected
 
 
 # --- whether it is small enough

@@ -463,6 +463,7 @@ def test_a_sweep_begins_with_the_dust_of_others() -> None:
     intent = msgspec.structs.replace(plan(), id="dust-S-1", purpose=Purpose.HEDGE, legs=(leg(A, Side.SELL, "0.5"),))
     saga = S.sweep(intent, Decimal("0.7"), NOW)
     assert (Stage.HEDGE, 1, ["dust-S-1-0"]) == (saga.stage, saga.tries, list(saga.orders))
+    assert [NOW] * 4 == [saga.opened_ns, saga.told_ns, saga.tried_ns, saga.orders["dust-S-1-0"].sent_ns]
     S.hear(saga, said("dust-S-1-0", fill(saga, "dust-S-1-0", "0.5")), NOW)
     assert Turn(Stage.HEDGED, "") == next_of(saga)
 
@@ -474,6 +475,34 @@ def test_the_next_look_is_when_something_may_change() -> None:
     saga = S.begin(plan(), NOW)
     assert NOW + 100 * NS == S.due(saga, NOW, RULES)
     assert NEVER == S.due(saga, NOW + 100 * NS, RULES)
+
+
+def test_a_try_may_be_due_as_early_as_in_haste() -> None:
+    """
+    After two tries the third comes after two seconds; it is looked at after one, since it may be in haste by then.
+    """
+    saga = in_stage(Stage.HEDGE, tries=2)
+    rules = Rules(**{**_plain(RULES), "retries": 5, "naked_usd_s": 1e12})
+    assert (NOW + NS, NOW + 2 * NS) == (S.due(saga, NOW, rules), S.due(saga, NOW + NS, rules))
+
+
+def test_an_order_under_way_is_due_in_every_stage() -> None:
+    """
+    A hedge was sent: an operator is told after 100 s, whatever the next try waits for.
+    """
+    saga = S.begin(plan(), NOW)
+    S.turn(saga, Stage.HEDGE, NOW)
+    assert NOW + 100 * NS == S.due(saga, NOW, RULES)
+
+
+def test_haste_is_due_by_what_has_stood_alone_already() -> None:
+    """
+    Of 5,000 USD x seconds 2,000 are used up after the first second; of 2,000 USD the rest lasts 1.5 s.
+    """
+    saga = half()
+    S.hear(saga, said("t-1", outcome=Outcome.REFUSED), NOW + NS)
+    assert 2_000.0 == saga.naked_usd_s
+    assert NOW + 2 * NS + NS // 2 + 1 == S.due(saga, NOW + NS, RULES)
 
 
 class Venue(RuleBasedStateMachine):

@@ -6,7 +6,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from connectors.events import NS
+from connectors.events import NEVER, NS
 from connectors.orders import Conversion, ConversionState, Fill, Intent, Leg, Outcome, Progress, Report, Side
 from strategies.execution import saga as S
 from strategies.execution.conversions import Conversions, Running
@@ -129,6 +129,7 @@ def test_while_the_issuer_works_nothing_is_done_and_no_naked_time_counts() -> No
         request = asked(saga, *((ConversionState(state), given, got) for state, given, got in words))
         assert None is next_of(saga, request, LATE)
         assert 0.0 == S.naked_usd_s(saga, LATE)
+        assert NEVER == S.due(saga, NOW, RULES)
 
 
 def test_a_mint_that_settles_leaves_it_flat() -> None:

@@ -105,15 +105,17 @@ def test_dust_that_can_be_traded_is_swept_up(dust: str, side: Side, at: int) -> 
     )  # fmt: skip
     assert [(at, side, Decimal("1.0"))] == [(leg.instrument, leg.side, leg.quantity) for leg in wish.legs]
     assert (f"sweep up {dust} shares", NOW + RULES.answer_within_ns) == (wish.reason, wish.deadline_ns)
-    assert wish.legs[0].seen == wish.notional_usd
+    assert (wish.notional_usd, 0.0) == (wish.legs[0].seen, wish.edge_bps)
 
 
-@pytest.mark.parametrize(("dust", "swept"), [("0.49", False), ("0.5", True), ("-0.49", False), ("-0.5", True)])
-def test_dust_is_swept_up_from_the_smallest_order_on(dust: str, swept: bool) -> None:
+@pytest.mark.parametrize(
+    ("dust", "sides"), [("0.49", []), ("0.5", [Side.SELL]), ("-0.49", []), ("-0.5", [Side.BUY])]
+)
+def test_dust_is_swept_up_from_the_smallest_order_on(dust: str, sides: list[Side]) -> None:
     """
     Half a unit is the smallest order.
     """
-    assert swept is bool(dusty(dust).think(Case().view()).wishes)
+    assert sides == [wish.legs[0].side for wish in dusty(dust).think(Case().view()).wishes]
 
 
 def test_dust_is_left_where_nothing_may_be_sent_or_its_share_is_in_a_trade() -> None:
@@ -141,6 +143,8 @@ def test_dust_is_tried_again_after_the_rest_under_the_next_number() -> None:
     view = Case(at=rest).view()
     assert () == kept.think(View(view.columns, view.ledger, rest - 1)).wishes
     assert ["dust-S-2"] == [wish.id for wish in kept.think(view).wishes]
+    kept.refused(sweeping(id="dust-S-2"), NOW)
+    assert ["dust-S-3"] == [wish.id for wish in kept.think(view).wishes]
 
 
 def test_dust_of_a_share_that_rests_or_is_traded_keeps_no_other_from_being_swept_up() -> None:
@@ -192,8 +196,8 @@ def test_a_leg_that_fell_short_is_hedged_by_an_order_of_its_trade() -> None:
     assert ("x-1.h1", "x", "x-1", Purpose.HEDGE, "S", "hedge 5 shares, try 1") == (
         wish.id, wish.strategy, wish.trade, wish.purpose, wish.underlying, wish.reason,
     )  # fmt: skip
-    assert (NOW + RULES.answer_within_ns, Decimal(505), B) == (
-        wish.deadline_ns, wish.notional_usd, wish.legs[0].instrument,
+    assert (NOW + RULES.answer_within_ns, Decimal(505), B, 0.0) == (
+        wish.deadline_ns, wish.notional_usd, wish.legs[0].instrument, wish.edge_bps,
     )  # fmt: skip
     kept.noted(noted(stage="unwind"), NOW)
     (back,) = kept.think(view).wishes
