@@ -58,13 +58,12 @@ class Worst:
     def coin_usd(self, coin: str) -> float:
         """The most cash in a coin, or debt of it, that may come of it, in USD; nan while there is no price for it."""
         view = self.view
-        cash, came, went = view.ledger.cash.get(coin), 0.0, 0.0
-        rate = 0.0 if not cash else nan
+        cash, rate, came, went = view.ledger.cash.get(coin), nan, 0.0, 0.0
         for number, one in enumerate(view.columns.universe):
             if one.quote == coin:
-                rate = view.columns.known_fx(number) if cash else rate
-                came += self.sold.get(number, 0.0) * view.columns.mark_usd(number) if number in self.sold else 0.0
-                went += self.bought.get(number, 0.0) * view.columns.mark_usd(number) if number in self.bought else 0.0
+                rate = view.columns.known_fx(number)
+                came += self.sold[number] * view.columns.mark_usd(number) if number in self.sold else 0.0
+                went += self.bought[number] * view.columns.mark_usd(number) if number in self.bought else 0.0
         has = float(cash) * rate if cash else 0.0
         low, high = abs(has - went), abs(has + came)
         return max(low, high) if isfinite(low) and isfinite(high) else nan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from math import inf, isfinite, nan
+from math import inf, isfinite
 
 from connectors.exact import exact
 from connectors.instruments import Role
@@ -70,7 +70,7 @@ def _collar(order: Conversion, view: View, collar_bps: float) -> Problem | None:
         return None
     given = float(order.quantity) * _unit_usd(order, order.source, view)
     due = float(order.expected) * _unit_usd(order, order.target, view)
-    if not (isfinite(given) and isfinite(due) and given > 0):
+    if not (given > 0 and isfinite(due)):
         return Reason.FAIR_UNKNOWN, f"{order.id}: what {order.issuer} gives and takes has no price"
     less_bps = (1 - due / given) * 1e4
     if less_bps > collar_bps:
@@ -80,13 +80,14 @@ def _collar(order: Conversion, view: View, collar_bps: float) -> Problem | None:
 
 
 def _unit_usd(order: Conversion, number: int, view: View) -> float:
-    """USD per unit: of a coin as the order tells, else by the fair value of the share, and by the mark where there is
+    """USD per unit: of a coin as the order tells, which it must, else by the fair value of the share, and by the mark where there is
     none; NaN where unknown."""
     columns = view.columns
     if columns.universe[number].role is Role.COIN:
-        return nan if order.fx is None else float(order.fx)
+        assert order.fx is not None
+        return float(order.fx)
     fair = columns.own(columns.underlyings.index(order.underlying), view.now)
-    if fair is None or not isfinite(fair.price):
+    if fair is None:
         return columns.mark_usd(number)
     return fair.price * columns.f_rows[number][K.SHARES_PER_UNIT]
 
@@ -95,5 +96,5 @@ def _free(order: Conversion, earlier: tuple[Conversion, ...], view: View) -> Dec
     """Units of what is given that nothing else is going to take."""
     ledger = view.ledger
     waiting = [one.order for one in ledger.conversions.open() if not one.given] + list(earlier)
-    asked = sum((one.quantity for one in waiting if one.source == order.source), Decimal(0))
+    asked = sum(one.quantity for one in waiting if one.source == order.source)
     return ledger.position(order.source) - ledger.reserved(order.source, Side.SELL) - asked

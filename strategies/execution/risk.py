@@ -11,6 +11,7 @@ from math import inf, isfinite, nan
 from types import MappingProxyType
 from typing import Final
 
+from connectors.events import NS
 from connectors.orders import PLANS, Approved, Intent, Leg, Purpose, Reason, Refused, Side
 from strategies.base import View
 from strategies.execution.caps import book_problem
@@ -110,7 +111,7 @@ def _moment_problem(
     """What speaks against an intent as a whole at this moment, apart from its legs and the books."""
     now = view.now
     if now > intent.deadline_ns:
-        return Reason.DEADLINE, f"the deadline has passed {(now - intent.deadline_ns) / 1e9:g} s ago"
+        return Reason.DEADLINE, f"the deadline has passed {(now - intent.deadline_ns) / NS:g} s ago"
     most = limits.max_orders_per_minute + (limits.hedge_orders_per_minute if eased else 0)
     if len(memory.sent) + len(intent.legs) > most:
         return Reason.ORDER_RATE, f"{len(memory.sent)} orders in the last minute, allowed {most}"
@@ -133,7 +134,7 @@ def _pace_problem(intent: Intent, view: View, limits: Limits, memory: Memory) ->
     name, now = intent.underlying, view.now
     waited = now - memory.opened.get(name, now - limits.trade_gap_ns)
     if limits.trade_gap_ns and waited < limits.trade_gap_ns:
-        return Reason.COOLDOWN, f"{name}: {waited / 1e9:g} s since the last trade, {limits.trade_gap_ns / 1e9:g} needed"
+        return Reason.COOLDOWN, f"{name}: {waited / NS:g} s since the last trade, {limits.trade_gap_ns / NS:g} needed"
     most = limits.max_turnover_usd_per_day
     if most < inf and (turned := float(memory.turned(name, now) + turnover(intent))) > most:
         return Reason.TURNOVER, f"{name}: {turned:.2f} USD today, allowed {most:g}"

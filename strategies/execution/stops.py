@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from math import inf, isfinite, isnan
 
+from connectors.events import NS
 from connectors.exact import exact
 from connectors.orders import Intent, Reason
 from strategies.base import Note, View
@@ -78,10 +79,9 @@ def _drawdown(view: View, limits: Limits, memory: Memory) -> list[Note]:
     if limits.max_drawdown_usd == inf or not view.ledger.fills or not marked(view):
         return []
     net = net_usd(view)
-    if isnan(memory.peak_usd) or net > memory.peak_usd:
-        memory.peak_usd = net
+    memory.peak_usd = net if isnan(memory.peak_usd) else max(net, memory.peak_usd)
     fall = memory.peak_usd - net
-    if fall > limits.max_drawdown_usd and not _held(memory, ALL, DRAWDOWN, view.now):
+    if fall > limits.max_drawdown_usd and not _held(memory, ALL, DRAWDOWN):
         why = f"{fall:.2f} USD below the peak of {memory.peak_usd:.2f}, allowed {limits.max_drawdown_usd:g}"
         memory.trip(Hold(scope=ALL, mode=Mode.REDUCE, cause=DRAWDOWN, why=why, at=view.now))
     if abs(memory.peak_usd - memory.told_peak_usd) < TOLD_SHARE * limits.max_drawdown_usd:
@@ -98,8 +98,8 @@ def _naked(name: str, view: View, limits: Limits, memory: Memory) -> None:
         return
     since = memory.naked_since.setdefault(name, view.now)
     scope = f"underlying:{name}"
-    if view.now - since > limits.max_naked_ns and not _held(memory, scope, NAKED, view.now):
-        long = f"{(view.now - since) / 1e9:.0f} s, allowed {limits.max_naked_ns / 1e9:g} s"
+    if view.now - since > limits.max_naked_ns and not _held(memory, scope, NAKED):
+        long = f"{(view.now - since) / NS:.0f} s, allowed {limits.max_naked_ns / NS:g} s"
         why = f"{usd:.2f} USD without a hedge (above {limits.max_naked_usd:g}) for {long}"
         memory.trip(Hold(scope=scope, mode=Mode.REDUCE, cause=NAKED, why=why, at=view.now))
 
@@ -163,7 +163,7 @@ def wished(intent: Intent, limits: Limits, memory: Memory, now: int) -> None:
         return
     times = memory.wished.setdefault(intent.strategy, deque())
     scope = f"strategy:{intent.strategy}"
-    if _held(memory, scope, RUNAWAY, now):
+    if _held(memory, scope, RUNAWAY):
         return
     times.append(now)
     if len(times) > limits.max_wishes_per_minute:
@@ -172,6 +172,6 @@ def wished(intent: Intent, limits: Limits, memory: Memory, now: int) -> None:
         memory.trip(Hold(scope=scope, mode=Mode.HALT, cause=RUNAWAY, why=why, at=now))
 
 
-def _held(memory: Memory, scope: str, cause: str, now: int) -> bool:
-    """Whether the gate itself holds a scope back for a cause already."""
-    return any(hold.scope == scope and hold.cause == cause and hold.holds(now) for hold in memory.latch.holds)
+def _held(memory: Memory, scope: str, cause: str) -> bool:
+    """Whether the gate itself holds a scope back for a cause already; such a hold has no end of its own."""
+    return any(hold.scope == scope and hold.cause == cause for hold in memory.latch.holds)

@@ -291,15 +291,15 @@ class Trades:
         known = [shares for shares in worth if shares is not None]
         net = None if len(known) < len(worth) else sum(known, saga.carried)
         held = max([abs(shares) for shares in known], default=ZERO)
-        # Where nothing is left, how little could be traded is not asked.
-        least = self.exits.least(view, saga.plan) if net is None or net else ZERO
+        # Where nothing is left, or that is not known, how little could be traded is not asked.
+        least = self.exits.least(view, saga.plan) if net else ZERO
         return Standing(net, held, least, self._requests.get(saga.asked))
 
     def _units(self, saga: Saga) -> dict[int, Decimal]:
         """Units by instrument of its fills, and of its mint or redemption: what that has made of them, or will."""
         units, request = dict(saga.units), self._requests.get(saga.asked)
         for number, more in () if request is None else request.changes:
-            if more and self.universe[number].role is not Role.COIN:
+            if self.universe[number].role is not Role.COIN:
                 units[number] = units.get(number, ZERO) + more
         return {number: held for number, held in units.items() if held}
 

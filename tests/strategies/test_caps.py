@@ -8,13 +8,14 @@ from math import inf, isnan
 
 import pytest
 
+from connectors.events import Kind, Row
 from connectors.instruments import Instrument, Role, UnitModel, Universe
 from connectors.orders import Conversion, ConversionState, Intent, Leg, Progress, Reason, Side
 from strategies.base import View
 from strategies.execution.caps import Worst, book_problem, positions_usd
 from strategies.execution.limits import Limits
 from tests.strategies.test_gate import WIDE, filled, leg, one_leg
-from tests.strategies.test_risk import NOW, A, B, Case, P, instruments, intent
+from tests.strategies.test_risk import NOW, USDT, A, B, Case, P, instruments, intent
 
 
 def coins() -> Universe:
@@ -126,6 +127,16 @@ def test_cash_in_a_coin_is_the_most_or_the_deepest_debt_that_may_come(
     view = Case(universe=coins()).view()
     view.ledger.adjust_cash("b", "USDT", Decimal(cash), Decimal(1))
     assert pytest.approx(usd) == Worst(view, [order(*one) for one in orders]).coin_usd("USDT")
+
+
+def test_cash_in_a_coin_counts_at_the_price_of_the_coin() -> None:
+    """
+    500 coins of 0.98 USD are 490 USD.
+    """
+    fallen = Row(ts_recv=NOW, instrument=USDT, kind=Kind.FX, bid=0.9799, ask=0.9801)
+    view = Case(universe=coins(), rows=(fallen,)).view()
+    view.ledger.adjust_cash("b", "USDT", Decimal(500), Decimal(1))
+    assert pytest.approx(490.0) == Worst(view, ()).coin_usd("USDT")
 
 
 def test_cash_in_a_coin_without_a_price_is_unknown() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from connectors.instruments import Instrument, Role, Universe
 from connectors.orders import Carry, Charge, Conversion, Fill, Outcome, Progress, Report, Side
 from connectors.orders import ConversionState as S
-from strategies.execution.conversions import Why
+from strategies.execution.conversions import Conversions, Why
 from strategies.execution.ledger import Bridge, Ledger
 
 SHARE, TOKEN, COIN, PERP = range(4)
@@ -162,6 +162,31 @@ def test_a_word_about_somebody_elses_request_moves_nothing() -> None:
     ledger = bought()
     assert ledger.progress(word(S.SETTLED, 1, "100", "80", id="other")) is None
     assert D(100) == ledger.position(SHARE)
+
+
+def test_a_word_moves_what_it_tells_beyond_the_last_one() -> None:
+    """
+    A fee of one dollar was told before, and three in all now: two more. What is told again, or late, moves nothing.
+    """
+    all_ = Conversions()
+    assert all_.ask(mint(), 7)
+    assert 7 == all_.all["c"].since
+    first, second = word(S.JOURNALED, 2, "100", fee="1"), word(S.DELIVERED, 3, "100", "40", "3")
+    moved = [all_.hear(one) for one in (first, second, second, first)]
+    none = (D(0), D(0), D(0))
+    assert [(D(100), D(0), D(1)), (D(0), D(40), D(2)), none, none] == [one[:3] for one in moved if one is not None]
+    assert 2 == all_.all["c"].news
+
+
+def test_a_second_word_of_an_end_is_news_and_opens_nothing() -> None:
+    """
+    Settled, and a moment later settled with more.
+    """
+    all_ = Conversions()
+    all_.ask(mint(), 0)
+    for ts, got in ((5, "78"), (6, "79.84")):
+        all_.hear(word(S.SETTLED, ts, "100", got))
+    assert (D("79.84"), []) == (all_.all["c"].got, list(all_.open()))
 
 
 AMOUNT = st.sampled_from(["0", "40", "79.84", "100"])

@@ -157,7 +157,7 @@ def test_a_record_of_a_hold_makes_the_same_hold_and_takes_it_back() -> None:
     assert ("resumed", "S", "over", "bob") == (end.kind, end.underlying, end.detail["why"], end.detail["by"])
     heed_note(memory, end)
     assert (Latch(), 3) == (memory.latch, memory.resumed)
-    assert "" == hold_note(hold("token:S")).underlying
+    assert ["", "A:B"] == [hold_note(hold(scope)).underlying for scope in ("token:S", "underlying:A:B")]
 
 
 # --- what reduces

@@ -17,7 +17,7 @@ from strategies.execution.completing import completed
 from strategies.execution.requests import Problem, review_conversion
 from strategies.execution.room import fits
 from tests.strategies.test_gate import WIDE, filled
-from tests.strategies.test_risk import NOW, USDT, A, B, Case, P, instruments, intent
+from tests.strategies.test_risk import NOW, USDT, A, B, Case, P, instruments, intent, quote
 from tests.strategies.test_risk import S as SHARE
 
 
@@ -75,6 +75,49 @@ def test_an_issuer_that_gives_much_less_than_it_takes_is_not_asked() -> None:
     assert problem is not None
     assert (Reason.COLLAR, True) == (problem[0], "320.0 bps less, allowed 300" in problem[1])
     assert None is judged(order(expected=D("1")), collar=inf)
+
+
+def test_half_the_worth_is_refused_in_these_words_and_at_the_collar_itself_is_allowed() -> None:
+    """
+    Five tokens of a hundred dollars for two and a half shares: 5,000 bps less.
+    """
+    problem = judged(order(expected=D("2.5")))
+    assert (Reason.COLLAR, "i gives 250.00 USD for 500.00 USD, 5000.0 bps less, allowed 300") == problem
+    assert None is judged(order(expected=D("2.5")), collar=5000.0)
+
+
+def test_what_has_no_price_on_either_side_is_not_asked_for() -> None:
+    """
+    What comes has no fair value and no mark, or what is given is worth nothing; half a dollar is worth something.
+    """
+    why = "c: what i gives and takes has no price"
+    silent = Case(max_error=1e-9).view()
+    filled(silent, A, "5")
+    silent.columns.set_shares_per_unit(B, nan)
+    assert (Reason.FAIR_UNKNOWN, why) == judged(order(target=B), silent)
+    coins = {"mint": True, "source": USDT, "target": A, "quantity": D(50), "expected": D("0.005")}
+    assert (Reason.FAIR_UNKNOWN, why) == judged(order(**coins, fx=D(0)))
+    assert None is judged(order(**coins, fx=D("0.01")))
+
+
+def test_without_a_fair_value_the_collar_goes_by_the_marks() -> None:
+    """
+    Five at A (99.95) for 4.95 at B (101.05) are as much; for 4.6 they are not.
+    """
+    view = Case(max_error=1e-9).view()
+    filled(view, A, "5")
+    assert None is judged(order(target=B, expected=D("4.95")), view)
+    assert Reason.COLLAR is (judged(order(target=B, expected=D("4.6")), view) or (None,))[0]
+
+
+def test_the_collar_counts_a_unit_as_its_shares() -> None:
+    """
+    A token of two shares goes for two shares, and not for one.
+    """
+    view = Case(universe=instruments(multiplier=2.0), rows=(quote(A, 199.9, 200.0),)).view()
+    filled(view, A, "5")
+    assert None is judged(order(quantity=D(2), expected=D(4)), view)
+    assert Reason.COLLAR is (judged(order(quantity=D(2), expected=D(2)), view) or (None,))[0]
 
 
 def test_the_collar_holds_a_coin_against_the_fair_value() -> None:

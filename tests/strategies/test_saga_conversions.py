@@ -105,6 +105,35 @@ def test_legs_that_close_each_other_are_converted_once_they_do() -> None:
     assert Stage.HEDGED is next_of(saga).stage
 
 
+def test_legs_that_filled_nothing_are_flat_and_the_smallest_order_is_converted() -> None:
+    """
+    In kind: half a unit is the smallest order.
+    """
+    assert Stage.FLAT is next_of(sold(legs=(TOKEN, SHARE), units="0")).stage
+    assert Stage.CONVERT is next_of(sold(legs=(TOKEN, SHARE), units="0.5")).stage
+
+
+def test_a_leg_that_closes_what_its_strategy_held_is_hedged_and_not_converted() -> None:
+    """
+    Ten were carried into the trade and ten are sold: the mint was to cover what is covered already.
+    """
+    saga = sold()
+    saga.carried = D(10)
+    stands = Standing(D(0), D(10), D("0.5"))
+    assert Stage.HEDGED is S.decide(saga, NOW, stands, RULES).stage
+
+
+def test_what_is_left_of_two_legs_is_hedged_and_not_minted() -> None:
+    """
+    In kind: the sale filled and the purchase did not, which no mint closes.
+    """
+    saga = sold(legs=(TOKEN, SHARE), units="0")
+    fill = Fill(id="f", client_id="t-0", instrument=TOKEN, side=Side.SELL, quantity=D(10), price=D(100), fee=D(0),
+                fx=D(1), ts=NOW)  # fmt: skip
+    S.hear(saga, Report(client_id="t-0", intent_id="t", leg=0, outcome=Outcome.ACCEPTED, fills=(fill,)), NOW)
+    assert Turn(Stage.HEDGE, "a leg fell short") == next_of(saga)
+
+
 def test_without_a_taker_it_is_hedged_after_as_many_tries_as_any() -> None:
     """
     Two tries that found no quote, a pause between them; then the sale is bought back like any leg that fell short.

@@ -224,6 +224,15 @@ def test_a_peak_is_kept_at_once_and_told_when_it_is_worth_a_record() -> None:
         assert pytest.approx((10 + gain, 10 + gain if told else 10.0)) == (memory.peak_usd, memory.told_peak_usd)
 
 
+def test_a_peak_that_is_higher_by_just_so_much_is_told() -> None:
+    """
+    Of 50 USD allowed half a dollar.
+    """
+    view = lost("-10.5")
+    memory = sure(told_peak_usd=net_usd(view) - 0.5)
+    assert ["peak"] == [note.kind for note in watch(view, replace(WIDE, max_drawdown_usd=50.0), memory)]
+
+
 def test_without_a_limit_no_peak_is_kept() -> None:
     """
     A drawdown that is off costs nothing.

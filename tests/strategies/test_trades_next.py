@@ -15,8 +15,8 @@ from strategies.execution import trades as T
 from strategies.execution.exits import Lot
 from strategies.execution.saga import Rules, Stage
 from strategies.execution.trades import Trades
-from tests.strategies.test_all_trades import DOWN, RULES, ended, fill, half, hedge, noted, said, trades
-from tests.strategies.test_risk import NOW, A, B, Case, intent
+from tests.strategies.test_all_trades import DOWN, LOT, RULES, ended, fill, half, hedge, noted, said, trades
+from tests.strategies.test_risk import NOW, A, B, Case, instruments, intent
 from tests.strategies.test_risk import S as SHARE
 
 
@@ -118,6 +118,13 @@ def test_dust_is_swept_up_from_the_smallest_order_on(dust: str, sides: list[Side
     assert sides == [wish.legs[0].side for wish in dusty(dust).think(Case().view()).wishes]
 
 
+def test_dust_that_can_be_traded_nowhere_now_stays() -> None:
+    """
+    All quotes are old.
+    """
+    assert ((), ()) == dusty().think(Case(at=NOW + 61 * NS).view())[:2]
+
+
 def test_dust_is_left_where_nothing_may_be_sent_or_its_share_is_in_a_trade() -> None:
     """
     Without [execution], or while a trade of the share is under way; one of another share does not matter.
@@ -156,6 +163,17 @@ def test_dust_of_a_share_that_rests_or_is_traded_keeps_no_other_from_being_swept
     kept.refused(structs.replace(sweeping(), underlying="Q"), NOW)
     kept.approved(intent(underlying="R"), NOW)
     assert ["dust-S-1"] == [wish.id for wish in kept.think(Case().view()).wishes]
+
+
+def test_dust_of_every_share_is_swept_up_in_one_look() -> None:
+    """
+    Two tokens of two shares.
+    """
+    case = Case(universe=instruments(underlying="R"))
+    kept = Trades(case.universe, worth=lambda _: 1.0, lots=[LOT] * len(case.universe), rules=RULES)
+    kept.dust.update(R=Decimal(9), S=Decimal(9))
+    view = case.view()
+    assert ["dust-R-1", "dust-S-1"] == [wish.id for wish in kept.think(view).wishes]
 
 
 def test_a_sweep_takes_the_dust_with_it() -> None:
