@@ -80,8 +80,8 @@ def _collar(order: Conversion, view: View, collar_bps: float) -> Problem | None:
 
 
 def _unit_usd(order: Conversion, number: int, view: View) -> float:
-    """USD per unit: of a coin as the order tells, which it must, else by the fair value of the share, and by the mark where there is
-    none; NaN where unknown."""
+    """USD per unit: of a coin as the order tells, which it must; else by the fair value of the share, and by the mark
+    where there is none; NaN where unknown."""
     columns = view.columns
     if columns.universe[number].role is Role.COIN:
         assert order.fx is not None

@@ -108,9 +108,7 @@ def test_dust_that_can_be_traded_is_swept_up(dust: str, side: Side, at: int) -> 
     assert (wish.notional_usd, 0.0) == (wish.legs[0].seen, wish.edge_bps)
 
 
-@pytest.mark.parametrize(
-    ("dust", "sides"), [("0.49", []), ("0.5", [Side.SELL]), ("-0.49", []), ("-0.5", [Side.BUY])]
-)
+@pytest.mark.parametrize(("dust", "sides"), [("0.49", []), ("0.5", [Side.SELL]), ("-0.49", []), ("-0.5", [Side.BUY])])
 def test_dust_is_swept_up_from_the_smallest_order_on(dust: str, sides: list[Side]) -> None:
     """
     Half a unit is the smallest order.
