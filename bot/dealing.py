@@ -21,6 +21,7 @@ from connectors.events import NEVER
 from connectors.orders import PLANS, Approved, Charge, Conversion, Intent, Progress, Reason, Refused, Report
 from connectors.ports import Asked, Executor, Levels
 from strategies.base import Decision, Note, Step, View
+from strategies.execution.folding import fold
 from strategies.execution.latch import TRADE, Hold, Mode
 from strategies.execution.ledger import Ledger
 from strategies.execution.limits import Limits
@@ -168,21 +169,12 @@ class Dealer:
         reports: tuple[Report, ...] = (),
         conversions: tuple[Conversion, ...] = (),
     ) -> None:
-        """Records, folds into the trades, and only then sends."""
+        """Records, and only then sends."""
         passed = tuple([order.intent.id for order in approved])
         self.record(
             cause, now, notes=notes, wishes=wishes, refused=refused, approved=passed, reports=reports,
             conversions=conversions,
         )  # fmt: skip
-        for one in refused:
-            self.trades.refused(one.intent, now)
-        for wish in wishes:
-            if wish.id in passed:
-                self.trades.approved(wish, now)
-        for request in conversions:
-            self.trades.asked_for(request, now)
-        for note in notes:
-            self.trades.noted(note, now)
         for order in approved:
             self._submit(Approved(first_round(order.intent)), now)
         self.converter.send(conversions, now)
@@ -329,7 +321,7 @@ class Dealer:
         progress: tuple[Progress, ...] = (),
         charges: tuple[Charge, ...] = (),
     ) -> None:
-        """Writes one decision record; it is chained before anything that it allows is sent."""
+        """Writes one decision record, before anything that it allows is sent, and folds it into the trades."""
         self.seq += 1
         self.steps += 1
         step = Step(
@@ -348,6 +340,7 @@ class Dealer:
         self.scribe.append("step", now, self._encode(step))
         for listen in self.on_step:
             listen(step)
+        fold(self.trades, step)
 
 
 def _no_opening(wish: Intent) -> tuple[Reason, str] | None:

@@ -191,8 +191,6 @@ class Engine:
         self.memory.heed(latch)
         if notes:
             self._record("hold", self.now, notes=notes)
-            for note in notes:
-                self.trades.noted(note, self.now)
 
     def expect(self, due: int) -> None:
         """Venues and issuers have something to tell at `due` (ns UTC); for orders that left after their decision."""

@@ -14,6 +14,7 @@ from connectors.orders import Conversion, Fill, Intent, Report
 from strategies.base import Note, Step
 from strategies.execution.adjusting import KIND as ADJUST
 from strategies.execution.adjusting import Adjustment, adjust, adjustment_of
+from strategies.execution.folding import fold
 from strategies.execution.ledger import Ledger, Taken
 from strategies.execution.memory import Memory
 from strategies.execution.stops import heed_note
@@ -123,20 +124,15 @@ def restore(
                 memory.funds.hear(fill, universe[fill.instrument].venue)
             for fill in taken.undone:
                 memory.funds.hear(fill, universe[fill.instrument].venue, undone=True)
-        for refused in step.refused:
-            trades.refused(refused.intent, step.ts)
-        approved = set(step.approved)
-        for intent in step.wishes:
-            if intent.id in approved:
-                memory.approve(intent, step.ts)
-                trades.approved(_placed(intent, names, numbers), step.ts)
+        approved = {intent.id: _placed(intent, names, numbers) for intent in step.wishes if intent.id in step.approved}
+        for intent in approved.values():
+            memory.approve(intent, step.ts)
+        fold(trades, msgspec.structs.replace(step, wishes=tuple(approved.values())))
         for note in step.notes:
-            trades.noted(note, step.ts)
             if note.kind == "conversion_late":
                 ledger.conversions.paged.add(str(note.detail["id"]))
         for order in step.conversions:
             ledger.convert(_asked_for(order, names, numbers), step.ts)
-            trades.asked_for(order, step.ts)
         for word in step.progress:
             ledger.progress(word)
         for cost in step.charges:
