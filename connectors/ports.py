@@ -274,7 +274,11 @@ class Desk(Protocol):
         """Which issuer it is."""
 
     def quote(self, *, mint: bool, source: int, target: int, quantity: Decimal, now: int) -> Soft | None:
-        """What a request would bring; None where it is not known, or the two are not converted into each other."""
+        """What a request would bring; None where nobody can say, or the two are not converted into each other.
+
+        An issuer without quotes of its own is quoted by its connector, from what it attests or from its fees: whoever
+        asks has nothing to fall back on, and plans nothing that its request would then have to be refused for.
+        """
 
     def bounds(self, *, mint: bool, source: int, target: int, now: int) -> Bounds:
         """What may be asked for now."""

@@ -29,7 +29,8 @@ class Component(StrEnum):
     FX = "fx"
     """Changing a coin into USD or back."""
     REBALANCING = "rebalancing"
-    """Bringing back what a trade moved from one venue to another, shared out to the trades that did."""
+    """Bringing back what trades move from one venue to another, shared out to all their legs alike: also to one that
+    happens to bring something back, since where things should lie is nothing that a leg knows."""
     ISSUER_FEE = "issuer_fee"
     ISSUER_SPREAD = "issuer_spread"
     """How far an issuer's price is from that of the share, against us."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from decimal import Decimal as D
 from typing import Any
 
@@ -18,6 +19,7 @@ from bot.sessions import load_sessions  # noqa: E402
 from connectors.events import NEVER, NS, Kind, Row, Rows  # noqa: E402
 from connectors.instruments import Hours, Instrument, Role, UnitModel, Universe  # noqa: E402
 from connectors.orders import Conversion, ConversionState, Fill, Intent, Progress, Purpose, Side  # noqa: E402
+from connectors.ports import Bounds, Soft  # noqa: E402
 from connectors.simulated.issuer import SimulatedIssuer  # noqa: E402
 from connectors.simulated.issuer_terms import Delay, Freeze, IssuerTerms, Ways  # noqa: E402
 from strategies.base import Every, PremiumBeyond, View  # noqa: E402
@@ -249,11 +251,26 @@ def test_what_is_held_goes_out_however_far_its_premium_is() -> None:
     assert isinstance(wish(minted(at(227.1, 227.3), of), of), Intent)
 
 
+@dataclass
+class Silent:
+    """A desk that takes requests and quotes nothing."""
+
+    bounds: Callable[..., Bounds]
+    issuer: str = "i"
+
+    def quote(self, *, mint: bool, source: int, target: int, quantity: D, now: int) -> Soft | None:
+        """Nobody can say."""
+        return None
+
+
 def test_without_a_door_nothing_is_asked_for_and_a_small_premium_says_nothing() -> None:
     """
-    No desk of the issuer: that is the reason. A premium within the least edge is nobody's business.
+    No desk of the issuer, or none that quotes: that is the reason, since the request would be refused for it once its
+    legs have filled. A premium within the least edge is nobody's business.
     """
     assert "no_door" == wish(structs.replace(at(*CHEAP), desks={}))
+    for view in (at(*DEAR, held="5"), at(*CHEAP)):
+        assert "no_issuer_quote" == wish(structs.replace(view, desks={"i": Silent(view.desks["i"].bounds)}))
     decision = strategy().decide(at(199.9, 200.1))
     assert ((), ()) == (decision.wishes, decision.notes)
 
