@@ -16,16 +16,20 @@ from bot.holding import Holding
 from bot.holds import Holds
 from bot.invariants import Breach, Invariants
 from bot.outbox import Outbox
+from bot.simulation.canary import leaks, planted, secret
 from bot.simulation.checks import TOLD_WRONG, Truth
 from bot.simulation.desk import IssuerDesk, MortalDesk, OwnAccount
 from bot.simulation.disk import Crashed, Disk
 from bot.simulation.fault import Event, Hand
-from bot.simulation.outcome import Outcome, outcome_of
+from bot.simulation.isolation import Isolation
+from bot.simulation.outcome import Outcome, outcome_of, struck_of
 from bot.simulation.scene import Scene, market, stage
-from bot.simulation.staging import dies_sending, disk_faults, hands, world_of
+from bot.simulation.signs import unseen
+from bot.simulation.staging import dies_sending, disk_faults, hands, looks, world_of
+from bot.simulation.window import Window
 from bot.watched import watched, watched_issuers
 from connectors.client_ids import Fence
-from connectors.events import NS, Rows
+from connectors.events import NEVER, NS, Rows
 from connectors.simulated.exchange import Exchange
 from connectors.simulated.short import START_NS, Records
 from strategies.base import Step, Strategy
@@ -60,7 +64,8 @@ class Driver:
         self.scene, self._more = scene, more
         common = stage()
         thinking = common.config.strategies.model_copy(update=dict.fromkeys(without))
-        self.stage = common._replace(config=common.config.model_copy(update={"strategies": thinking}))
+        config = planted(common.config.model_copy(update={"strategies": thinking}), state)
+        self.stage = common._replace(config=config)
         self.breaches: list[Breach] = []
         self.now = START_NS
         self.parts: Assembly | None = None
@@ -68,8 +73,11 @@ class Driver:
         self.opening = {name: dict(venue.balances) for name, venue in self.world.outside.venues.items()}
         """What lies at each venue and is not the books' business, by asset."""
         self.disk = Disk(disk_faults(scene))
-        self.holds = Holds(state)
+        self.state, self.holds = state, Holds(state)
+        self.warned: list[str] = []
+        """What the operator was warned of."""
         self.truth = Truth(self.world.outside, self.breaches.append)
+        self.isolation = Isolation(scene.faults, self.stage.universe, self.world.rows, self.breaches.append)
         self.lives: list[int] = []
         """When each process began, ns UTC."""
         self.worst_usd_s = 0.0
@@ -77,6 +85,8 @@ class Driver:
         """Orders that were handed to the venues."""
         self._dies_sending = dies_sending(scene)
         self._hands = hands(scene)
+        self._looks = looks(scene)
+        self.window = Window(self.stage.config, self.disk)
 
     def run(self) -> Outcome:
         """From the first row to the last one."""
@@ -89,13 +99,16 @@ class Driver:
                 self._end_of_life()
                 at = min(int(np.searchsorted(rows.ts_recv, crash.now + DOWN_NS)), len(rows) - 1)
         engine = self.parts.engine
+        self.window.scrape(engine.now)
         self.world.outside.pass_to(engine.now)
         self.truth.at_end(engine, {one.where for one in self.scene.faults if one.kind in MEDDLE})
         self.worst_usd_s = max(self.worst_usd_s, self.exposure.worst_usd_s)
+        self.breaches += [*unseen(self, struck_of(self)), *leaks(self, self.state)]
         return outcome_of(self)
 
     def _end_of_life(self) -> None:
         """The process is gone: what it had not written is lost, and nobody hears what was still to be told."""
+        self.window.scrape(self.now)
         self.parts = None
         self.disk.reopen(self.now)
         self.worst_usd_s = max(self.worst_usd_s, self.exposure.worst_usd_s)
@@ -107,6 +120,8 @@ class Driver:
         self.lives.append(int(rows.ts_recv[0]))
         while self._hands and self._hands[0][0] < rows.ts_recv[0]:
             self._act()
+        while self._looks and self._looks[0] < rows.ts_recv[0]:
+            self._looks.pop(0)
         holding = self._begin()
         assert self.parts is not None
         engine = self.parts.engine
@@ -118,11 +133,19 @@ class Driver:
             at = self._advance(rows, at, self._act() + LOOK_NS)
             self.now += LOOK_NS
             holding.look()
-        engine.advance(rows[at:])
+        self._advance(rows, at, NEVER)
         engine.finish()
 
     def _advance(self, rows: Rows, at: int, until: int) -> int:
-        """Hears the rows before a moment, and gives the place of the next one."""
+        """Hears the rows before a moment, with a look at the metrics where one is due; gives the place of the next."""
+        while self._looks and self._looks[0] <= until:
+            look = self._looks.pop(0)
+            at = self._hear(rows, at, look)
+            self.isolation.look(self.window.scrape(look), self.lives[-1])
+        return self._hear(rows, at, until)
+
+    def _hear(self, rows: Rows, at: int, until: int) -> int:
+        """Hears the rows before a moment."""
         assert self.parts is not None
         end = max(at, int(np.searchsorted(rows.ts_recv, until)))
         self.parts.engine.advance(rows[at:end])
@@ -133,7 +156,9 @@ class Driver:
         config, universe, sessions = self.stage
         outside = self.world.outside
         exchanges = {
-            name: Exchange(venue, latency_ns=round((config.venues[name].latency_ms or 0.0) * 1e6))
+            name: Exchange(
+                venue, latency_ns=round((config.venues[name].latency_ms or 0.0) * 1e6), key=secret(config, name)
+            )
             for name, venue in outside.venues.items()
         }
         invariants = Invariants(self.breaches.append, self.disk)
@@ -141,13 +166,17 @@ class Driver:
         self.outbox = outbox = Outbox(self.disk, stopped=self.holds.flagged, clock=self._clock)
         issuers = {name: IssuerDesk(issuer, self.truth) for name, issuer in outside.issuers.items()}
         holding: list[Holding] = []
+        shown: list[Callable[[Step], None]] = []
 
         def hear(step: Step) -> None:
             self.truth.hear(step)
+            self.isolation.hear(step)
             invariants.hear(step)
             self.exposure.hear(step)
             for one in holding:
                 one.hear(step)
+            for show in shown:
+                show(step)
 
         self.parts = parts = assemble(
             config,
@@ -169,9 +198,10 @@ class Driver:
             self.exposure.hear(step)
         parts.engine.restore(invariants.remembering(earlier))
         invariants.watch(parts.engine)
+        shown.append(self.window.begin(parts))
         accounts = {name: OwnAccount(exchange, self.opening[name], outside) for name, exchange in exchanges.items()}
         parts.engine.dealer.comparer.connect(accounts, every_ns=COMPARE_NS, patience_ns=PATIENCE_NS)
-        holding.append(Holding(self.holds, parts.engine, self._clock, lambda text: None))
+        holding.append(Holding(self.holds, parts.engine, self._clock, self.warned.append))
         return holding[0]
 
     def _clock(self) -> int:
@@ -182,6 +212,7 @@ class Driver:
         """As the daemon does: nothing is recorded any more, so nothing leaves."""
         assert self.parts is not None
         hold = Hold(scope=ALL, mode=Mode.HALT, cause=JOURNAL, why=why, at=self._clock())
+        self.window.scrape(hold.at)
         self.parts.engine.memory.trip(hold)
         self.outbox.look()
 

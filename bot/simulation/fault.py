@@ -105,6 +105,7 @@ ROWS: Final[dict[Kind, int]] = {
     Process.SLOW_DISK: 69,
     Hand.KILL: 79,
     Hand.PAUSE: 79,
+    OrderFault.RAISES: 81,
 }
 """Every kind that is drawn, and its row in the fault matrix (docs/selftest.md)."""
 

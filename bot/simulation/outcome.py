@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from bot.simulation.canary import CANARY
 from bot.simulation.fault import Event, Fault, Process
 from connectors.events import NS
 from connectors.orders import Purpose
@@ -56,9 +57,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def broken_off(scene: Scene, why: str) -> Outcome:
-    """Of a scene that an error of the bot ended."""
+    """Of a scene that an error of the bot ended; `why` is what a crash would print."""
     struck = {fault.what: 0 for fault in scene.faults}
-    return Outcome(seed=scene.seed, faults=scene.faults, struck=struck, breaches=(f"the process ended by {why}",))
+    leaks = ("I12: a secret stands in what ended the process",) if CANARY in why else ()
+    ended = f"the process ended by {why}".replace(CANARY, "***")
+    return Outcome(seed=scene.seed, faults=scene.faults, struck=struck, breaches=(ended, *leaks))
 
 
 class _Times:
@@ -104,7 +107,7 @@ def outcome_of(run: Driver) -> Outcome:
     return Outcome(
         seed=run.scene.seed,
         faults=run.scene.faults,
-        struck={fault.what: _struck(run, fault) for fault in run.scene.faults},
+        struck=struck_of(run),
         breaches=tuple(str(breach) for breach in run.breaches),
         trades=len(times.opened),
         ends=dict(Counter(stage for _, stage in times.ended.values())),
@@ -123,14 +126,22 @@ def outcome_of(run: Driver) -> Outcome:
     )
 
 
+def struck_of(run: Driver) -> dict[str, int]:
+    """How often each fault of the scene befell something, by its name."""
+    return {fault.what: _struck(run, fault) for fault in run.scene.faults}
+
+
 def _struck(run: Driver, fault: Fault) -> int:
     """How often a fault befell something; one of the market or of the operator always does."""
     kind, outside = fault.kind, run.world.outside
     if isinstance(kind, (OrderFault, Trouble)):
         return outside.venues[fault.where].struck[kind.value]
     if isinstance(kind, IssuerFault) or kind is Event.FREEZE:
-        orders = len(outside.issuers[fault.where].orders)
-        return int(orders > fault.number) if isinstance(kind, IssuerFault) else int(orders > 0)
+        issuer = outside.issuers[fault.where]
+        if kind is Event.FREEZE:
+            return int(len(issuer.orders) > 0)
+        mine = issuer.terms.scripted[fault.number] is kind  # of two faults of one request the later one befalls it
+        return int(mine and len(issuer.orders) > fault.number)
     if kind is Process.CRASH_SENDING:
         return int(run.sendings >= fault.number)
     return int(run.disk.tried >= fault.number) if isinstance(kind, Process) else 1

@@ -185,3 +185,8 @@ def hands(scene: Scene) -> list[tuple[int, Fault, bool]]:
     found = [one for one in scene.faults if isinstance(one.kind, Hand)]
     turns = [(moment(one.at_s + (one.for_s if back else 0.0)), one, back) for one in found for back in (False, True)]
     return sorted(turns, key=lambda turn: turn[0])
+
+
+def looks(scene: Scene) -> list[int]:
+    """When the metrics are asked for: just before the end of everything that lasts, ns UTC, in order."""
+    return sorted(moment(one.at_s) + round(one.for_s * NS) - 1 for one in scene.faults if one.for_s and one.at_s)

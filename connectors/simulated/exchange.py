@@ -59,8 +59,10 @@ class _Due(NamedTuple):
 class Exchange:
     """Executor, Asked and Account of one venue; legs at other venues are not its business."""
 
-    def __init__(self, venue: Venue, *, latency_ns: int = 20_000_000, timeout_ns: int = 5 * NS) -> None:
-        """`latency_ns` from here to the venue and for its word by another way; `timeout_ns` is how long one listens."""
+    def __init__(self, venue: Venue, *, latency_ns: int = 20_000_000, timeout_ns: int = 5 * NS, key: str = "") -> None:
+        """`latency_ns` from here to the venue and for its word by another way; `timeout_ns` is how long one listens;
+        `key` is what it shows the venue."""
+        self._key = key
         self.truth, self.latency_ns, self.timeout_ns = venue, latency_ns, timeout_ns
         self._dues: dict[int, list[_Due]] = {}
         self._reads: dict[int, list[tuple[int, int]]] = {}
@@ -77,13 +79,15 @@ class Exchange:
     # --- Executor and Asked
 
     def submit(self, order: Approved, now: int) -> tuple[int, ...]:
-        """Sends the legs that are at this venue."""
+        """Sends the legs that are at this venue. Raises RuntimeError for an order that RAISES befalls."""
         dues: set[int] = set()
         for number, leg in enumerate(order.intent.legs):
             if leg.instrument not in self.truth.terms:
                 continue
             client_id, arrives = order.intent.client_id(number), now + self.latency_ns
             fault = self.truth.send(client_id, leg, arrives)
+            if fault is OrderFault.RAISES:
+                raise RuntimeError(f"no answer to POST /orders?id={client_id}&key={self._key}")
             for tell, due in self._plan(fault, now, arrives):
                 dues.add(self._put(due, tell, client_id))
         return tuple(sorted(dues))

@@ -43,6 +43,8 @@ class OrderFault(StrEnum):
     """Half trades and it stands; a cancel comes too late for the rest."""
     CANCEL_LOST = "cancel_lost"
     """Half trades and it stands; the first cancel never arrives."""
+    RAISES = "raises"
+    """It trades, and our connector breaks with an error whose text holds its key."""
 
 
 STANDS: Final = frozenset(
