@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from connectors.events import NS, Kind, Row, Rows, Why
 from connectors.instruments import Role
+from connectors.simulated.world import START_NS
 from monitoring.catalogue import BY_NAME, CATALOGUE
 from monitoring.desk import Desk
 from monitoring.page import page
@@ -202,7 +203,7 @@ def test_feeds_are_shown_as_they_say(noon: Played):
 
 def test_counters_and_exposure_follow_the_records():
     """Orders, edges and inventory equal what the tally counted; exposure is the sum of inventory by share."""
-    run = play(seed=4, pegs=False)
+    run = play(seed=4, without=["peg_watch"], until_ns=START_NS + 48 * 3600 * NS)
     found, tally = scraped(run), run.desk.tally
     assert float(sum(tally.orders.values())) == sum(found["pegline_orders_total"].values()) > 0
     assert tally.edge_captured_usd["cross_venue"] == found["pegline_edge_captured_usd_total"]["cross_venue",] > 0

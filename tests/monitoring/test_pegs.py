@@ -22,7 +22,7 @@ def depegged() -> Played:
     early = play(seed=SEED, rows=1)
     (fault,) = (one for one in early.world.injected if one.kind == "depeg")
     rows = int(np.searchsorted(early.world.rows.ts_recv, fault.start_ns + 7200 * NS))
-    return play(seed=SEED, rows=rows)
+    return play(seed=SEED, rows=rows, without=["hedge", "mint_redeem"])
 
 
 def test_a_depeg_is_told_with_its_evidence(depegged: Played) -> None:

@@ -51,7 +51,7 @@ async def test_the_page_of_a_run_names_the_premium_that_is_farthest_off() -> Non
     The demo's market: the instrument with the largest premium on either side stands there, and its link answers; where
     no premium is known there is no such line.
     """
-    noon = play(rows=20_000, pegs=False)
+    noon = play(rows=20_000, without=["hedge", "peg_watch"])
     picture = noon.desk.picture()
     largest = max(abs(line.premium_bps) for line in picture.tokens if line.premium_bps is not None)
     (named,) = (line for line in picture.tokens if line.instrument == worst(picture))
