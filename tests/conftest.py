@@ -37,7 +37,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 LONGEST = (
-    "test_delivery", "test_liquidity", "test_newcomer", "test_story", "test_conformance", "test_ccxt_fuzz",
+    "test_delivery", "test_liquidity", "test_story", "test_conformance", "test_ccxt_fuzz",
     "test_quote_command", "test_multiplier_process", "test_health_watch", "test_alarms_real", "test_run",
     "test_run_process", "test_backtest_explained", "test_backtest", "test_backtest_command", "test_metrics",
     "test_pegs", "test_windows", "test_scan_worlds", "test_scan", "test_units",

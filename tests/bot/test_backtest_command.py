@@ -318,7 +318,7 @@ def test_the_seed_is_in_the_hash_even_where_nothing_is_left_to_chance(
 def test_the_demo_is_the_backtest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
     The engine of the demo, a backtest of that market and one of its tape give one journal hash; of the first hours,
-    with the watch over pegs. That the engine live is the engine replayed is in test_newcomer.py.
+    with the watch over pegs. That the engine live is the engine replayed is in tests/monitoring/test_story.py.
     """
     simulated_tape(tmp_path / "world", 1, sessions=load_sessions())
     engine = play(seed=1, until_ns=NOON + 3 * 3600 * NS)
