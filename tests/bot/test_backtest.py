@@ -23,15 +23,15 @@ prepare_kernel()
 
 from bot.sessions import load_sessions  # noqa: E402 - the kernel's cache must be chosen first
 from bot.tape_import import import_tape  # noqa: E402
-from bot.wiring import simulated_tape  # noqa: E402
 from connectors.events import NS, Rows  # noqa: E402
 from connectors.instruments import Role  # noqa: E402
+from connectors.simulated.recording import write_tape  # noqa: E402
 from connectors.tape import Tape, open_tape  # noqa: E402
 from strategies.base import Step  # noqa: E402
-from tests.bot.trading import demo_trades  # noqa: E402
+from tests.bot.trading import demo_without  # noqa: E402
 
 HERE = Path(__file__).resolve()
-DEMO = demo_trades()
+DEMO = demo_without("peg_watch")
 HOURS = "2026-09-05T00:00:00Z"
 """The end of the first eleven hours."""
 XSTOCKS = HERE.parents[1] / "maps" / "xstocks_2026_06.toml"
@@ -86,9 +86,9 @@ STEPS = msgspec.msgpack.Decoder(Step)
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Tape:
-    """The demo's market of seed 1 as a tape."""
+    """Forty hours of the demo's market of seed 1 as a tape."""
     path = tmp_path_factory.mktemp("simulated") / "tape"
-    simulated_tape(path, 1, sessions=load_sessions())
+    write_tape(path, 1, seconds=40 * 3600.0, sessions=load_sessions().codes_at)
     return open_tape(path)
 
 

@@ -20,18 +20,19 @@ from bot.paths import prepare_kernel
 prepare_kernel()
 
 from bot.sessions import load_sessions  # noqa: E402 - the kernel's cache must be chosen first
-from bot.wiring import simulated_tape  # noqa: E402
 from connectors.events import NS, Kind, Rows  # noqa: E402
 from connectors.instruments import Role  # noqa: E402
 from connectors.orders import Intent  # noqa: E402
+from connectors.simulated.recording import write_tape  # noqa: E402
 from connectors.tape import Tape, open_tape  # noqa: E402
 from strategies.base import Step  # noqa: E402
-from tests.bot.trading import DEMO, without_pegs  # noqa: E402
+from tests.bot.trading import demo_text  # noqa: E402
 
 MS = 1_000_000
 QUOTES = (Kind.QUOTE, Kind.DEPTH, Kind.POOL)
 RUNS = ((1, "demo"), (2, "demo"), (3, "slow"), (4, "big"))
 """Seed of the world, and how the demo's config was changed: slow venues slip and refuse, big orders find no size."""
+TWO_DAYS_S = 2 * 86_400.0
 CHANGES = {
     "demo": (),
     "slow": ((r"latency_ms = ([\d.]+)", 100),),
@@ -80,11 +81,9 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """The demo's config over a world, with its journal read back from disk."""
     folder = tmp_path_factory.mktemp("explained")
     seed, how = request.param
-    simulated_tape(folder / "tape", seed, sessions=load_sessions())
+    write_tape(folder / "tape", seed, seconds=TWO_DAYS_S, sessions=load_sessions().codes_at)
     # Mints and redemptions move units that no fill explains; tests/bot/test_minting.py counts those.
-    table = "[strategies.mint_redeem]\n"
-    assert table in DEMO.read_text()
-    text = without_pegs(DEMO.read_text()).replace(table, table + "enabled = false\n")
+    text = demo_text("peg_watch", "mint_redeem")
     for pattern, factor in CHANGES[how]:
         text = re.sub(pattern, lambda found, by=factor: found[0].replace(found[1], str(float(found[1]) * by)), text)
     (folder / "config.toml").write_text(text)

@@ -81,8 +81,8 @@ def scores(parts: Assembly) -> dict[int, Score]:
 
 @pytest.fixture(scope="module")
 def grown() -> dict[int, Score]:
-    """Six ordinary days."""
-    return scores(ran(days(6)))
+    """Four ordinary days."""
+    return scores(ran(days(4)))
 
 
 def test_every_token_has_a_score_after_some_days(grown):
@@ -100,21 +100,21 @@ def test_at_first_nothing_is_known():
     """
     Three hours are too few to say what is ordinary.
     """
-    assert {} == scores(ran(days(6)[: 3 * 60 * 3]))
+    assert {} == scores(ran(days(4)[: 3 * 60 * 3]))
 
 
 def test_how_rows_are_cut_into_blocks_changes_nothing(grown):
     """
     The same scores to the last digit in blocks of 7 rows.
     """
-    assert grown == scores(ran(days(6), block=7))
+    assert grown == scores(ran(days(4), block=7))
 
 
 def test_more_tokens_than_shares_are_told_by_the_supply(grown):
     """
     The issuer's last row says 1,020 tokens on 1,000 shares.
     """
-    rows = days(6)
+    rows = days(4)
     beyond = said(rows[-61].ts_recv, A, Kind.SUPPLY, 1020.0, 1000.0)
     found = scores(ran((*rows[:-60], beyond, *rows[-60:])))
     assert (FACT, True) == (found[A].tails["supply"], found[A].score < 5 < grown[A].score)
@@ -124,7 +124,7 @@ def test_volume_of_a_fleet_is_told_by_the_trades(grown):
     """
     Two hundred trades of one size, bought and sold in turn.
     """
-    rows = days(6)
+    rows = days(4)
     ts = rows[-401].ts_recv
     fleet = [said(ts, B, Kind.TRADE, 100.0, 100.0, 7.5, 1.0 if at % 2 else -1.0) for at in range(200)]
     found = scores(ran((*rows[:-400], *fleet, *rows[-400:])))
@@ -137,7 +137,7 @@ def test_a_venue_that_missed_a_split_is_told_and_the_other_is_not():
     Three new shares for two: the share falls by a third, a unit is 1.5 shares and its price stays. One venue's price
     falls with the share, as if a unit were still one.
     """
-    rows = days(6)
+    rows = days(4)
     before, after = rows[:-400], []
     ts = before[-1].ts_recv
     split = [said(ts, number, Kind.MULTIPLIER, 1.5, NAN) for number in (A, B)]
@@ -153,6 +153,6 @@ def test_a_silent_venue_has_no_score():
     """
     One venue stops; after half an hour only the other's health is known.
     """
-    rows = days(6)
+    rows = days(4)
     found = scores(ran((*rows[:-400], *(row for row in rows[-400:] if row.instrument != B))))
     assert {A} == set(found)

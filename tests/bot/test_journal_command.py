@@ -22,7 +22,7 @@ from connectors.instruments import Instrument, Role
 from connectors.orders import Fill, Intent, Leg, Outcome, Purpose, Report, Side
 from strategies.base import Note, Step
 from tests.bot.test_journal import change
-from tests.bot.trading import demo_trades
+from tests.bot.trading import demo_without
 
 TO = "2026-09-06T00:00Z"
 """Two days of the demo's market: trades on both."""
@@ -33,7 +33,16 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]
     """A journal, and what the backtest that made it reported."""
     folder = tmp_path_factory.mktemp("ran")
     journal, out = folder / "journal.sqlite", folder / "out.json"
-    words = ["--config", str(demo_trades()), "--simulated", "1", "--to", TO, "--journal", str(journal)]
+    words = [
+        "--config",
+        str(demo_without("peg_watch", "hedge")),
+        "--simulated",
+        "1",
+        "--to",
+        TO,
+        "--journal",
+        str(journal),
+    ]
     assert 0 == main(["backtest", *words, "--json", str(out)])
     return journal, json.loads(out.read_text())
 

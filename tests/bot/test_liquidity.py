@@ -27,9 +27,10 @@ from connectors.simulated.subsidised import (  # noqa: E402
     simulate_subsidised,
 )
 from strategies.base import Note, Step  # noqa: E402
+from tests.sweep import cases  # noqa: E402
 
 DAY_NS = DAY_S * NS
-SEEDS = [*((seed, False) for seed in range(4)), *((seed, True) for seed in range(100, 102))]
+SEEDS = [*((seed, False) for seed in range(cases(2, 4))), *((seed, True) for seed in range(102 - cases(1, 2), 102))]
 """(seed, whether it is a v3 pool with a wide range)."""
 Spells = Sequence[tuple[int, int]]
 
@@ -196,7 +197,7 @@ def test_how_early_it_is() -> None:
     """
     for ahead in (4.5, 5.5):
         leads = []
-        for seed in range(2):
+        for seed in range(cases(1, 2)):
             world = simulate_subsidised(seed, habits=Habits(ahead_days=ahead, ahead_part=0.7))
             (begin, _), *_ = spells(steps(world, subsidised_pool(seed, Ending.ENDS)[0])[0])
             leads.append((world.halved_ns - begin) / DAY_NS)

@@ -19,7 +19,7 @@ from connectors.instruments import Universe
 from connectors.orders import Conversion
 from connectors.simulated.world import World, simulate
 from strategies.base import Decision, Every, Step, View, Wake
-from tests.bot.trading import DEMO, without_pegs
+from tests.bot.trading import demo_text
 
 ISSUER = {
     "takes": "cash", "mint_fee_bps": 20.0, "redeem_fee_bps": 20.0, "spread_bps": 0.0, "request_usd": 1, "least_usd": 10,
@@ -78,7 +78,7 @@ def world() -> World:
 
 def put_together(world: World, kept: Kept, minter: Minter, *, doors: bool = True, **issuer: Any) -> Assembly:
     """The demo's bot with one issuer and this strategy beside its own."""
-    document = tomllib.loads(without_pegs(DEMO.read_text()))
+    document = tomllib.loads(demo_text("peg_watch"))
     config = Config.model_validate(document | {"issuers": {"sim-one": {**ISSUER, **issuer}}})
     made = paper_issuers(config, world.universe, load_sessions(), 1) if doors else None
     return assemble(

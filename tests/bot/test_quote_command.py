@@ -16,9 +16,10 @@ from bot.sessions import load_sessions
 from bot.wiring import simulated_tape
 from connectors.events import NS, Flag, Kind, Row, Rows
 from connectors.instruments import Instrument, Role, UnitModel, Universe
+from connectors.simulated.recording import write_tape
 from connectors.simulated.world import World
 from connectors.tape import TapeWriter
-from tests.bot.trading import demo_trades
+from tests.bot.trading import demo_without
 
 prepare_kernel()
 
@@ -264,7 +265,7 @@ def moment_of(ns: int) -> str:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ns // 1000)).isoformat()
 
 
-CONFIG_OF_DEMO = str(Path(__file__).resolve().parents[2] / "bot" / "data" / "demo.toml")
+TRADING = ("cross_venue", "hedge", "mint_redeem")
 
 
 @pytest.mark.parametrize("at", ["2026-09-04T15:00:00Z", "2026-09-05T12:00:00Z", "2026-09-07T23:30:00Z"])
@@ -276,7 +277,9 @@ def test_the_demo_in_session_weekend_and_overnight(
     that is named; the fair value is near the share's last price, and its terms make up the whole.
     """
     tape, world = demo
-    answer = asked(capsys, "TSLA", "--tape", str(tape), "--config", str(demo_trades()), "--at", at)
+    answer = asked(
+        capsys, "TSLA", "--tape", str(tape), "--config", str(demo_without(*TRADING, "peg_watch")), "--at", at
+    )
     judged = [venue for venue in answer["venues"] if venue["premium_bps"] is not None]
     assert len(judged) >= 3
     assert {"sim-one", "sim-two"} == {venue["issuer"] for venue in judged}
@@ -296,18 +299,17 @@ def test_the_demo_in_session_weekend_and_overnight(
     assert 8 == len(share["terms"])
 
 
-def test_a_mistyped_price_is_refused_and_moves_nothing(
-    demo: tuple[Path, World], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_mistyped_price_is_refused_and_moves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    At the moment of the demo's outlier its venue is unknown with the reason, and the share is worth what it was.
+    At the moment of a day's outlier its venue is unknown with the reason, and the share is worth what it was.
     """
-    tape, world = demo
+    tape = tmp_path / "tape"
+    world = write_tape(tape, 1, seconds=86_400.0, sessions=load_sessions().codes_at)
     fault = next(one for one in world.injected if one.kind == "outlier")
     number = world.universe.number(fault.instruments[0])
     rows = world.rows
     at = int(rows.ts_recv[np.flatnonzero((rows.instrument == number) & (rows.ts_recv >= fault.start_ns))[0]])
-    words = (fault.instruments[0], "--tape", str(tape), "--config", str(demo_trades()), "--at")
+    words = (fault.instruments[0], "--tape", str(tape), "--config", str(demo_without(*TRADING, "peg_watch")), "--at")
     before = asked(capsys, *words, moment_of(at - 1_000_000))
     after = asked(capsys, *words, moment_of(at + 1_000_000), code=8)
     assert "its last row was refused: far from the fair value" == after["venues"][0]["unknown"]
@@ -331,7 +333,7 @@ def test_what_goes_wrong_in_the_demo_is_told_by_name(
     """
     Its depeg with the cause, its dropped feed, its frozen reference; in a hundred columns, with every term.
     """
-    words = ["quote", word, "--tape", str(demo[0]), "--config", CONFIG_OF_DEMO, "--at", at, "--explain"]
+    words = ["quote", word, "--tape", str(demo[0]), "--config", str(demo_without(*TRADING)), "--at", at, "--explain"]
     assert 0 == main(words)
     said = capsys.readouterr().out
     assert [] == [one for one in told if one not in said]

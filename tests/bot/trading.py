@@ -1,4 +1,5 @@
-"""The demo's config without the watch over pegs, which takes most of a replay's time: for tests of what is traded."""
+"""The demo's config without the strategies that a test is not about: the watch over pegs takes most of a replay's time,
+and hedging most of the rest."""
 
 from __future__ import annotations
 
@@ -9,16 +10,19 @@ from pathlib import Path
 DEMO = Path(__file__).resolve().parents[2] / "bot" / "data" / "demo.toml"
 
 
-def without_pegs(text: str) -> str:
-    """A config's text in which nobody watches for depegs."""
-    table = "[strategies.peg_watch]\n"
-    assert table in text
-    return text.replace(table, table + "enabled = false\n")
+def demo_text(*off: str) -> str:
+    """Its text with these strategies switched off."""
+    text = DEMO.read_text()
+    for strategy in off:
+        table = f"[strategies.{strategy}]"
+        assert table in text
+        text = text.replace(table, f"{table}\nenabled = false")
+    return text
 
 
 @cache
-def demo_trades() -> Path:
+def demo_without(*off: str) -> Path:
     """That config as a file."""
     path = Path(tempfile.mkdtemp(prefix="pegline-demo-")) / "demo.toml"
-    path.write_text(without_pegs(DEMO.read_text()))
+    path.write_text(demo_text(*off))
     return path

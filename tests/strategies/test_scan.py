@@ -16,6 +16,7 @@ from connectors.instruments import Hours, Instrument, Role, UnitModel, Universe 
 from strategies.market import kernel as K  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts, Slot  # noqa: E402
 from strategies.market.twin import Twin  # noqa: E402
+from tests.sweep import cases  # noqa: E402
 
 BEGIN = 1_788_551_990 * NS
 """Friday 4 September 2026, 15:59:50 in New York: regular, ten seconds before post."""
@@ -163,7 +164,7 @@ def walk(rows: Rows, made: Columns, other: Columns, rng: np.random.Generator, cu
                     side.set_shares_per_unit(2, 2.0 + float(now % 3) / 100)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(cases(2, 8)))
 @pytest.mark.parametrize("cut", [1, 13, 10_000])
 def test_the_scan_and_its_twin_agree_on_random_worlds(seed: int, cut: int) -> None:
     """
