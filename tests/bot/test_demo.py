@@ -1,4 +1,4 @@
-"""`pegline demo`: its config and story, and what it refuses; tests/monitoring/test_story.py runs it as its user does."""
+"""`pegline demo`: its config and story, and what it refuses; tests/monitoring/test_story.py runs it as a user does."""
 
 from __future__ import annotations
 
