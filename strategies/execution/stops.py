@@ -107,10 +107,12 @@ def _naked(name: str, view: View, limits: Limits, memory: Memory) -> None:
 def naked_usd(name: str, view: View) -> float:
     """USD of the net shares of an underlying, absolute, with what mints and redemptions under way will make of them;
     inf where they, or their price, are not known."""
-    columns, shares, price = view.columns, Decimal(0), inf
-    coming = view.ledger.coming() if view.ledger.conversions.under_way else {}
-    for number in {**view.ledger.positions, **coming}:
-        units = view.ledger.position(number) + coming.get(number, Decimal(0))
+    columns, ledger, shares, price = view.columns, view.ledger, Decimal(0), inf
+    positions = ledger.positions
+    if ledger.conversions.under_way:
+        coming = ledger.coming()
+        positions = {at: ledger.position(at) + coming.get(at, Decimal(0)) for at in {**positions, **coming}}
+    for number, units in positions.items():
         if not units or columns.universe[number].underlying != name:
             continue
         worth = columns.f_rows[number][K.SHARES_PER_UNIT]

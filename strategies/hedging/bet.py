@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from math import log
 from typing import NamedTuple
+
+import msgspec
 
 from connectors.instruments import Role
 from strategies.base import View
@@ -20,8 +21,7 @@ FINE = 6
 """Digits of a part of the price."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quote:
+class Quote(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What can be had at one instrument now, USD per share."""
 
     number: int
@@ -80,8 +80,7 @@ class Carried(NamedTuple):
     """What of it is not known, in words; empty where all is."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bet:
+class Bet(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Bought here, sold there. All but `spread` and prices are parts of the price."""
 
     buy: Quote

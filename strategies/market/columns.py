@@ -158,6 +158,7 @@ class Columns(Witnesses):
             coin: tuple(at for at, i in enumerate(universe) if i.role is Role.COIN and i.coin == coin)
             for coin in self.coins
         }
+        self._fx_by = [None if i.quote == USD else self._prices_of.get(i.quote, ()) for i in universe]
         self._group(slots)
         self._judge_by(beliefs)
         self._market = (self.members, self.references, self.f, self.k, self.g, self.h, self.p, self.q)

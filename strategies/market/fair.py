@@ -49,6 +49,7 @@ from enum import IntEnum
 from math import inf, sqrt
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -93,7 +94,7 @@ class RefRefusal(IntEnum):
     NOT_FINITE = 7
 
 
-class FairValue(NamedTuple):
+class FairValue(msgspec.Struct, frozen=True, gc=False):
     """What one share is worth in USD, one sigma of doubt about it, who said so and when."""
 
     price: float

@@ -108,10 +108,6 @@ class Ring:
         self.last = 0
         """Moment of the newest print; 0 before the first."""
 
-    def __len__(self) -> int:
-        """How many prints it keeps now."""
-        return min(self._count, self._room)
-
     def add(self, ts: int, *values: float) -> bool:
         """Takes a print unless it follows the last one too soon; the values stand in the order of COLUMNS."""
         at = self._count

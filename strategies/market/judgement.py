@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from strategies.market.fair import FairValue
 from strategies.market.session import Session
 
 
-class Judgement(NamedTuple):
+class Judgement(msgspec.Struct, frozen=True, gc=False):
     """The last believed print of a token instrument against the fair value of its share by everybody else."""
 
     instrument: int

@@ -27,6 +27,8 @@ PRINTS_PER_HALF_LIFE: Final = 6.6
 """A half-life shorter than the median time between prints over this leaves 1 % of a deviation to the next print."""
 INTERVAL_DROP: Final = 3.841458820694124 / 2
 """Drop in log-likelihood at the ends of a 95 % interval: the chi-square point of one parameter."""
+SLOWEST: Final = 1e-7
+"""Kappa times the median time between prints of what cannot be told from a random walk."""
 _GRID: Final[F8] = np.geomspace(1e-8, 1e4, 49)
 """Where the largest likelihood is looked for first: kappa times the median time between prints."""
 _F = types.Array(types.float64, 1, "A", readonly=True)
@@ -187,6 +189,18 @@ def pairs_of(ts: I8, x: F8, gap_ns: int) -> Pairs:
     return Pairs(float(x[0]) if len(x) else NAN, x[:-1][near], x[1:][near], np.diff(ts)[near] / NS)
 
 
+def process_of(ts: I8, premium_bps: F8, gap_ns: int) -> OuFit | None:
+    """The process of `half_life` without the interval; None where no half-life is told."""
+    pairs = pairs_of(ts, premium_bps, gap_ns)
+    if _too_little(pairs):
+        return None
+    typical = float(np.median(pairs.dt))
+    if _best(pairs, typical)[2]:
+        return None
+    found = ou_fit(pairs.x0, pairs.x1, pairs.dt)
+    return None if found.half_life * PRINTS_PER_HALF_LIFE < typical else found
+
+
 def half_life(ts: I8, premium_bps: F8, gap_ns: int, *, point: bool = True) -> HalfLife:
     """Half-life of deviations from their own mean, by the exact OU likelihood, with a 95 % interval.
 
@@ -195,17 +209,14 @@ def half_life(ts: I8, premium_bps: F8, gap_ns: int, *, point: bool = True) -> Ha
     unless the reason is one of the first two. Without `point` only the interval is worked out, in half of the time.
     """
     pairs = pairs_of(ts, premium_bps, gap_ns)
+    if why := _too_little(pairs):
+        return HalfLife(note=why)
     _, x0, x1, dt = pairs
-    if len(dt) < MIN_PAIRS:
-        return HalfLife(note=f"{len(dt)} pairs of prints within the gap; a half-life needs {MIN_PAIRS}")
-    if np.ptp(x1 - x0) == 0:
-        return HalfLife(note="the premium does not move")
     typical = float(np.median(dt))
-    best = _peak(*pairs, _GRID / typical, 1e-4, True)
-    floor = restricted(pairs, best) - INTERVAL_DROP
-    slowest, fastest = 1e-7 / typical, 1e4 / float(np.min(dt))
+    best, floor, walks = _best(pairs, typical)
+    slowest, fastest = SLOWEST / typical, 1e4 / float(np.min(dt))
     low = 0.0 if restricted(pairs, fastest) >= floor else log(2) / _edge(*pairs, best, fastest, floor)
-    if restricted(pairs, slowest) >= floor:
+    if walks:
         note = "no return to a mean that differs from a random walk at 5 %"
         note += f"; a half-life would be above {low:.3g} s" if low else ""
         return HalfLife(low=low, high=inf, note=note)
@@ -218,3 +229,18 @@ def half_life(ts: I8, premium_bps: F8, gap_ns: int, *, point: bool = True) -> Ha
         return HalfLife(low=low, high=bound, note=f"too fast for these prints: below {bound:.3g} s")
     most = found.half_life
     return HalfLife(seconds=most, low=min(low, most), high=max(high, most), process=found)
+
+
+def _too_little(pairs: Pairs) -> str:
+    """Why nothing can be told of these prints at all; empty where it can be tried."""
+    if len(pairs.dt) < MIN_PAIRS:
+        return f"{len(pairs.dt)} pairs of prints within the gap; a half-life needs {MIN_PAIRS}"
+    return "the premium does not move" if np.ptp(pairs.x1 - pairs.x0) == 0 else ""
+
+
+def _best(pairs: Pairs, typical: float) -> tuple[float, float, bool]:
+    """(kappa of the largest restricted likelihood, that likelihood at the ends of the interval, whether the prints
+    could as well be a random walk); `typical` is the median time between them."""
+    best = _peak(*pairs, _GRID / typical, 1e-4, True)
+    floor = restricted(pairs, best) - INTERVAL_DROP
+    return best, floor, restricted(pairs, SLOWEST / typical) >= floor

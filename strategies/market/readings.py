@@ -84,6 +84,8 @@ class Readings:
     _market: tuple[I8, I8, F8, I8, F8, I8, F8, I8]
     _group_of: list[int]
     _prices_of: dict[str, tuple[int, ...]]
+    _fx_by: list[tuple[int, ...] | None]
+    """Who prices the quote currency of each instrument; None where that is USD."""
 
     @property
     def now(self) -> int:
@@ -339,11 +341,14 @@ class Readings:
 
     def fx_is_fresh(self, number: int, now: int) -> bool:
         """Whether the quote currency of an instrument is USD, or a believed price of that coin is young enough."""
-        coin = self.universe[number].quote
-        k = self.k_rows
-        return coin == USD or any(
-            now <= k[at][K.EXPIRES] and k[at][K.REFUSAL] == K.OK for at in self._prices_of.get(coin, ())
-        )
+        prices = self._fx_by[number]
+        if prices is None:
+            return True
+        for at in prices:
+            k = self.k_rows[at]
+            if now <= k[K.EXPIRES] and k[K.REFUSAL] == K.OK:
+                return True
+        return False
 
     def coin_variance(self, coin: str) -> float:
         """Variance of the log price of a quote coin in USD: of the narrowest believed quote; 0 of USD, inf of none."""

@@ -97,12 +97,12 @@ class Ordinary:
         whole = (NORMAL_MAD * _median(np.abs(premium - centre))) ** 2
         own = max(whole - _median(error) ** 2, whole / 16)
         spread = sqrt((len(ts) * own + SHRUNK * GUESSED_BPS**2) / (len(ts) + SHRUNK))
-        gaps = np.diff(ts)
+        gaps = ts[1:] - ts[:-1]
         near = gaps <= 3 * _median(gaps)
         z = np.minimum(np.maximum((premium - centre) / np.sqrt(own + error**2 + 1e-12), -4), 4)
         before, after = z[:-1][near], z[1:][near]
-        power = sqrt(float((before * before).mean()) * float((after * after).mean())) if near.any() else 0.0
-        correlation = float((before * after).mean()) / power if power > 0 else 0.0
+        power = sqrt(_mean(before * before) * _mean(after * after)) if len(before) else 0.0
+        correlation = _mean(before * after) / power if power > 0 else 0.0
         self.centre_bps += part * (centre - self.centre_bps)
         self.spread_bps += part * (spread - self.spread_bps)
         self.correlation += part * (correlation - self.correlation)
@@ -112,5 +112,11 @@ class Ordinary:
 
 def _median(values: F8) -> float:
     """The median of a few hundred finite numbers, in a fifth of the time of numpy's."""
-    ordered, half = np.sort(values), len(values) // 2
+    ordered, half = values.copy(), len(values) // 2
+    ordered.sort()
     return float(ordered[half] + ordered[-1 - half]) / 2
+
+
+def _mean(values: F8) -> float:
+    """The mean of a few hundred numbers, without what numpy's looks at before."""
+    return float(np.add.reduce(values)) / len(values)

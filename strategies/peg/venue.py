@@ -100,7 +100,7 @@ class VenueWatch:
     @property
     def bps(self) -> float:
         """Mean of the newest samples over the usual premium."""
-        return sum(bps for _, bps, _ in self.last) / len(self.last) if self.last else 0.0
+        return sum([bps for _, bps, _ in self.last]) / len(self.last) if self.last else 0.0
 
     @property
     def drift_bps(self) -> float:
@@ -120,7 +120,7 @@ class VenueWatch:
     @property
     def z(self) -> float:
         """Mean of the newest samples in sd of what is usual."""
-        return sum(z for _, _, z in self.last) / len(self.last) if self.last else 0.0
+        return sum([z for _, _, z in self.last]) / len(self.last) if self.last else 0.0
 
     def least_bps(self, level: PegState) -> float:
         """How far the newest samples must be on average for a state, by a jump or a drift."""
@@ -137,7 +137,7 @@ class VenueWatch:
 
     def _borne_bps(self, side: int) -> float:
         """What the newest samples bear out together on one side: their mean, each by its share of that."""
-        least = min(bps * side for _, bps, _ in self.last)
+        least = min([bps * side for _, bps, _ in self.last])
         return min(self.bps * side, least / self.rule.each_share)
 
     def hear(self, judged: Judged) -> None:
@@ -161,7 +161,7 @@ class VenueWatch:
             self.fast.cap = max(self.rule.cap_sigmas, self.rule.k + self.fast.h / max(1, self.rule.prints - 1))
             self.fast.hear(z, judged.ts)
             if self.state < PegState.DEPEGGED and len(self.last) == self.rule.prints:
-                borne = max(self._borne_bps(1), self._borne_bps(-1), 0.0) / self.least_bps(PegState.DEPEGGED)
+                borne = max(self._borne_bps(1 if self.bps > 0 else -1), 0.0) / self.least_bps(PegState.DEPEGGED)
                 self.tail.hear(borne, calm=self.state <= PegState.PEGGED)
             self._drift(premium, judged.ts)
 

@@ -11,7 +11,7 @@ import pytest
 
 from connectors.events import NS
 from strategies.market.kalman import Bank
-from strategies.market.ou import MAX_PAIRS, half_life, ou_fit, ou_profile
+from strategies.market.ou import MAX_PAIRS, half_life, ou_fit, ou_profile, process_of
 
 VECTORS = json.loads((Path(__file__).resolve().parents[1] / "vectors" / "peg_stats.json").read_text())
 GAP = 1800 * NS
@@ -117,6 +117,22 @@ def test_few_prints_and_prints_far_apart_tell_nothing():
     assert "29 pairs" in half_life(ts[:30], x[:30], 10**18).note
     assert "0 pairs" in half_life(np.arange(100) * 3600 * NS, np.tile([1.0, 2.0], 50), GAP).note
     assert "0 pairs" in half_life(np.empty(0, dtype=np.int64), NONE, GAP).note
+
+
+def test_the_process_without_an_interval_is_that_of_the_half_life():
+    """
+    The same process where one is told, and none where none is: a random walk, noise that forgets at once, few prints,
+    a premium that stands still.
+    """
+    ts, x = reverting(500, 600.0, 1)
+    noise = np.random.default_rng(5).normal(size=500)
+    told = half_life(ts, x, GAP).process
+    assert told is not None
+    assert told == process_of(ts, x, GAP)
+    assert [None] * 4 == [
+        process_of(*walking(300, 0), GAP), process_of(ts, noise, GAP), process_of(ts[:30], x[:30], GAP),
+        process_of(ts, np.full(500, 3.0), GAP),
+    ]  # fmt: skip
 
 
 def test_a_premium_that_stands_still_has_no_half_life():
