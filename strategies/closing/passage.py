@@ -78,5 +78,5 @@ def reached(low: float, high: float, kappa: float) -> float:
         return inf
     count = max(20, 2 * ceil(5 * (high - low)))
     step = (high - low) / count
-    inside = sum((4 if at % 2 else 2) * mills(low + at * step) for at in range(1, count))
+    inside = sum([(4 if at % 2 else 2) * mills(low + at * step) for at in range(1, count)])
     return step / 3 * (mills(low) + inside + mills(high)) / kappa

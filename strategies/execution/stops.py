@@ -108,12 +108,12 @@ def naked_usd(name: str, view: View) -> float:
     """USD of the net shares of an underlying, absolute, with what mints and redemptions under way will make of them;
     inf where they, or their price, are not known."""
     columns, ledger, shares, price = view.columns, view.ledger, Decimal(0), inf
-    positions = ledger.positions
+    positions, instruments = ledger.positions, columns.universe.instruments
     if ledger.conversions.under_way:
         coming = ledger.coming()
         positions = {at: ledger.position(at) + coming.get(at, Decimal(0)) for at in {**positions, **coming}}
     for number, units in positions.items():
-        if not units or columns.universe[number].underlying != name:
+        if not units or instruments[number].underlying != name:
             continue
         worth = columns.f_rows[number][K.SHARES_PER_UNIT]
         if not isfinite(worth):

@@ -14,6 +14,8 @@ import numpy as np
 
 from connectors.events import F8, I8, NAN, NS
 
+_TWO: Final = sqrt(2)
+_ROOT: Final = sqrt(2 * pi)
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 LAG_SLACK: Final = 0.25
 """Pairs of prints count for a lag when their distance is within this share of it."""
@@ -56,7 +58,7 @@ def outside(band: float, sd: float, phi: float, mean: float = 0.0) -> Outside:
 
 def above(z: float) -> float:
     """P(N(0, 1) > z)."""
-    return 0.5 * erfc(z / sqrt(2))
+    return 0.5 * erfc(z / _TWO)
 
 
 def passage_time(x: float, target: float, *, theta: float, kappa: float, sigma: float) -> float:
@@ -81,7 +83,7 @@ def mills(z: float) -> float:
     """sqrt(2 pi) exp(z^2 / 2) Phi(z); far below 0 by its series, where Phi alone is lost."""
     if z < -20:
         return -1 / z * (1 - 1 / z**2 + 3 / z**4)
-    return sqrt(2 * pi) * exp(z * z / 2) * 0.5 * (erfc(-z / sqrt(2)) if z < 0 else 1 + erf(z / sqrt(2)))
+    return _ROOT * exp(z * z / 2) * 0.5 * (erfc(-z / _TWO) if z < 0 else 1 + erf(z / _TWO))
 
 
 def variance_ratio_ou(kappa: float, dt: float, q: int) -> float:

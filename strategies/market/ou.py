@@ -115,10 +115,13 @@ def _profile(first, x0, x1, dt, kappa, whole):  # type: ignore[no-untyped-def]
     n = len(dt)
     away, inverse, step = np.empty(n), np.empty(n), np.empty(n)
     known, pulled, logs, product = (1.0, first, 0.0, 1.0) if whole else (0.0, 0.0, 0.0, 1.0)
+    a = v = i = 0.0
     for at in range(n):
-        a = -math.expm1(-kappa * dt[at])
-        v = a * (2 - a)
-        i, s = 1 / v, x1[at] - x0[at] * (1 - a)
+        if at == 0 or dt[at] != dt[at - 1]:  # at a steady pace one exponential is enough
+            a = -math.expm1(-kappa * dt[at])
+            v = a * (2 - a)
+            i = 1 / v
+        s = x1[at] - x0[at] * (1 - a)
         away[at], inverse[at], step[at] = a, i, s
         known += a * a * i
         pulled += a * s * i

@@ -14,7 +14,8 @@ import numpy as np
 from strategies.market.excursions import above, mills
 from strategies.pricing.mint_economics import Premium
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
+_NODES: Final = tuple(zip(*(column.tolist() for column in np.polynomial.legendre.leggauss(16)), strict=True))
+"""Of the integral over a piece that is at most a quarter or a standard deviation wide."""
 _FAR: Final = 9.0
 """Standard deviations behind which a normal law has nothing that counts."""
 _HOPELESS: Final = 30.0
@@ -49,7 +50,7 @@ def renewal(premium: Premium, entry: float, *, delay: float, cost: float) -> Ent
         edges = np.linspace(bottom, top, max(2, int((top - bottom) / max(width, 0.25)) + 2)).tolist()
         wait = 0.0
         for start, end in pairwise(edges):
-            for node, weight in zip(_NODES.tolist(), _WEIGHTS.tolist(), strict=True):
+            for node, weight in _NODES:
                 z = start + (end - start) * (node + 1) / 2
                 wait += weight * (end - start) / 2 * above((middle - z) / width) * mills(z)
         wait /= premium.kappa
