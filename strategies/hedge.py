@@ -67,18 +67,19 @@ class Hedge:
         tokens, hedges = self._legs.get(one.underlying, ((), ()))
         if instrument not in (*tokens, *hedges) or not any(facts[number].traded for number in hedges):
             return False, False
-        room = Sight(view, self.name, self.rule, self.terms, self._fees, self._premia).room(instrument)
+        room = self._sight(view).room(instrument)
         return True, room is None or room >= self.terms[instrument].lot
 
     def decide(self, view: View) -> Decision:
         """Looks at every share of which no trade is under way."""
         self._premia.tick(view)
+        sight = self._sight(view)
         wishes: list[Intent] = []
         notes: list[Note] = []
         for underlying in self._legs:
             if view.under_way(underlying) or view.now < self._rests.get(underlying, 0):
                 continue
-            wish, told = self._look(view, underlying)
+            wish, told = self._look(sight, underlying)
             notes += told
             if wish is not None:
                 self._rest(underlying, wish, view.now)
@@ -93,21 +94,24 @@ class Hedge:
         self._wished[underlying] = legs, times
         self._rests[underlying] = now + (self.rule.rest_ns << times)
 
-    def _look(self, view: View, underlying: str) -> Looked:
+    def _sight(self, view: View) -> Sight:
+        return Sight(view, self.name, self.rule, self.terms, self._fees, self._premia)
+
+    def _look(self, sight: Sight, underlying: str) -> Looked:
         """What is to be done in one share."""
-        traded = [
-            tuple(at for at in numbers if view.columns.facts[at].traded and view.columns.facts[at].cost is not None)
+        facts = sight.view.columns.facts
+        tokens, hedges = [
+            [at for at in numbers if facts[at].traded and facts[at].cost is not None]
             for numbers in self._legs[underlying]
         ]
-        sight = Sight(view, self.name, self.rule, self.terms, self._fees, self._premia)
-        held = holding(view, self.name, underlying)
+        held = holding(sight.view, self.name, underlying)
         if held is None:
-            return self._enter(sight, underlying, traded[0], traded[1])
+            return self._enter(sight, underlying, tokens, hedges)
         if isinstance(held, str):
             return None, self._tell(underlying, -1, "hold", "locked", {"what": held})
-        return self._kept(sight, underlying, held, keep(sight, held, traded[1]))
+        return self._kept(sight, underlying, held, keep(sight, held, hedges))
 
-    def _enter(self, sight: Sight, underlying: str, tokens: tuple[int, ...], hedges: tuple[int, ...]) -> Looked:
+    def _enter(self, sight: Sight, underlying: str, tokens: list[int], hedges: list[int]) -> Looked:
         """The best entry that nothing speaks against; else the best one is refused, and why."""
         found = sorted(entries(sight, tokens, hedges), key=lambda entry: -entry.edge)
         if not found:

@@ -96,8 +96,8 @@ def new_day(view: View, memory: Memory) -> bool:
     While a position that is held has no price the result is not known, and the day does not begin. A clock that goes
     back begins no day, so that it takes no loss back.
     """
-    day, net = view.now // DAY_NS, net_usd(view)
-    if day <= memory.day or not isfinite(net):
+    day = view.now // DAY_NS
+    if day <= memory.day or not isfinite(net := net_usd(view)):
         return False
     memory.day, memory.day_start_net = day, net
     return True

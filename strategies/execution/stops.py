@@ -16,6 +16,7 @@ from strategies.execution.legs import Problem
 from strategies.execution.limits import Limits
 from strategies.execution.memory import Memory, net_usd, new_day
 from strategies.market import kernel as K
+from strategies.market.columns import Columns
 
 TOLD_SHARE = 0.01
 """A higher peak is told when it is higher by this share of the drawdown allowed; so much may be lost by a restart."""
@@ -30,8 +31,9 @@ def watch(view: View, limits: Limits, memory: Memory) -> list[Note]:
     if new_day(view, memory):
         notes.append(Note(kind="day", detail={"day": memory.day, "net_usd": memory.day_start_net}))
     notes += _drawdown(view, limits, memory)
+    nakeds = nakeds_usd(view)
     for name in view.columns.underlyings:
-        _naked(name, view, limits, memory)
+        _naked(name, nakeds.get(name, 0.0), view, limits, memory)
     return [*notes, *told(memory)]
 
 
@@ -90,9 +92,8 @@ def _drawdown(view: View, limits: Limits, memory: Memory) -> list[Note]:
     return [Note(kind="peak", detail={"net_usd": memory.peak_usd})]
 
 
-def _naked(name: str, view: View, limits: Limits, memory: Memory) -> None:
+def _naked(name: str, usd: float, view: View, limits: Limits, memory: Memory) -> None:
     """Holds a share back of which net shares have stood without a hedge for too long."""
-    usd = naked_usd(name, view)
     if usd <= limits.max_naked_usd:
         memory.naked_since.pop(name, None)
         return
@@ -107,22 +108,34 @@ def _naked(name: str, view: View, limits: Limits, memory: Memory) -> None:
 def naked_usd(name: str, view: View) -> float:
     """USD of the net shares of an underlying, absolute, with what mints and redemptions under way will make of them;
     inf where they, or their price, are not known."""
-    columns, ledger, shares, price = view.columns, view.ledger, Decimal(0), inf
+    return nakeds_usd(view).get(name, 0.0)
+
+
+def nakeds_usd(view: View) -> dict[str, float]:
+    """The same of every underlying; one that is left out has no net shares."""
+    columns, ledger = view.columns, view.ledger
     positions, instruments = ledger.positions, columns.universe.instruments
     if ledger.conversions.under_way:
         coming = ledger.coming()
         positions = {at: ledger.position(at) + coming.get(at, Decimal(0)) for at in {**positions, **coming}}
+    shares: dict[str, Decimal | None] = {}
+    prices: dict[str, float] = {}
+    """Of a share by what is held of it, for where it has no fair value."""
     for number, units in positions.items():
-        if not units or instruments[number].underlying != name:
+        name, worth = instruments[number].underlying, columns.f_rows[number][K.SHARES_PER_UNIT]
+        if not (units and name):
             continue
-        worth = columns.f_rows[number][K.SHARES_PER_UNIT]
-        if not isfinite(worth):
-            return inf
-        shares += units * exact(worth)
+        before = shares.get(name, Decimal(0))
+        shares[name] = None if before is None or not isfinite(worth) else before + units * exact(worth)
         if isfinite(mark := columns.mark_usd(number)):
-            price = mark / worth
-    if not shares:
-        return 0.0
+            prices[name] = mark / worth
+    return {name: _usd(name, net, prices.get(name, inf), columns) for name, net in shares.items() if net is None or net}
+
+
+def _usd(name: str, shares: Decimal | None, price: float, columns: Columns) -> float:
+    """USD of net shares, absolute, at the fair value, or at a price where that is not known."""
+    if shares is None:
+        return inf
     fair = columns.g.item(columns.underlyings.index(name), K.FAIR)
     return abs(float(shares)) * (fair if isfinite(fair) else price)
 
@@ -130,15 +143,13 @@ def naked_usd(name: str, view: View) -> float:
 def marked(view: View) -> bool:
     """Whether everything that is held has a price that is believed now."""
     columns, now = view.columns, view.now
-    return all(
-        isfinite(columns.mark_usd(at))
-        and columns.k_rows[at][K.REFUSAL] == K.OK
-        and now <= columns.k_rows[at][K.EXPIRES]
-        and columns.fx_is_fresh(at, now)
-        for owned in (view.ledger.held, view.ledger.away)
-        for at, units in owned.items()
-        if units
-    )
+    for owned in (view.ledger.held, view.ledger.away):
+        for at, units in owned.items():
+            k = columns.k_rows[at]
+            priced = k[K.REFUSAL] == K.OK and now <= k[K.EXPIRES] and isfinite(columns.mark_usd(at))
+            if units and not (priced and columns.fx_is_fresh(at, now)):
+                return False
+    return True
 
 
 def loss_problem(view: View, limits: Limits, memory: Memory) -> Problem | None:
