@@ -38,13 +38,15 @@ _STYLE: Final = """
 @media(prefers-color-scheme:dark){:root{--fg:#e6edf3;--bg:#0d1117;--dim:#9198a1;--line:#30363d;
 --good:#56d364;--bad:#ff7b72;--warn:#e3b341}}
 body{font:15px/1.45 system-ui,sans-serif;color:var(--fg);background:var(--bg);
-margin:0 auto;max-width:84rem;padding:1rem}
+margin:0 auto;max-width:96rem;padding:1rem}
 h1{font-size:1.25rem;margin:0}h2{font-size:1rem;margin:1.4rem 0 .3rem}
 p{margin:.2rem 0}.dim{color:var(--dim)}.good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-th{color:var(--dim);font-weight:600}th:first-child,td:first-child,.left,.warn{text-align:left}
-td.warn{white-space:normal;min-width:14rem}
+th{color:var(--dim);font-weight:600;white-space:normal;vertical-align:bottom}th:first-child,td:first-child,.left,.warn{text-align:left}
+td.warn,td.left,td.wrap{white-space:normal}td.warn{min-width:8rem}
+@media(max-width:1280px){table{font-size:.85rem}th,td{padding:.25rem .3rem}td.warn{min-width:6rem}}
+@media(min-width:900px) and (max-width:1100px){table{font-size:.8rem}}
 ol{margin:.2rem 0;padding-left:0;list-style:none}li{border-bottom:1px solid var(--line);padding:.2rem 0}
 """
 
@@ -155,8 +157,8 @@ def _row(line: TokenLine, *, coins: bool) -> str:
         (percent(line.premium_bps), "" if line.premium_bps is not None else "dim"),
         (distance(line.sigmas), "" if line.sigmas is not None else "dim"),
         *(((percent(line.premium_at_par_bps), "dim"),) if coins else ()),
-        (edge_in_sigmas(edge, line.edge_sigmas), "good" if edge is not None and edge > 0 else "dim"),
-        (resting(line.bid_depth_usd, line.ask_depth_usd, complete=line.depth_complete), "dim"),
+        (edge_in_sigmas(edge, line.edge_sigmas), "good wrap" if edge is not None and edge > 0 else "dim wrap"),
+        (resting(line.bid_depth_usd, line.ask_depth_usd, complete=line.depth_complete), "dim wrap"),
         (age(line.age_s), ""),
         (line.peg_state, {"pegged": "good", "unknown": "dim"}.get(line.peg_state, "bad")),
         (health_of(line.score, line.rarest), "left" if line.rarest else "dim"),

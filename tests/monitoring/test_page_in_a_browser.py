@@ -19,7 +19,7 @@ from bot.peg_svg import Track
 from bot.server import Server
 from connectors.events import NS
 from connectors.instruments import Instrument, Role, Universe
-from monitoring.page import REFRESH_S
+from monitoring.page import REFRESH_S, page
 from tests.conftest import absent
 from tests.monitoring.played import Played, play
 
@@ -86,6 +86,30 @@ async def test_the_page_follows_its_server_and_says_when_it_is_old(browser_page:
     await browser_page.clock.run_for(1000 * REFRESH_S)
     await state.get_by_text("this page is old").wait_for()
     assert "another" in await first.inner_text()
+
+
+@pytest.mark.parametrize("width", [1000, 1280, 1281, 1400, 1600])
+async def test_no_column_is_cut_off_on_a_desk(browser_page: Page, played: Played, width: int) -> None:
+    """
+    With every cell of the widest kind, from 1,000 px on: the last column, the note, ends within the window, and nothing
+    needs scrolling to the side.
+    """
+    picture = played.desk.picture()
+    full = [
+        replace(
+            one, venue="hyperliquid", fair_usd=1234.56, premium_bps=-1234.0, premium_at_par_bps=-34.0, sigmas=-123.4,
+            buy_edge_bps=-1234.0, sell_edge_bps=-1234.0, edge_sigmas=-123.4, bid_depth_usd=1_234_567.0,
+            ask_depth_usd=1_234_567.0, depth_complete=False, age_s=7000.0, peg_state="depegged", score=4.0,
+            rarest="multiplier", reason="fair value unknown: no source of the share is believed", error_bps=123.0,
+        )
+        for one in picture.tokens
+    ]  # fmt: skip
+    html = page(replace(picture, tokens=tuple(full)), played.desk.health(picture))
+    await browser_page.set_viewport_size({"width": width, "height": 900})
+    await browser_page.set_content(html)
+    assert await browser_page.get_by_role("columnheader", name="note").first.is_visible()
+    right = "Math.max(...[...document.querySelectorAll('th,td')].map(cell => cell.getBoundingClientRect().right))"
+    assert width >= await browser_page.evaluate(right)
 
 
 async def test_the_page_of_premia_draws_alone(browser_page: Page, tmp_path: Path) -> None:
