@@ -51,4 +51,17 @@ TRADES: Final = (
         ("limit",),
         "Use of each limit that is on, by the name that uses most of it; 1 is at the limit; absent when unknown",
     ),
+    Metric(
+        "pegline_hedge_concern",
+        "gauge",
+        ("underlying", "kind"),
+        "1 while a position that is held with a hedge wants somebody: margin (its venue may close the hedge) or "
+        "hold_cost (it costs more than it brings, or that is not known)",
+    ),
+    Metric(
+        "pegline_charges_unknown_total",
+        "counter",
+        ("underlying", "kind"),
+        "Charges of funding or borrow that fell due and are not known: the books lack them",
+    ),
 )

@@ -11,6 +11,7 @@ from typing import Final
 from connectors.events import NS
 from connectors.instruments import Role, UnitModel, Universe
 from connectors.orders import PLANS, Fill, Intent, Outcome, Progress, Purpose, Report, Side
+from monitoring.positions import Concerns
 from monitoring.trade import ENDS, Trade
 from strategies.base import Note, Step
 from strategies.execution.conversions import Conversions
@@ -113,6 +114,8 @@ class Tally:
         """How often an operator was told of a share's trades."""
         self.dust: defaultdict[str, float] = defaultdict(float)
         """Net shares that ended trades have left, less than can be traded."""
+        self.concerns = Concerns()
+        """About positions that are held with a hedge."""
         self._trade_of: dict[str, str] = {}
         """Trade of each follow-up, by its id."""
         self._keeps_trades = False
@@ -153,6 +156,7 @@ class Tally:
 
     def _note(self, note: Note, ts: int) -> None:
         self.notes[note.kind] += 1
+        self.concerns.fold(note)
         if note.kind in ("refused_row", "reference_refused"):
             self.noted_rows[self._name(note.instrument), str(note.detail.get("reason", "unknown"))] += 1
         elif note.kind in ("peg_state", "shadow_state", "token_state", "coin_state"):

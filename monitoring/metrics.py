@@ -28,6 +28,7 @@ from monitoring.histogram import Histogram
 from monitoring.pegs import peg_samples, premium_samples
 from monitoring.pools import Readings, pool_lines
 from monitoring.pools import samples as pool_samples
+from monitoring.positions import samples as positions
 from monitoring.reconciled import samples as reconciled
 from monitoring.settlements import samples as settlements
 from monitoring.snapshot import believed_worth, number, refusals, shares_per_unit, snapshot, unbelieved, valued
@@ -119,6 +120,7 @@ class Metrics(Collector):
                 self._pool_samples(),
                 settlements(self._tally.conversions, self._columns.mark_usd, self._columns.now),
                 reconciled(self._accounts()),
+                positions(self._tally.concerns, self._tally.positions, self._universe),
             )
             for name, values in part.items()
         }

@@ -12,6 +12,7 @@ from bot.sessions import load_sessions
 from bot.wiring import paper
 from connectors.events import NS, Kind, Rows
 from connectors.orders import Intent
+from monitoring.positions import Concerns
 from strategies.base import Step
 from tests.bot.hedge_world import OTHER, PERP, SHARE, STOCK, TOKEN, World, config, done, notes, orders
 
@@ -198,6 +199,11 @@ def test_fault_64_with_the_token_locked_what_to_add_is_told_and_the_hedge_stays_
         assert positions == result.positions
         (alert,) = notes(result, "margin")
         assert 3 < float(alert.detail["top_up_usd"]) < 6
+        concerns = Concerns()
+        for step in result.records:
+            for one in step.notes:
+                concerns.fold(one)
+        assert ({} if others else {"T": ("margin", "locked")}) == concerns.standing
 
 
 def test_a_share_hedge_is_not_carried_over_a_weekend_that_its_gap_does_not_pay_for() -> None:
