@@ -9,17 +9,23 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.chain.parts import Parts
 
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
+"""No test asserts a time: on a busy machine each example may take as long as it takes."""
+
 KEPT = Path(__file__).resolve().parents[1] / ".cache"
 """Compiled code is worth keeping, for this process and those that tests start: Python's (a start of the daemon would
-read a million lines of libraries from source where nothing is kept) and the kernel's. It stays in the clone."""
+read a million lines of libraries from source where nothing is kept) and the kernel's. It stays in the clone; tests that a
+test starts in a copy of the house find it there."""
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(KEPT / "bytecode")
+sys.pycache_prefix = os.environ.setdefault("PYTHONPYCACHEPREFIX", str(KEPT / "bytecode"))
 sys.dont_write_bytecode = False
-os.environ["NUMBA_CACHE_DIR"] = str(KEPT / "kernel")
+os.environ.setdefault("NUMBA_CACHE_DIR", str(KEPT / "kernel"))
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 """Read when numpy is imported, in a worker after this. Threads of several solvers would wait for each other's cores."""
 HEAVY = (

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FLOORS = ("bot", "monitoring", "strategies", "connectors")
+COPIED = ("bot", "connectors", "tests")
+"""Folders that a venue more concerns; the others are found where they are, with what was compiled of them."""
 LINE = '    "ninth": "connectors.cex.ninth",\n'
 
 
@@ -20,9 +21,11 @@ LINE = '    "ninth": "connectors.cex.ninth",\n'
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the house with the ninth venue in it: its file, its line, and its stall in the suite."""
     folder = tmp_path_factory.mktemp("house")
-    for name in (*FLOORS, "tests"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in COPIED:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
     shutil.copy(ROOT / "pyproject.toml", folder)
+    if (ROOT / ".mypy_cache").is_dir():
+        shutil.copytree(ROOT / ".mypy_cache", folder / ".mypy_cache")
     shutil.copy(ROOT / "tests/ninth/ninth.py", folder / "connectors/cex/ninth.py")
     shutil.copy(ROOT / "tests/ninth/stall_ninth.py", folder / "tests/conformance/stall_ninth.py")
     wiring = folder / "bot/wiring.py"

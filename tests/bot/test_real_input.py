@@ -73,13 +73,13 @@ def look(
     before: dict[str, int] = {}
     sources: set[str] = set()
     for rows in tape.blocks(end_ns=end_ns):
-        for at in range(len(rows)):
+        begin = int(np.searchsorted(rows.ts_recv, start_ns))
+        if begin:
+            parts.engine.advance(rows[:begin])
+            before = refused_rows(columns).get("rh:TSLA", {})
+        for at in range(begin, len(rows)):
             parts.engine.advance(rows[at : at + 1])
-            now = int(rows.ts_recv[at])
-            if now < start_ns:
-                before = refused_rows(columns).get("rh:TSLA", {})
-                continue
-            fair = columns.own(group, now)
+            fair = columns.own(group, int(rows.ts_recv[at]))
             sources.add(tape.universe[fair.source].name if fair else "unknown")
     after = refused_rows(columns).get("rh:TSLA", {})
     counted = {reason: count - before.get(reason, 0) for reason, count in after.items()}

@@ -167,6 +167,8 @@ def records(state: Path) -> int:
     return len(list(read(state / "journal.sqlite")))
 
 
+EACH_THIRD = "PEGLINE_SWEEP" in os.environ
+"""Whether each write is torn in three places; else each in one of them, in turn."""
 REFUSED = ("t-1",)
 """The second leg of the first plan is refused, so that a hedge must follow."""
 TWO = {1: plan(), 5: plan("u")}
@@ -204,10 +206,10 @@ def test_row_65_kill_9_at_each_journal_write(what: str, whole: End, tmp_path: Pa
 
 def test_row_65_a_write_that_the_disk_has_half(whole: End, tmp_path: Path) -> None:
     """
-    The last commit is torn at any third of it, and what it allowed was not sent: the next process goes on without it.
+    The last commit is torn at a third of it, and what it allowed was not sent: the next process goes on without it.
     """
     for number in range(1, whole.points["send"] + 1):
-        for third in (0, 1, 2):
+        for third in range(3) if EACH_THIRD else [number % 3]:
             venue, state = Venue(REFUSED), tmp_path / f"{number}-{third}"
             died(state, venue, "send", number)
             copy, log = tmp_path / "copy", state / "journal.sqlite-wal"

@@ -16,6 +16,7 @@ from strategies.market.excursions import passage_time
 from strategies.pricing import mint_economics as mint
 from strategies.pricing.mint_economics import Premium, Terms
 from strategies.pricing.renewal import best_entry, renewal
+from tests.sweep import cases
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "mint_economics.json").read_text(encoding="utf-8"))
 TABLE = [
@@ -151,7 +152,7 @@ def test_entries_of_other_issuers(
 
 
 @given(premia, st.floats(1e-4, 0.01), st.floats(0.001, 0.01))
-@settings(max_examples=30)
+@settings(max_examples=cases(10, 100))
 def test_no_other_entry_earns_more(premium: Premium, delay: float, cost: float) -> None:
     """
     Over a grid of entries from the mean to eight deviations none has a higher rate.
