@@ -21,10 +21,9 @@ from monitoring.quote_lines import Origin
 from strategies.closing.situation import DAY_S, Door, Offer, Situation, Usual
 from strategies.closing.ways import paths
 from strategies.market import kernel as K
-from strategies.market.columns import HOURS
 from strategies.market.depth import for_value
 from strategies.market.funding import EIGHT_HOURS_S
-from strategies.market.session import Session
+from strategies.market.session import HOURS, Session
 from strategies.pricing.costs import Component, Cost, Costs, Missing
 
 SIZE_USD: Final = 1000.0

@@ -10,7 +10,8 @@ from connectors.events import NEVER
 from strategies.base import Strategy, View
 from strategies.execution.ledger import Ledger
 from strategies.execution.limits import Limits
-from strategies.market.columns import HOURS, Columns
+from strategies.market.columns import Columns
+from strategies.market.session import HOURS
 
 
 class Permits:

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bot.clock import Clock, chance, monotonic_s, sleep, wall_ns
-from bot.comparing import AccountsOf
-from bot.converting import IssuersOf
 from bot.keys import missing, reader
 from connectors.errors import DataError
 from connectors.events import Rows
@@ -20,13 +18,13 @@ from connectors.exact import exact
 from connectors.instruments import Hours, Role, Token, Universe
 from connectors.ports import Feed, FeedSetup, Option
 from connectors.vitals import Vitals
-from strategies.execution.own_books import believed
-from strategies.market.columns import HOURS
-from strategies.market.session import SessionTable
+from strategies.market.session import HOURS, SessionTable
 
 if TYPE_CHECKING:
+    from bot.comparing import AccountsOf
     from bot.config import Config
     from bot.config_costs import IssuerTable
+    from bot.converting import IssuersOf
     from connectors.evm.tokens_verify import Verified as Verified
     from connectors.paper import PaperExecutor
     from connectors.registry import Registry
@@ -288,6 +286,7 @@ def paper(config: Config, universe: Universe, seed: int) -> PaperExecutor:
 def paper_accounts(universe: Universe, executor: PaperExecutor) -> AccountsOf:
     """The account of every venue on paper, for a ledger."""
     from connectors.paper import PaperAccount
+    from strategies.execution.own_books import believed
 
     venues = {universe[at].venue: universe.at(universe[at].venue) for at in executor.terms}
     return lambda ledger: {

@@ -20,8 +20,8 @@ hypothesis.settings.load_profile("house")
 
 KEPT = Path(__file__).resolve().parents[1] / ".cache"
 """Compiled code is worth keeping, for this process and those that tests start: Python's (a start of the daemon would
-read a million lines of libraries from source where nothing is kept) and the kernel's. It stays in the clone; tests that a
-test starts in a copy of the house find it there."""
+read a million lines of libraries from source where nothing is kept) and the kernel's. It stays in the clone; what a
+test starts in a copy of the house finds it there."""
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.pycache_prefix = os.environ.setdefault("PYTHONPYCACHEPREFIX", str(KEPT / "bytecode"))
 sys.dont_write_bytecode = False

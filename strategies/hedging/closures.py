@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from connectors.events import NEVER, NS
 from connectors.instruments import Hours
 from strategies.market import kernel as K
-from strategies.market.columns import HOURS, Columns
-from strategies.market.session import Session, SessionTable
+from strategies.market.columns import Columns
+from strategies.market.session import HOURS, Session, SessionTable
 
 LONG_NS: Final = 24 * 3600 * NS
 """A closure of more than a day: a weekend, a holiday."""

@@ -15,13 +15,13 @@ from math import inf, nan
 import numpy as np
 
 from connectors.events import F8, I8, NS, Rows, Why
-from connectors.instruments import USD, Hours, Role, UnitModel, Universe
+from connectors.instruments import USD, Role, UnitModel, Universe
 from strategies.market import kernel as K
 from strategies.market.controls import Following
 from strategies.market.fair import VarianceClock, variance_clock
 from strategies.market.funding import Funding
 from strategies.market.readings import DOUBTED_VAR, Forecast
-from strategies.market.session import Session, SessionTable
+from strategies.market.session import HOURS, Session, SessionTable
 from strategies.market.witnesses import Witnesses
 from strategies.pricing.costs import Costs
 
@@ -29,13 +29,6 @@ FOREVER_NS = 2**62
 """An age limit that is never reached, and can still be added to a time."""
 
 _BITS = {Role.TOKEN: K.JUDGED | K.TRADED, Role.SHARE: K.EVIDENCE, Role.COIN: K.COIN, Role.PERP: 0}
-
-HOURS = {
-    Hours.ALWAYS: tuple(Session),
-    Hours.WEEKDAYS: (Session.PRE, Session.REGULAR, Session.POST, Session.OVERNIGHT),
-    Hours.EXTENDED: (Session.PRE, Session.REGULAR, Session.POST),
-    Hours.REGULAR: (Session.REGULAR,),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from connectors.errors import DataError
 from connectors.events import I8, NEVER
+from connectors.instruments import Hours
 
 
 class Session(IntEnum):
@@ -34,6 +35,15 @@ class Session(IntEnum):
     def label(self) -> str:
         """The lower-case name that configs, JSON and metrics use."""
         return self.name.lower()
+
+
+HOURS = {
+    Hours.ALWAYS: tuple(Session),
+    Hours.WEEKDAYS: (Session.PRE, Session.REGULAR, Session.POST, Session.OVERNIGHT),
+    Hours.EXTENDED: (Session.PRE, Session.REGULAR, Session.POST),
+    Hours.REGULAR: (Session.REGULAR,),
+}
+"""The sessions in which an instrument of these hours is quoted."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

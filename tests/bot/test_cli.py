@@ -41,6 +41,16 @@ def test_help_imports_nothing_heavy(words: tuple[str, ...]) -> None:
     assert set() == HEAVY & {line.partition(".")[0] for line in done.stderr.splitlines()}
 
 
+def test_a_config_is_checked_without_the_compiler() -> None:
+    """
+    `pegline check` reads a whole config, knows its feeds, and loads neither the kernel nor what compiles it.
+    """
+    done = pegline("check", "config.example.toml", code="print(c, *sys.modules, sep='\\n', file=sys.stderr)")
+    modules = done.stderr.splitlines()
+    assert "bot.wiring" in modules
+    assert not {"numba", "strategies.market.kernel"} & set(modules)
+
+
 @pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_help_of_a_command_imports_nothing_heavy(name: str) -> None:
     """

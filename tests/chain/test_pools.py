@@ -27,8 +27,8 @@ def not_read_anew(follow: Followed) -> bool:
 @pytest.mark.timeout(300)
 async def test_hundreds_of_random_blocks_are_kept_to_the_unit(chain: Parts) -> None:
     """
-    After every one of BLOCKS blocks of random swaps, mints and burns the states that were kept from logs alone are those
-    that the contracts have, in v2, v3, PancakeSwap v3 and v4, and nothing had to be read anew.
+    After every block of random swaps, mints and burns the states that were kept from logs alone are those that the
+    contracts have, in v2, v3, PancakeSwap v3 and v4, and nothing had to be read anew.
     """
     rng, began, states = chance(1), monotonic_s(), set()
     async with world(chain) as there, followed(there) as follow:
