@@ -146,15 +146,15 @@ class Exits:
         if not (isfinite(self._worth(number)) and isfinite(columns.known_fx(number))):
             return None
         price = _price(columns, number, side)
-        return exact(price) if isfinite(price) and price > 0 else None
+        return exact(price) if price > 0 else None
 
     def _barred(self, view: View, side: Side, number: int, shares: Decimal) -> bool:
         """Whether an instrument may not be traded now, other than to give back what is held of it."""
         k, buying = view.columns.k_rows[number], side is Side.BUY
         if view.now >= k[K.BUY_FROM if buying else K.SELL_FROM]:
             return False
-        held = view.ledger.position(number) * (-1 if buying else 1)
-        return held * exact(self._worth(number)) < shares
+        held = view.ledger.position(number)
+        return (-held if buying else held) * exact(self._worth(number)) < shares
 
     def _rank(self, view: View, saga: Saga, wanted: Try, number: int, seen: Decimal) -> tuple[bool, bool, Decimal]:
         """What comes first is smallest: not worn out, where the trade wants it, at the best price."""

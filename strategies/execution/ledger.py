@@ -221,6 +221,8 @@ class Ledger:
     def coming(self) -> dict[int, Decimal]:
         """Units by instrument that open mints and redemptions will still bring, and below zero take; coins left out."""
         units: dict[int, Decimal] = {}
+        if not self.conversions.under_way:
+            return units
         with localcontext(EXACT):
             for one in self.conversions.open():
                 for number, more in one.coming:

@@ -50,7 +50,7 @@ def leg_problem(leg: Leg, view: View, limits: Limits, fair: float, *, eased: boo
     if instrument.one_price and facts.assumed_half_spread is None:
         return Reason.ONE_PRICE, f"{instrument.name}: one price, no book, and no spread and size assumed"
     centre = _centre(leg, view, fair, eased=eased)
-    if isfinite(centre) and limits.collar_bps < inf:
+    if isfinite(centre):
         away = abs(float(leg.seen) / centre - 1) * 1e4
         if not away <= limits.collar_bps:
             what = "fair value" if isfinite(fair) else "quote in force"
@@ -65,7 +65,7 @@ def within_collar(intent: Intent, view: View, limits: Limits, fair: float, *, ea
     if limits.collar_bps == inf:
         return intent
     legs = tuple(_bounded(leg, limits, _centre(leg, view, fair, eased=eased)) for leg in intent.legs)
-    return intent if legs == intent.legs else structs.replace(intent, legs=legs)
+    return structs.replace(intent, legs=legs)
 
 
 def _centre(leg: Leg, view: View, fair: float, *, eased: bool) -> float:
@@ -81,6 +81,6 @@ def _bounded(leg: Leg, limits: Limits, centre: float) -> Leg:
     """The leg with its limit within the collar."""
     if limits.collar_bps == inf or not isfinite(centre):
         return leg
-    buying = leg.side is Side.BUY
-    bound = exact(centre * (1 + limits.collar_bps / 1e4 * (1 if buying else -1)))
+    buying, share = leg.side is Side.BUY, limits.collar_bps / 1e4
+    bound = exact(centre * (1 + share if buying else 1 - share))
     return structs.replace(leg, limit=min(leg.limit, bound) if buying else max(leg.limit, bound))

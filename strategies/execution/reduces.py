@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, localcontext
-from math import isfinite
 
 from connectors.exact import exact
 from connectors.orders import Intent, Leg, Side
@@ -45,7 +44,7 @@ def _positions(intent: Intent, earlier: list[Leg], view: View) -> bool:
         same = [
             one for one in (*earlier, *intent.legs[:at]) if (one.instrument, one.side) == (leg.instrument, leg.side)
         ]
-        moved = view.ledger.reserved(leg.instrument, leg.side) + leg.quantity + sum((o.quantity for o in same), ZERO)
+        moved = view.ledger.reserved(leg.instrument, leg.side) + leg.quantity + sum(one.quantity for one in same)
         held = view.ledger.position(leg.instrument)
         if not moved <= (-held if leg.side is Side.BUY else held):
             return False
@@ -57,11 +56,10 @@ def _even(intent: Intent, view: View) -> bool:
     universe = view.columns.universe
     for name in {universe[leg.instrument].underlying for leg in intent.legs}:
         legs = [leg for leg in intent.legs if universe[leg.instrument].underlying == name]
-        bought, sold = (
-            sum((leg.quantity * _worth(view, leg.instrument) for leg in legs if leg.side is side), ZERO)
-            for side in Side
-        )
-        if not ((bought - sold).is_finite() and abs(bought - sold) <= EVEN * max(bought, sold)):
+        bought = _shares(view, ((leg.instrument, leg.quantity) for leg in legs if leg.side is Side.BUY))
+        sold = _shares(view, ((leg.instrument, leg.quantity) for leg in legs if leg.side is Side.SELL))
+        apart = abs(bought - sold)
+        if not (apart.is_finite() and apart <= EVEN * max(bought, sold)):
             return False
     return True
 
@@ -74,25 +72,22 @@ def _net(intent: Intent, earlier: list[Leg], view: View, open_shares: OpenShares
     if len(sides) != 1 or len(names) != 1:
         return False
     (side,), (name,) = sides, names
-    wished = sum((leg.quantity * _worth(view, leg.instrument) for leg in intent.legs), ZERO)
+    wished = _shares(view, ((leg.instrument, leg.quantity) for leg in intent.legs))
     if not wished.is_finite():
         return False
     own = open_shares.get((intent.trade, name))
     if own is not None and wished <= (-own if side is Side.BUY else own):
         return True
     kin = [at for at, one in enumerate(universe) if one.underlying == name]
-    coming = ledger.coming() if ledger.conversions.under_way else {}
-    held = sum((ledger.position(at) * _worth(view, at) for at in kin if ledger.position(at)), ZERO)
-    then = held + sum((units * _worth(view, at) for at, units in coming.items() if at in kin and units), ZERO)
-    moved = sum((ledger.reserved(at, side) * _worth(view, at) for at in kin if ledger.reserved(at, side)), ZERO)
-    moved += sum(
-        (o.quantity * _worth(view, o.instrument) for o in earlier if o.instrument in kin and o.side is side), ZERO
-    )
+    held = _shares(view, ((at, ledger.position(at)) for at in kin))
+    then = held + _shares(view, ((at, units) for at, units in ledger.coming().items() if at in kin))
+    moved = _shares(view, ((at, ledger.reserved(at, side)) for at in kin))
+    moved += _shares(view, ((o.instrument, o.quantity) for o in earlier if o.instrument in kin and o.side is side))
     lefts = [(-net if side is Side.BUY else net) - moved for net in (held, then)]
     return all(left.is_finite() and wished <= left for left in lefts)
 
 
-def _worth(view: View, instrument: int) -> Decimal:
-    """Shares per unit; NaN where unknown."""
-    worth = view.columns.f_rows[instrument][K.SHARES_PER_UNIT]
-    return exact(worth) if isfinite(worth) else Decimal("nan")
+def _shares(view: View, units: Iterable[tuple[int, Decimal]]) -> Decimal:
+    """Shares that units, by instrument, are worth in sum; NaN where that is unknown of any."""
+    rows = view.columns.f_rows
+    return sum((held * exact(rows[at][K.SHARES_PER_UNIT]) for at, held in units if held), ZERO)

@@ -24,7 +24,7 @@ def review_conversion(
     most_usd: Decimal,
     collar_bps: float,
     *,
-    held: bool = True,
+    held: bool,
 ) -> Problem | None:
     """What speaks against asking for it now, or None; `earlier` are those of the same moment that pass.
 

@@ -57,7 +57,7 @@ def review(
             wished(intent, limits, memory, view.now)
         closes = bool(memory.latch.holds or memory.differs or not opens) and reduces(intent, earlier, view, open_shares)
         eased = closes and not opens
-        fair = _fair(intent, view) if limits.need_fair or limits.collar_bps < inf else nan
+        fair = _fair(intent, view)
         sent = within_collar(intent, view, limits, fair, eased=eased)
         problem = (
             _held_back(intent, view, memory, closes=closes)
@@ -92,7 +92,7 @@ def _held_back(intent: Intent, view: View, memory: Memory, *, closes: bool) -> P
 
 def _differs(intent: Intent, view: View, memory: Memory) -> Problem | None:
     """Whether a leg is at an instrument of which books and venue are not known to be equal."""
-    for leg in intent.legs if memory.differs else ():
+    for leg in intent.legs:
         if why := memory.differs.get(leg.instrument):
             return Reason.REDUCE_ONLY, f"{view.columns.universe[leg.instrument].name}: {why}"
     return None
@@ -136,10 +136,10 @@ def _pace_problem(intent: Intent, view: View, limits: Limits, memory: Memory) ->
     if limits.trade_gap_ns and waited < limits.trade_gap_ns:
         return Reason.COOLDOWN, f"{name}: {waited / NS:g} s since the last trade, {limits.trade_gap_ns / NS:g} needed"
     most = limits.max_turnover_usd_per_day
-    if most < inf and (turned := float(memory.turned(name, now) + turnover(intent))) > most:
+    if (turned := float(memory.turned(name, now) + turnover(intent))) > most:
         return Reason.TURNOVER, f"{name}: {turned:.2f} USD today, allowed {most:g}"
     most = limits.max_naked_usd
-    if most < inf and (naked := naked_usd(name, view)) > most:
+    if (naked := naked_usd(name, view)) > most:
         return Reason.NAKED, f"{name}: {naked:.2f} USD without a hedge, allowed {most:g}"
     return None
 

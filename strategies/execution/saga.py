@@ -237,9 +237,7 @@ def hear(saga: Saga, report: Report, now: int) -> bool:
         saga.costs_usd += report.gas_usd
     finally:
         setcontext(context)
-    if undone:
-        order.final = False
-    if not order.final:
+    if undone or not order.final:
         order.outcome = report.outcome
         order.final = report.final and report.outcome is not Outcome.UNKNOWN
     if saga.stage in (Stage.FLAT, Stage.HEDGED) and (undone or len(saga.fills) != before):
@@ -254,11 +252,12 @@ def _send(saga: Saga, intent: Intent, now: int) -> None:
 
 def _book(saga: Saga, order: Order, fill: Fill, times: int) -> None:
     """Adds a fill, or (`times` -1) takes it back."""
-    signed = fill.quantity * (times if fill.side is Side.BUY else -times)
+    told = times * fill.quantity
+    signed = told if fill.side is Side.BUY else -told
     units = saga.units.pop(fill.instrument, ZERO) + signed
     if units:
         saga.units[fill.instrument] = units
-    order.filled += times * fill.quantity
+    order.filled += told
     saga.flow_usd += signed * fill.price * fill.fx
     saga.costs_usd += times * (fill.fee * fill.fx + fill.gas_usd)
 

@@ -81,7 +81,7 @@ def _drawdown(view: View, limits: Limits, memory: Memory) -> list[Note]:
     if limits.max_drawdown_usd == inf or not view.ledger.fills or not marked(view):
         return []
     net = net_usd(view)
-    memory.peak_usd = net if isnan(memory.peak_usd) else max(net, memory.peak_usd)
+    memory.peak_usd = max(net, memory.peak_usd)  # in this order: nan, a peak that begins anew, gives way
     fall = memory.peak_usd - net
     if fall > limits.max_drawdown_usd and not _held(memory, ALL, DRAWDOWN):
         why = f"{fall:.2f} USD below the peak of {memory.peak_usd:.2f}, allowed {limits.max_drawdown_usd:g}"

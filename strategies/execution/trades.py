@@ -211,14 +211,16 @@ class Trades:
 
     def order(self, report: Report) -> S.Order | None:
         """The order that a report is about; None where nobody knows it."""
-        trade = self._trade_of.get(report.intent_id, "")
-        saga = self.open.get(trade) or self.over.get(trade)
+        trade = self._trade_of.get(report.intent_id)
+        saga = None if trade is None else self.open.get(trade) or self.over.get(trade)
         return None if saga is None else saga.orders.get(report.client_id)
 
     def named(self, report: Report) -> Report:
         """A report with its intent and leg, where whoever told it knew the client id alone and we know more."""
-        intent, leg = self._order_of.get(report.client_id, ("", 0))
-        return report if report.intent_id or not intent else structs.replace(report, intent_id=intent, leg=leg)
+        known = self._order_of.get(report.client_id)
+        if report.intent_id or known is None:
+            return report
+        return structs.replace(report, intent_id=known[0], leg=known[1])
 
     def strategy(self, report: Report) -> str:
         """Whose trade it is that a report is about, which must be known."""

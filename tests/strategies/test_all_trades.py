@@ -25,7 +25,7 @@ DOWN = Outcome.REFUSED
 def trades(*, rules: Rules = RULES, worth: float = 1.0) -> Trades:
     """No trade yet; half a unit is the smallest order everywhere."""
     universe = Case().universe
-    return Trades(universe, worth=lambda _: worth, lots=[LOT] * len(universe), rules=rules)
+    return Trades(universe, worth=([worth] * len(universe)).__getitem__, lots=[LOT] * len(universe), rules=rules)
 
 
 def fill(client_id: str, units: str, *, at: int = A, side: Side = Side.BUY, name: str = "1") -> Fill:
@@ -179,7 +179,8 @@ def test_a_hedged_trade_ends_the_row_of_unwinds_and_a_flat_one_does_not() -> Non
         ended(stage, before=Stage.HEDGE, id="x-3", kept=kept)
         assert unwinds == kept.unwinds["S"]
     kept.unwinds.update(S=2, R=1)
-    kept.noted(Note(kind="resumed", underlying="S"), NOW)
+    for name in ("S", "Q"):
+        kept.noted(Note(kind="resumed", underlying=name), NOW)
     assert {"R": 1} == {name: count for name, count in kept.unwinds.items() if count}
 
 
@@ -226,6 +227,9 @@ def test_the_last_answer_after_a_page_is_told() -> None:
     assert (["x-1"], {}) == (list(kept.open), kept.under_way())
     assert [] == kept.heard(said("x-1-0", outcome=DOWN), NOW)
     notes = kept.heard(said("x-1-1", outcome=DOWN), NOW)
+    calm = trades()
+    calm.approved(intent(legs=intent().legs[:1]), NOW)
+    assert [] == calm.heard(said("x-1-0", outcome=DOWN), NOW)
     assert [noted(event="answered", why="x-1-1 was the last order without an answer")] == notes
     assert ([], ["x-1"]) == (list(kept.open), list(kept.over))
 

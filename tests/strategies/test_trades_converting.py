@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal as D
 
 import pytest
+from msgspec import structs
 
 from connectors.orders import Conversion, ConversionState, Intent, Progress, Side
 from strategies.base import View
@@ -13,7 +14,7 @@ from strategies.execution.saga import Stage
 from strategies.execution.trades import Trades
 from tests.strategies.test_all_trades import LOT, RULES, fill, noted, said
 from tests.strategies.test_requests import Issuer, order
-from tests.strategies.test_risk import NOW, USDT, A, B, Case, intent
+from tests.strategies.test_risk import NOW, USDT, A, B, Case, P, intent
 from tests.strategies.test_risk import S as SHARE
 
 MINT = order(id="x-1.c1", mint=True, source=USDT, target=A, quantity=D(500), expected=D(5), fx=D(1), trade="x-1")
@@ -21,18 +22,18 @@ IN_KIND = order(id="x-1.c1", mint=True, source=SHARE, target=A, trade="x-1")
 
 
 def plan(then: Conversion = MINT) -> Intent:
-    """Sells five at A, which a mint is to bring."""
-    return intent(legs=(intent(buy=B, sell=A).legs[1],), then=then)
+    """Sells five of what a mint is to bring."""
+    return intent(legs=(intent(buy=P, sell=then.target).legs[1],), then=then)
 
 
 def selling(requests: Conversions, then: Conversion = MINT, *, worth: dict[int, float] | None = None) -> Trades:
     """The sale filled, and the mint is due."""
     known = worth or {}
     universe = Case().universe
-    kept = Trades(universe, worth=lambda at: known.get(at, 1.0), lots=[LOT] * len(universe), rules=RULES,
-                  requests=requests.all)  # fmt: skip
+    units = [known.get(at, 1.0) for at in range(len(universe))]
+    kept = Trades(universe, worth=units.__getitem__, lots=[LOT] * len(universe), rules=RULES, requests=requests.all)
     kept.approved(plan(then), NOW)
-    kept.heard(said("x-1-0", fill("x-1-0", "5", side=Side.SELL)), NOW)
+    kept.heard(said("x-1-0", fill("x-1-0", "5", at=then.target, side=Side.SELL)), NOW)
     kept.noted(noted(stage="convert"), NOW)
     return kept
 
@@ -113,10 +114,20 @@ def test_what_a_mint_will_bring_counts_until_its_end_and_then_what_it_brought(
     """
     Five are sold: a mint under way covers them, one that settled with four leaves one short, a rejected one all.
     """
-    kept = waiting(state=state, got=got)
-    saga = kept.open["x-1"]
-    assert D(net) == kept.standing(saga, Case().view()).net
-    assert {("x-1", "S"): D(net)} == kept.open_shares()
+    for then in (MINT, structs.replace(MINT, target=B)):
+        kept = waiting(then, state=state, got=got)
+        assert D(net) == kept.standing(kept.open["x-1"], Case().view()).net
+        assert {("x-1", "S"): D(net)} == kept.open_shares()
+
+
+def test_what_is_decided_by_is_the_request_of_the_trade_itself() -> None:
+    """
+    Beside others that nobody asked for it.
+    """
+    kept = waiting()
+    request = kept.standing(kept.open["x-1"], Case().view()).request
+    assert request is not None
+    assert MINT == request.order
 
 
 def test_a_coin_that_is_given_is_no_share_and_a_share_is() -> None:

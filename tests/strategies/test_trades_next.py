@@ -182,6 +182,7 @@ def test_a_sweep_takes_the_dust_with_it() -> None:
     kept.approved(sweeping(), NOW)
     saga = kept.open["dust-S-1"]
     assert ({}, Decimal("1.2"), Stage.HEDGE, 1) == (kept.dust, saga.carried, saga.stage, kept.swept["S"])
+    assert (NOW, NOW) == (saga.opened_ns, kept.swept_ns["S"])
     assert {("dust-S-1", "S"): Decimal("0.2")} == kept.open_shares()
     kept.heard(said("dust-S-1-0", fill("dust-S-1-0", "1", at=B, side=Side.SELL)), NOW)
     thought = kept.think(Case().view())
@@ -324,6 +325,22 @@ def test_questions_come_after_the_patience_and_become_rarer_up_to_a_minute() -> 
     other.heard(said("x-1-0", outcome=Outcome.UNKNOWN, final=False), NOW)
     assert (("x-1-0", A),) == other.asks(NOW).queries
     assert NOW + RULES.page_after_ns == other.due(NOW, asked=False)
+
+
+def test_an_order_that_is_open_again_is_asked_about_as_if_for_the_first_time() -> None:
+    """
+    It was asked about, answered, and its trade over; then its block is gone: the next question is noted anew.
+    """
+    kept = trades()
+    kept.approved(intent(legs=intent().legs[:1]), NOW)
+    later = NOW + RULES.answer_within_ns
+    assert 1 == len(kept.asks(later).notes)
+    kept.heard(said("x-1-0", fill("x-1-0", "5")), later)
+    kept.noted(noted(stage="flat"), later)
+    undone = said("x-1-0", outcome=Outcome.UNKNOWN, final=False, undone=(fill("x-1-0", "5"),))
+    kept.heard(undone, later + NS)
+    asks = kept.asks(later + NS)
+    assert ((("x-1-0", A),), 1) == (asks.queries, len(asks.notes))
 
 
 def test_an_order_that_stands_is_cancelled_at_every_question() -> None:
