@@ -87,6 +87,7 @@ def test_what_is_in_flight_to_an_issuer_is_a_position_still() -> None:
     view.ledger.progress(Progress(id="c", state=ConversionState.JOURNALED, ts=NOW, given=Decimal(2)))
     assert pytest.approx(3 * 99.95) == Worst(view, ()).usd(A)
     assert pytest.approx(4 * 99.95) == Worst(view, [order(A, Side.BUY, "1")]).usd(A)
+    assert 0.0 == Worst(view, ()).usd(B)
 
 
 def test_a_position_without_a_price_is_unknown_and_none_is_nothing() -> None:
@@ -231,6 +232,17 @@ def test_what_is_not_touched_counts_and_speaks_against_nothing_of_its_own() -> N
     gross = replace(WIDE, max_gross_usd=Decimal(1100))
     assert problem(view, one_leg(B, Side.BUY, "0.98"), gross) is None
     assert problem(view, one_leg(B, Side.BUY, "1"), gross) is not None
+
+
+def test_every_position_takes_its_part_of_the_sum() -> None:
+    """
+    Six at A and six at P are 1,200 USD: one more at B is too many for 1,250, though no two of them are.
+    """
+    view = Case().view()
+    filled(view, A, "6")
+    filled(view, P, "6")
+    assert problem(view, one_leg(B, Side.BUY, "1"), replace(WIDE, max_gross_usd=Decimal(1250))) is not None
+    assert problem(view, one_leg(B, Side.BUY, "1"), replace(WIDE, max_gross_usd=Decimal(1301))) is None
 
 
 def test_earlier_wishes_of_the_moment_count_and_are_no_growth_of_the_later_ones() -> None:

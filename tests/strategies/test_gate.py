@@ -529,7 +529,7 @@ def test_only_what_has_settled_is_spent() -> None:
         assert expected is why(Case().view(), one_leg(A, Side.BUY), memory=memory)
     view = Case().view()
     view.ledger.reserve(leg(A, Side.BUY, "1"))
-    for usd, expected in (("618.62", None), ("618.61", Reason.UNSETTLED)):
+    for usd, expected in (("618.6181", None), ("618.6179", Reason.UNSETTLED)):
         memory = Memory(funds=Funds(rules={"a": FundsRule(usd=Decimal(usd))}))
         assert expected is why(view, one_leg(A, Side.BUY), memory=memory)
     assert why(view, one_leg(B, Side.SELL), memory=memory) is None

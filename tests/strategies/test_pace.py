@@ -8,19 +8,20 @@ from decimal import Decimal
 from math import inf, nan
 
 import pytest
+from msgspec.structs import replace as replaced
 
-from connectors.events import NS
-from connectors.orders import Purpose, Reason, Refused, Side
+from connectors.events import NS, Kind, Row
+from connectors.orders import Leg, Purpose, Reason, Refused, Side
 from strategies.base import View
 from strategies.execution.funds import Funds, FundsRule
 from strategies.execution.latch import Hold, Latch, Mode, hold_of, scopes_of
 from strategies.execution.limits import Limits
 from strategies.execution.memory import DAY_NS, Memory, net_usd, new_day, turnover
 from strategies.execution.risk import review
-from strategies.execution.stops import hold_note
+from strategies.execution.stops import hold_note, naked_usd
 from strategies.market.session import Session
 from tests.strategies.test_gate import TODAY, WIDE, filled, hold, holding, leg, lost, one_leg
-from tests.strategies.test_risk import LIMITS, NOW, A, B, Case, P, instruments, intent
+from tests.strategies.test_risk import LIMITS, NOW, USDT, A, B, Case, P, instruments, intent
 
 
 def refusal(view: View, wish: object, limits: Limits = WIDE, memory: Memory | None = None) -> Refused | None:
@@ -60,7 +61,7 @@ def test_what_is_naked_may_be_as_much_as_is_allowed() -> None:
     Two naked shares are 200 USD: refused below that, and the words tell both.
     """
     view = holding(a="2")
-    for most, expected in ((200.01, None), (199.99, "S: 200.00 USD without a hedge, allowed 199.99")):
+    for most, expected in ((naked_usd("S", view), None), (199.99, "S: 200.00 USD without a hedge, allowed 199.99")):
         found = refusal(view, intent(), replace(WIDE, max_naked_usd=most))
         assert expected == (found and found.detail)
 
@@ -120,6 +121,56 @@ def test_books_that_differ_bar_what_touches_them_and_does_not_close() -> None:
     assert refusal(Case().view(), one_leg(A, Side.BUY), memory=Memory(day=TODAY, differs=differs)) is None
 
 
+# --- wishes that are not what they say
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        ({"legs": ()}, "0 legs of 505 USD"),
+        ({"legs": (replaced(leg(A, Side.BUY), instrument=5),)}, "there is no instrument 5"),
+        ({"underlying": "Z"}, "a:T/USD is of S, the intent of Z"),
+        ({"underlying": ""}, "a:T/USD is of S, the intent of none"),
+        ({"legs": (replaced(leg(A, Side.BUY), instrument=USDT),)}, "r:USDT is of no share, the intent of S"),
+        ({"notional_usd": Decimal(400)}, "a:T/USD: 500.00 USD, and the intent says 400.00"),
+    ],
+)
+def test_a_wish_that_is_not_what_it_says_is_told_apart_and_the_next_one_is_judged(
+    wish: dict[str, object], says: str
+) -> None:
+    """
+    The refusal holds the wish and what is wrong with it.
+    """
+    wrong = intent(id="x-0", **wish)
+    approved, refused = review((wrong, intent()), Case().view(), WIDE, Memory(day=TODAY), {"x": 1})
+    assert [(wrong, Reason.MALFORMED, says)] == [(one.intent, one.reason, one.detail) for one in refused]
+    assert ["x-1"] == [one.intent.id for one in approved]
+
+
+def test_a_leg_is_worth_what_its_coin_is() -> None:
+    """
+    Five at 101 coins of 0.98 USD are 494.90 USD: an intent of 485 says so to within a twentieth, one of 471 does not.
+    """
+    fallen = Row(ts_recv=NOW, instrument=USDT, kind=Kind.FX, bid=0.9799, ask=0.9801)
+    view = Case(rows=(fallen,)).view()
+    limits = replace(WIDE, coin_band_bps=inf)
+    for usd, expected in (("485", None), ("471", "b:T/USDT: 494.90 USD, and the intent says 471.00")):
+        found = refusal(view, intent(legs=(leg(B, Side.SELL),), notional_usd=Decimal(usd)), limits)
+        assert expected == (found and found.detail)
+
+
+def test_a_coin_has_no_fair_value_of_a_share() -> None:
+    """
+    An intent of no share is refused where a fair value is needed, and in words.
+    """
+    coin = Leg(instrument=USDT, side=Side.BUY, quantity=Decimal(5), limit=Decimal(1), seen=Decimal(1))
+    found = refusal(Case().view(), intent(underlying="", legs=(coin,)))
+    assert found is not None
+    assert (Reason.FAIR_UNKNOWN, "no believed source for the share, or its error is too wide") == (
+        found.reason, found.detail,
+    )  # fmt: skip
+
+
 # --- our own orders and settled funds
 
 
@@ -163,6 +214,51 @@ def test_without_a_collar_a_purchase_is_paid_at_its_limit_or_where_it_has_none_a
             memory = Memory(funds=Funds(rules={"a": FundsRule(usd=Decimal(usd) + Decimal(more))}))
             found = refusal(Case().view(), wish, replace(WIDE, collar_bps=inf), memory)
             assert passes is (found is None)
+
+
+def test_without_a_collar_what_is_under_way_is_paid_at_the_ask() -> None:
+    """
+    One is under way at 100 and five are bought up to 110, with a fee of 10 bps: 650.65 USD.
+    """
+    view = Case().view()
+    view.ledger.reserve(leg(A, Side.BUY, "1"))
+    wish = intent(legs=(leg(A, Side.BUY, limit="110"),))
+    for usd, passes in (("650.6501", True), ("650.6499", False)):
+        memory = Memory(day=TODAY, funds=Funds(rules={"a": FundsRule(usd=Decimal(usd))}))
+        assert passes is (refusal(view, wish, replace(WIDE, collar_bps=inf), memory) is None)
+
+
+def test_a_purchase_in_a_coin_takes_its_usd() -> None:
+    """
+    Five at 102 coins of 0.98 USD, with a fee of 10 bps: 500.30 USD.
+    """
+    fallen = Row(ts_recv=NOW, instrument=USDT, kind=Kind.FX, bid=0.9799, ask=0.9801)
+    wish = intent(legs=(leg(B, Side.BUY, limit="102"),))
+    limits = replace(WIDE, collar_bps=inf, coin_band_bps=inf)
+    for usd, passes in (("500.30", True), ("500.29", False)):
+        memory = Memory(day=TODAY, funds=Funds(rules={"b": FundsRule(usd=Decimal(usd))}))
+        assert passes is (refusal(Case(rows=(fallen,)).view(), wish, limits, memory) is None)
+
+
+def test_a_venue_without_a_rule_hides_none_with_one() -> None:
+    """
+    Bought at B, where nothing limits it, and at A, where a dollar lies.
+    """
+    memory = Memory(day=TODAY, funds=Funds(rules={"a": FundsRule(usd=Decimal(1))}))
+    found = refusal(Case().view(), intent(legs=(leg(B, Side.BUY), leg(A, Side.BUY))), memory=memory)
+    assert found is not None and found.reason is Reason.UNSETTLED
+
+
+def test_what_settles_later_is_not_spent_now() -> None:
+    """
+    Ten were sold today and settle on the next trading day: there is a dollar.
+    """
+    view = Case().view()
+    funds = Funds(rules={"a": FundsRule(usd=Decimal(1), settle_days=1)}, sessions=view.columns.sessions)
+    funds.hear(filled(view, A, "-10"), "a")
+    found = refusal(view, one_leg(A, Side.BUY), memory=Memory(day=TODAY, funds=funds))
+    assert found is not None
+    assert "a: 515.51 USD to pay, 1.00 settled" == found.detail
 
 
 # --- the memory

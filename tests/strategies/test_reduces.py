@@ -150,6 +150,16 @@ def test_net_shares_are_less_by_what_is_under_way_and_was_wished_before_on_the_s
     assert not of(view, intent(legs=(order(P, Side.SELL, "4.01"),)), double)
 
 
+def test_net_shares_are_counted_to_the_last_digit() -> None:
+    """
+    A trillion and a bit, of 31 digits: as much may be sold at B, and not a quintillionth more.
+    """
+    view = Case().view()
+    view.ledger.adjust(A, Decimal("1000000000000.000000000000000001"), Decimal(0))
+    for units, passes in (("1000000000000.000000000000000001", True), ("1000000000000.000000000000000002", False)):
+        assert passes is of(view, one_leg(B, Side.SELL, units))
+
+
 def test_another_share_neither_gives_nor_takes_net_shares() -> None:
     """
     What is held, under way or wished before of another underlying does not count, nor do legs of two underlyings.

@@ -147,6 +147,7 @@ def test_a_plan_in_order_sends_its_first_leg_alone(in_order: bool) -> None:
     One order or both leave at once, under the plan's own client ids; the others follow what is filled.
     """
     saga = S.begin(plan(in_order=in_order), NOW)
+    assert [NOW] * 4 == [saga.opened_ns, saga.told_ns, saga.tried_ns, saga.orders["t-0"].sent_ns]
     assert (["t-0"] if in_order else ["t-0", "t-1"]) == list(saga.orders)
     why = "the next leg" if in_order else "a leg fell short"
     assert Turn(Stage.HEDGE, why) == next_of(half(in_order=in_order))
@@ -164,6 +165,17 @@ def test_a_hedge_is_minus_the_net_shares_of_all_fills_so_far() -> None:
     S.hear(saga, said("t-1"), NOW)
     S.turn(saga, Stage.HEDGE, NOW)
     assert Try(Stage.HEDGE, Side.SELL, Decimal(5), Decimal(10), False) == next_of(saga)
+
+
+@pytest.mark.parametrize("units", ["0.7", "1"])
+def test_less_than_a_share_is_hedged_on_its_own_side(units: str) -> None:
+    """
+    Bought, it is to be sold.
+    """
+    saga = half(units)
+    S.turn(saga, Stage.HEDGE, NOW)
+    found = next_of(saga)
+    assert isinstance(found, Try) and (Side.SELL, Decimal(units)) == (found.side, found.shares)
 
 
 def test_a_short_is_bought_back() -> None:
@@ -263,7 +275,7 @@ def test_a_report_with_an_id_counts_once() -> None:
     """
     saga = S.begin(plan(), NOW)
     for _ in range(2):
-        S.hear(saga, said("t-0", outcome=Outcome.REFUSED, id="n", gas_usd=Decimal(3)), NOW)
+        assert not S.hear(saga, said("t-0", outcome=Outcome.REFUSED, id="n", gas_usd=Decimal(3)), NOW)
     assert Decimal(3) == saga.costs_usd
     S.hear(saga, said("t-1", outcome=Outcome.REFUSED, gas_usd=Decimal(1)), NOW)
     assert Decimal(4) == saga.costs_usd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal as D
 
 import pytest
@@ -80,7 +81,7 @@ def test_what_the_leg_filled_is_asked_for(mint: bool) -> None:
     Sold six of ten: a mint of six; bought six: a redemption of six.
     """
     saga = sold(mint=mint, units="6")
-    assert Stage.CONVERT is next_of(saga).stage
+    assert Turn(Stage.CONVERT, "what its legs filled") == next_of(saga)
     S.turn(saga, Stage.CONVERT, NOW)
     assert Ask(D(6)) == next_of(saga)
 
@@ -109,7 +110,9 @@ def test_legs_that_filled_nothing_are_flat_and_the_smallest_order_is_converted()
     """
     In kind: half a unit is the smallest order.
     """
-    assert Stage.FLAT is next_of(sold(legs=(TOKEN, SHARE), units="0")).stage
+    nothing = sold(legs=(TOKEN, SHARE), units="0")
+    assert Stage.FLAT is next_of(nothing).stage
+    assert Stage.FLAT is S.decide(nothing, NOW, Standing(D(0), D(0), D(0)), RULES).stage
     assert Stage.CONVERT is next_of(sold(legs=(TOKEN, SHARE), units="0.5")).stage
 
 
@@ -144,7 +147,7 @@ def test_without_a_taker_it_is_hedged_after_as_many_tries_as_any() -> None:
     assert None is next_of(saga)
     assert Ask(D(10)) == next_of(saga, now=NOW + NS)
     S.declined(saga, NOW + NS)
-    assert Stage.HEDGE is next_of(saga, now=NOW + NS).stage
+    assert Turn(Stage.HEDGE, "the issuer does not take it on") == next_of(saga, now=NOW + NS)
     S.turn(saga, Stage.HEDGE, NOW + NS)
     assert (Side.BUY, D(10)) == next_of(saga, now=NOW + NS)[1:3]
 
@@ -159,6 +162,58 @@ def test_while_the_issuer_works_nothing_is_done_and_no_naked_time_counts() -> No
         assert None is next_of(saga, request, LATE)
         assert 0.0 == S.naked_usd_s(saga, LATE)
         assert NEVER == S.due(saga, NOW, RULES)
+
+
+def test_of_what_was_carried_in_nothing_is_asked_for() -> None:
+    """
+    Ten were sold and two of them were held before: eight are to be minted.
+    """
+    saga = sold()
+    S.turn(saga, Stage.CONVERT, NOW)
+    assert Ask(D(8)) == S.decide(saga, NOW, Standing(D(-8), D(10), D("0.5")), RULES)
+
+
+@pytest.mark.parametrize(("retries", "asks"), [(0, 1), (1, 1), (3, 3)])
+def test_an_issuer_is_asked_as_often_as_a_hedge_is_tried_and_once_at_least(retries: int, asks: int) -> None:
+    """
+    The pauses grow as between hedges.
+    """
+    saga, rules = sold(), replace(RULES, retries=retries)
+    S.turn(saga, Stage.CONVERT, NOW)
+    stands, now, made = Standing(D(-10), D(10), D("0.5")), NOW, []
+    while isinstance(S.decide(saga, now, stands, rules), Ask):
+        made.append((now - NOW) // NS)
+        S.declined(saga, now)
+        pause = NS << saga.tries - 1
+        assert not isinstance(S.decide(saga, now + pause - 1, stands, rules), Ask)
+        now += pause
+    assert [0, 1, 3][:asks] == made
+
+
+def test_a_request_that_is_open_again_is_waited_for() -> None:
+    """
+    It was repaired, and then the issuer takes it on all the same: what it will bring covers what was sold.
+    """
+    saga = sold()
+    request = asked(saga, (ConversionState.ACCEPTED, "0", "0"))
+    S.turn(saga, Stage.HEDGE, NOW)
+    assert Turn(Stage.CONVERT, "the issuer has not ended it") == next_of(saga, request)
+
+
+def test_a_request_that_covers_too_little_is_no_reason_to_wait() -> None:
+    """
+    Twelve were sold and ten will come: two are bought back.
+    """
+    saga = sold(units="12")
+    assert Turn(Stage.HEDGE, "the issuer fell short") == next_of(saga, asked(saga))
+
+
+def test_while_a_worth_is_unknown_the_issuer_is_waited_for() -> None:
+    """
+    Nothing could be sent.
+    """
+    saga = sold()
+    assert None is S.decide(saga, NOW, Standing(None, D(0), D(0), asked(saga)), RULES)
 
 
 def test_a_mint_that_settles_leaves_it_flat() -> None:
@@ -178,7 +233,7 @@ def test_what_does_not_come_is_hedged(state: str, given: str, got: str, short: s
     """
     saga = sold()
     request = asked(saga, (ConversionState(state), given, got))
-    assert Stage.HEDGE is next_of(saga, request).stage
+    assert Turn(Stage.HEDGE, "the issuer fell short") == next_of(saga, request)
     S.turn(saga, Stage.HEDGE, NOW)
     assert (Side.BUY, D(short)) == next_of(saga, request)[1:3]
     assert S.naked_usd_s(saga, NOW + NS) > 0

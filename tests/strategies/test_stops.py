@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from decimal import Decimal
-from math import inf, nan
+from math import inf, nan, nextafter
 
 import pytest
 
@@ -240,6 +240,18 @@ def test_without_a_limit_no_peak_is_kept() -> None:
     memory = sure()
     assert [] == watch(lost("-40"), WIDE, memory)
     assert 0.0 == memory.peak_usd
+
+
+def test_a_loss_and_a_fall_may_be_as_much_as_is_allowed() -> None:
+    """
+    The limit itself passes.
+    """
+    view = lost("40")
+    memory = sure(day_start_net=-5.0, peak_usd=10.0)
+    day, fall = -5.0 - net_usd(view), 10.0 - net_usd(view)
+    assert loss_problem(view, replace(WIDE, max_daily_loss_usd=Decimal(day), max_drawdown_usd=fall), memory) is None
+    assert loss_problem(view, replace(WIDE, max_daily_loss_usd=Decimal(day) - Decimal("1e-9")), memory) is not None
+    assert loss_problem(view, replace(WIDE, max_drawdown_usd=nextafter(fall, 0)), memory) is not None
 
 
 # --- what is believed
