@@ -161,7 +161,7 @@ def _centred(parts: Swaps, value: F8, held: F8) -> tuple[F8, F8]:
         gap = bound - float(value @ net) + _HIGHEST * float(np.maximum(-(held + net), 0).sum())
         if gap < least:
             best, prices, least = taken, price, gap
-        if least <= _EXACT * bound or bound <= _EXACT or at.gap <= _EXACT**2:
+        if least <= _EXACT * bound or at.gap <= _EXACT**2:
             break
         flows = np.zeros((count, len(width)))
         flows[parts.source, width] -= 1
