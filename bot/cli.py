@@ -22,6 +22,7 @@ COMMANDS: Final[dict[str, str]] = {
     "backtest": "run the strategies over a tape and print the P&L bridge",
     "journal": "what was decided: orders, trades, positions, P&L; verify the hash chain, export",
     "quote": "one token now: fair value, by whose word, premium at every venue",
+    "route": "what selling or buying so many tokens at once brings or costs now, and where",
     "paths": "every way that closes a premium: edge after costs, time, failures, lock, worst case",
     "peg": "premium statistics of every token on a tape",
     "liquidity": "pools with incentives on a tape: who pays for their depth, and what is left after",

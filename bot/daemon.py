@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +37,7 @@ from bot.obeying import Obeying
 from bot.outbox import Outbox
 from bot.quotes import Quotes
 from bot.recorder import Recorder
+from bot.routes import Routes
 from bot.server import Server
 from bot.steady import SteadyClock
 from bot.upkeep import Upkeep, unless_files
@@ -194,12 +196,15 @@ class Daemon:
         self.watch: Callable[[Step], object] = self.desk.on_step
         """Called with every decision record; who takes its place calls the desk's."""
         self.quotes = Quotes(config, self.parts, self.desk.tally, self._origin, self.feed_states)
+        routes = Routes(config, self.parts, self.quotes)
         self.server = Server(
             registry=self.desk.registry,
             picture=self.desk.picture,
             health=self.desk.health,
             quote=self.quotes.ask,
             paths=ClosingPaths(config, self.parts, self._origin).ask,
+            sell=partial(routes.ask, buy=False),
+            buy=partial(routes.ask, buy=True),
             host=config.http.host,
             port=config.http.port,
         )

@@ -86,7 +86,7 @@ class Quotes:
     ) -> None:
         """`tally` folds the records of the run; `origin` says where its answers come from."""
         columns, engine, told = parts.columns, parts.engine, fitted(config)
-        self._universe, self._origin = columns.universe, origin
+        self._universe, self.origin = columns.universe, origin
         self._market = Market(
             columns=columns,
             tally=tally,
@@ -107,7 +107,7 @@ class Quotes:
         if size_usd is not None and not 0 < size_usd < inf:
             raise UsageError("the size is a number of USD above zero")
         found = meant(self._universe, name)
-        return quote(self._market, found.venues, found.groups, name, self._origin(), size_usd)
+        return quote(self._market, found.venues, found.groups, name, self.origin(), size_usd)
 
 
 def _vol_from(config: Config, told: Params, name: str) -> str:

@@ -21,6 +21,7 @@ from monitoring.closing import Closing
 from monitoring.health import Health
 from monitoring.page import POLICY, page
 from monitoring.quote_lines import Quote
+from monitoring.routed import Routed
 from monitoring.snapshot import Snapshot
 from monitoring.worst import worst
 
@@ -39,13 +40,17 @@ class Server:
         health: Callable[[Snapshot], Health],
         quote: Callable[[str, float | None], Quote] | None = None,
         paths: Callable[[str, float | None], Closing] | None = None,
+        sell: Callable[[str, float | None], Routed] | None = None,
+        buy: Callable[[str, float | None], Routed] | None = None,
         host: str = "127.0.0.1",
         port: int = 9464,
     ) -> None:
         """`port` 0 takes any free one; `url` says which, once started. `quote` answers about a token at a size in USD,
-        or raises UsageError, `paths` about what closes its premia; without them there are no such paths."""
+        or raises UsageError, `paths` about what closes its premia, `sell` and `buy` about so many units; without them
+        there are no such paths."""
         self._registry, self._picture, self._health = registry, picture, health
-        self._quote, self._paths, self._host, self._port = quote, paths, host, port
+        self._paths, self._host, self._port = paths, host, port
+        self._asks = {"quote": quote, "paths": paths, "sell": sell, "buy": buy}
         self._runner: web.AppRunner | None = None
         self._closing: Closing | None = None
         self.url = ""
@@ -57,10 +62,9 @@ class Server:
         app.router.add_get("/", self._page)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/metrics", self._metrics)
-        if self._quote is not None:
-            app.router.add_get("/quote/{name:.+}.json", partial(self._answered, self._quote))
-        if self._paths is not None:
-            app.router.add_get("/paths/{name:.+}.json", partial(self._answered, self._paths))
+        for what, ask in self._asks.items():
+            if ask is not None:
+                app.router.add_get(f"/{what}/{{name:.+}}.json", partial(self._answered, ask))
         return app
 
     async def start(self) -> None:
@@ -131,7 +135,7 @@ class Server:
             size = positive(request.query["size"]) if "size" in request.query else None
             body = msgspec.json.encode(ask(request.match_info["name"], size))
         except ArgumentTypeError as error:
-            status, body = 400, msgspec.json.encode({"error": f"size: {error}", "hint": "a number of USD"})
+            status, body = 400, msgspec.json.encode({"error": f"size: {error}", "hint": "a number above zero"})
         except UsageError as error:
             status, body = 404, msgspec.json.encode({"error": error.what, "hint": error.hint})
         headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

@@ -50,11 +50,13 @@ def route(swaps: Swaps, value: Sequence[float], held: Sequence[float]) -> Route:
     """The trade of the highest value that pays with no more than is held of each asset.
 
     `value` is that of one of each asset at the end, `held` how much there is at the beginning. Raises ValueError where
-    one of them is no number of at least 0.
+    one of them is no number of at least 0, or a swap at one rate has no end.
     """
     worth, have = np.array(value, dtype=float), np.array(held, dtype=float)
     if len(worth) != len(have) or not (np.all((worth >= 0) & (worth < inf)) and np.all((have >= 0) & (have < inf))):
         raise ValueError("a route needs a value and a holding of each asset, of at least 0")
+    if not np.all((swaps.bend > 0) | (swaps.most < inf)):
+        raise ValueError("a swap at one rate has no end")
     most = _most_worth(swaps, worth)
     useful = most[swaps.target] > 0
     there = np.flatnonzero(useful)
