@@ -15,7 +15,7 @@ def tell(answer: Routed) -> None:
     doing, token = "buying" if answer.buy else "selling", printable(answer.token)
     print(f"{doing} {answer.units:,.10g} {token} at once, {utc(answer.now_ns)}")
     if answer.usd is None or answer.average_usd is None:
-        print("  nothing: no venue's quote may be used now")
+        print("  nothing: no venue may be used now, or an order would cost more than it brings")
     else:
         if answer.filled < answer.units * (1 - 1e-9):
             print(f"  only {answer.filled:,.10g} of them: the venues show no more")

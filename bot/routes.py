@@ -56,9 +56,9 @@ class Routes:
         for at, told in zip(numbers, self._quotes.ask(name).venues, strict=True):
             costs = leg_costs(self._config, columns.universe[at]).only(TAKEN - {Component.FX})
             side = self._side(at, buy, float(costs.rate))
-            judged = told.unknown == columns.why_unknown(columns.group(at), columns.now, without=at)
+            only_fair = told.unknown == columns.why_unknown(columns.group(at), columns.now, without=at)
             # That nobody knows the fair value is nothing against a price.
-            why = "" if judged else told.unknown
+            why = "" if only_fair else told.unknown
             if why := why or costs.why or ("" if len(side.start) else "it quotes nothing, or no size"):
                 left_out.append(LeftOut(instrument=told.instrument, why=why))
             else:

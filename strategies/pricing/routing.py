@@ -23,6 +23,7 @@ _STEPS: Final = 100
 _EDGE: Final = 0.995
 """Part of the way to the edge that a step goes at most."""
 _EXACT: Final = 1e-14
+"""A gap that is so small a part of the bound is rounding."""
 _DUST: Final = 1e-12
 """Of all that moves; less is rounding."""
 _HIGHEST: Final = 2.0
@@ -135,8 +136,7 @@ def _search(swaps: Swaps, worth: F8, have: F8, most: F8) -> tuple[F8, F8]:
     """What each swap takes in the best route, and the prices."""
     # Amounts in what the largest venue holds at the highest prices, and prices in those: so every rate is at most 1.
     bent = swaps.bend > 0
-    size = np.minimum(swaps.most, 1 / np.where(bent, swaps.bend, 1)) if bent.any() else swaps.most
-    size = np.where(bent, size, swaps.most)
+    size = np.where(bent, np.minimum(swaps.most, 1 / np.where(bent, swaps.bend, 1.0)), swaps.most)
     largest = max(float((size * most[swaps.source]).max(initial=0.0)), float((have * most).max(initial=0.0)))
     if not (len(size) and 0 < largest < inf):
         return np.zeros(len(size)), worth
@@ -183,9 +183,10 @@ def _centred(parts: Swaps, value: F8, held: F8) -> tuple[F8, F8]:
 
 
 def _begin(parts: Swaps, value: F8) -> _Point:
-    """Each piece takes a half of what it can, at prices in the middle."""
-    bent = np.where(parts.bend > 0, parts.bend, 1.0)
-    taken = np.minimum(np.minimum(parts.most, np.where(parts.bend > 0, 1 / bent, parts.most)) / 2, 1.0)
+    """Each piece takes a half of what it can before it has bent, at prices in the middle."""
+    bends = parts.bend > 0
+    taken = np.minimum(parts.most, np.where(bends, 1 / np.where(bends, parts.bend, 1.0), inf)) / 2
+    taken = np.minimum(taken, 1.0)
     left, one, above = parts.most - taken, np.ones(len(value)), (_HIGHEST - value) / 2
     return _Point(
         (taken, np.minimum(0.1 / taken, 100.0)), (left, np.minimum(0.1 / left, 100.0)), (one, above), (one, above)
@@ -199,12 +200,12 @@ def _step(
     goals = [np.full(len(x), centre) for x, _ in at]
     if straight is not None:
         goals = [goal - dx * dy for goal, (dx, dy) in zip(goals, straight, strict=True)]
-    (taken, _), (left, _), (spare, above), (short, below) = at
+    (taken, loses), (left, gains), (spare, above), (short, below) = at
     pull = price @ flows + goals[0] / taken - goals[1] / left
     right = -had - flows @ (pull / bend) + goals[2] / above - goals[3] / below
     dearer: F8 = np.linalg.solve(equations, right).astype(float, copy=False)
     more = (pull + dearer @ flows) / bend
     moves = (more, -more, dearer, -dearer)
-    known = ((taken, at.taken[1]), (left, at.left[1]), (above, spare), (below, short))
+    known = ((taken, loses), (left, gains), (above, spare), (below, short))
     others = [(goal - y * dx) / x - y for goal, (x, y), dx in zip(goals, known, moves, strict=True)]
     return _Point((more, others[0]), (-more, others[1]), (others[2], dearer), (others[3], -dearer))

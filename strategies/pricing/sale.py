@@ -47,14 +47,25 @@ def best_sale(markets: list[Market], units: float, buy: bool) -> tuple[list[Mark
 
     Where orders cost something fixed, the venue without which most is left is dropped, until none is.
     """
-    way, bound = _through(markets, units, buy)
+    each = _worth(markets, units) if buy else 0.0
+    way = _through(markets, units, each)
+    bound = float(each * way.net[_WANTED]) - way.bound if buy else way.bound
     while dear := [at for at, (taken, _) in enumerate(amounts(markets, way)) if taken and markets[at].fixed_usd]:
-        fewer = [(few, *_through(few, units, buy)) for at in dear if (few := markets[:at] + markets[at + 1 :])]
-        few, other, _ = max(fewer, key=lambda one: _left(one[0], one[1]), default=(markets, way, bound))
+        without = [markets[:at] + markets[at + 1 :] for at in dear]
+        few, other = max(((few, _through(few, units, each)) for few in without), key=lambda one: _left(*one))
         if _left(few, other) <= _left(markets, way):
             break
         markets, way = few, other
     return markets, way, bound
+
+
+def _worth(markets: Sequence[Market], units: float) -> float:
+    """USD that make each unit worth buying wherever it is offered, whatever the orders cost."""
+    dearest = prod(
+        max([1.0, *(float((1 / market.swaps.rate).max()) for market in markets if bool(market.coin) == coin)])
+        for coin in (True, False)
+    )
+    return 2 * dearest + sum(market.fixed_usd for market in markets) / units
 
 
 def _left(markets: Sequence[Market], way: Route) -> float:
@@ -63,22 +74,12 @@ def _left(markets: Sequence[Market], way: Route) -> float:
     return way.value - sum(market.fixed_usd for market, (taken, _) in used if taken)
 
 
-def _through(markets: Sequence[Market], units: float, buy: bool) -> tuple[Route, float]:
-    """The best way through markets, and what no way brings more than, or costs less than, USD.
-
-    A purchase is worth so much for each unit that every one is bought that is offered.
-    """
+def _through(markets: Sequence[Market], units: float, each: float) -> Route:
+    """The best way through markets: of units that are held, or to buy them where `each` is worth something."""
     swaps = [market.swaps for market in markets]
     count = 1 + max([COINS, *(int(max(one.source.max(), one.target.max())) for one in swaps)])
     value, held = [0.0] * count, [0.0] * count
-    value[USD_AT], each = 1.0, 0.0
-    if buy:
-        each = 2 * prod(max([1.0, *(float((1 / m.swaps.rate).max()) for m in markets if bool(m.coin) == coin)])
-                        for coin in (True, False))  # fmt: skip
-        value[_WANTED], held[USD_AT] = each, each * units
-        swaps.append(of_curve(curve.at_price(1.0, units), TOKEN, _WANTED, buy=False))
-    else:
-        held[TOKEN] = units
-        swaps.append(of_curve(curve.EMPTY, TOKEN, _WANTED, buy=False))
-    way = route(side_by_side(swaps), value, held)
-    return way, float(each * way.net[_WANTED]) - way.bound if buy else way.bound
+    value[USD_AT], value[_WANTED] = 1.0, each
+    held[USD_AT], held[TOKEN] = each * units, 0.0 if each else units
+    wanted = of_curve(curve.at_price(1.0, units if each else 0.0), TOKEN, _WANTED, buy=False)
+    return route(side_by_side([*swaps, wanted]), value, held)

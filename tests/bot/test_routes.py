@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from bot.cli import main
+from bot.config_file import load
 from bot.paths import prepare_kernel
+from bot.quote_sources import replayed
+from bot.quotes import Quotes
+from bot.routes import Routes
+from bot.server import Server
 from connectors.events import NS, Flag, Kind, Row, Rows
 from connectors.instruments import Instrument, Role, UnitModel, Universe
 from connectors.tape import TapeWriter
+from monitoring.quote_lines import Origin
 
 prepare_kernel()
 
@@ -127,6 +137,18 @@ def test_a_sale_goes_where_most_is_left_after_fees_changing_and_gas(
     assert (filled < units) == (answer["marginal_usd"] is None)
 
 
+def test_a_tiny_order_is_bought_whatever_its_gas_but_not_sold_for_less(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    At the pool alone an order costs 5 USD: a hundredth of a unit would bring 1.003, and is bought for 6.008.
+    """
+    assert 0 == asked(capsys, "pool:TSLAx/USD", "--sell", "0.01", *words, code=8)["filled"]
+    bought = asked(capsys, "pool:TSLAx/USD", "--buy", "0.01", *words)
+    assert (pytest.approx(0.01), pytest.approx(1.008 + 5)) == (bought["filled"], bought["usd"])
+    assert pytest.approx(1.008) == bought["bound_usd"]
+
+
 def test_a_purchase_costs_least_and_is_mirrored(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """
     Twelve units: ten at the desk and two at beta, whose 202.6 coins are bought at the bank; the pool's gas is too dear.
@@ -190,4 +212,24 @@ def test_where_nothing_may_be_used_the_answer_is_nothing_and_8(
     saturday = asked(capsys, "TSLAx", "--buy", "1", *words, "--at", "2026-09-05T16:00:00Z", code=8)
     assert {one["instrument"].partition(":")[0] for one in saturday["left_out"]} >= {"desk", "beta", "pool"}
     assert 8 == main(["route", "late:TSLAx/USD", "--sell", "1", *words])
-    assert "nothing: no venue's quote may be used now" in capsys.readouterr().out
+    assert "nothing: no venue may be used now" in capsys.readouterr().out
+
+
+async def test_a_running_pegline_is_asked_at_its_address(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    What it answers over the socket is what the tape says, sold and bought; a name that it does not know is 2.
+    """
+    config = load(Path(words[3]), credentials=False)
+    parts, tally = replayed(Path(words[1]), config, "TSLAx", None)
+    routes = Routes(config, parts, Quotes(config, parts, tally, lambda: Origin(how="daemon")))
+    asks = {"sell": partial(routes.ask, buy=False), "buy": partial(routes.ask, buy=True)}
+    facts = {"registry": CollectorRegistry(), "picture": lambda: None, "health": lambda _: None}
+    async with Server(**facts, **asks, port=0) as page:
+        for side in ("--sell", "--buy"):
+            assert 0 == await asyncio.to_thread(main, ["route", "TSLAx", side, "12", "--url", page.url, "--json"])
+            told = json.loads(capsys.readouterr().out)
+            here = asked(capsys, "TSLAx", side, "12", *words)
+            assert "daemon" == told["origin"]["how"]
+            assert {**here, "origin": None} == {**told, "origin": None}
+        assert 2 == await asyncio.to_thread(main, ["route", "NOBODY", "--sell", "1", "--url", page.url])
+    assert "no token, instrument or share" in capsys.readouterr().err
