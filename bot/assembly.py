@@ -8,6 +8,8 @@ from decimal import Decimal
 from math import nan
 from pathlib import Path
 
+from bot import attestations_file
+from bot.backing import Backing
 from bot.config import Config, InstrumentTable
 from bot.config_costs import VenueTable
 from bot.converting import IssuersOf
@@ -146,12 +148,21 @@ def assemble(
         borrow_per_day=borrow_per_day(charged or config, universe),
     )
     engine.memory.funds = funds_of(config, sessions)
+    engine.backing = backing_of(config, universe)
     if issuers is not None:
         engine.dealer.converter.primaries = issuers(_usd_of(columns), engine.judges.units.shares)
     if health:
         rules = peg_rules(config)
         engine.health = HealthWatch(columns, lambda number: rules, engine.depths.levels)
     return Assembly(engine, columns, ledger, tuple(strategies), peg_watch, liquidity)
+
+
+def backing_of(config: Config, universe: Universe) -> Backing | None:
+    """What judges the backing of tokens; None without a file. Raises DataError where it cannot be read."""
+    if not config.run.attestations_file:
+        return None
+    max_age_ns = ns(config.gates.max_attestation_age_days * 86_400)
+    return Backing(universe, attestations_file.read(Path(config.run.attestations_file)), max_age_ns)
 
 
 def peg_rules(config: Config) -> PegRules:

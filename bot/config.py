@@ -57,6 +57,8 @@ class Run(Table):
     """Path of a file with splits and dividends, kept by hand; relative to the folder of the config file."""
     pins_file: str = ""
     """Path of a file with the code that contracts must run, as `tokens verify --pin` writes it; likewise relative."""
+    attestations_file: str = ""
+    """Path of a file with what issuers attest of their tokens' backing, kept by hand; likewise relative."""
 
 
 class Http(Table):
@@ -151,6 +153,8 @@ class Gates(Table):
     """A token or perp further than this from the fair value is another asset, unless a second venue says the same."""
     max_source_lag_s: Limit = 120.0
     """A share source that follows the others by more than this is not believed."""
+    max_attestation_age_days: Limit = 40.0
+    """A token whose backing was attested longer ago is only given back."""
     maintenance_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 600.0
     """After a multiplier activates, at most this long without trading while waiting for the first print."""
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from bot import attestations_file
 from bot.config import Config
 from bot.config_rules import breaches, concerns
 from bot.config_shape import Fault, faults, table_and_key, without
@@ -52,7 +53,7 @@ def read(path: Path, *, credentials: bool = True) -> Loaded:
     mistakes += [_placed(path, fault, lines) for fault in found if not str(fault.path[0]).startswith(_LEFT_OUT)]
     if mistakes:
         raise ConfigError(sorted(dict.fromkeys(mistakes), key=lambda m: m.line))
-    config = _with_params(path, Config.model_validate(data), lines)
+    config = _with_attestations(path, _with_params(path, Config.model_validate(data), lines), lines)
     warnings = [_placed(path, fault, lines) for fault in concerns(config)]
     if credentials:
         warnings += _key_files(path, config, lines)
@@ -75,6 +76,19 @@ def _with_params(path: Path, config: Config, lines: dict[Keys, int]) -> Config:
         fault = Fault(("fair", "params_file"), str(error), "pegline fit TAPE --out FILE; or remove the key")
         raise ConfigError([_placed(path, fault, lines)]) from None
     return config.model_copy(update={"fair": config.fair.model_copy(update={"params_file": str(file.resolve())})})
+
+
+def _with_attestations(path: Path, config: Config, lines: dict[Keys, int]) -> Config:
+    """The config with the place of its attestations resolved. Raises ConfigError where they cannot be read."""
+    if not config.run.attestations_file:
+        return config
+    file = key_path(path, config.run.attestations_file)
+    try:
+        attestations_file.read(file)
+    except DataError as error:
+        fault = Fault(("run", "attestations_file"), str(error), attestations_file.HINT)
+        raise ConfigError([_placed(path, fault, lines)]) from None
+    return config.model_copy(update={"run": config.run.model_copy(update={"attestations_file": str(file.resolve())})})
 
 
 def _text(path: Path) -> str:

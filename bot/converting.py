@@ -52,13 +52,15 @@ class Converter:
         push: Callable[[int], None],
         latch: Callable[[], Latch],
         differs: Callable[[int], str] = lambda number: "",
+        unbacked: Callable[[int], str] = lambda number: "",
     ) -> None:
         """`push` asks for `hear` at a moment (ns); `latch` says what is held back now, `differs` why the books of an
-        instrument are not known to be right."""
+        instrument are not known to be right, `unbacked` why no more of it is minted."""
         self.ledger, self.limits = ledger, limits
         self.primaries: Mapping[str, Primary] = {}
         """Doors of issuers by name; without any nothing is asked for."""
         self._record, self._push, self._latch, self._differs = record, push, latch, differs
+        self._unbacked = unbacked
         self._asks: dict[int, list[str]] = {}
         """Ids that are asked about at a moment, ns UTC."""
 
@@ -140,6 +142,8 @@ class Converter:
             return (Reason.KILLED if hold.mode is Mode.HALT else Reason.REDUCE_ONLY), str(hold)
         if not wish.trade and (why := self._differs(wish.source) or self._differs(wish.target)):
             return Reason.REDUCE_ONLY, why
+        if wish.mint and not wish.trade and (why := self._unbacked(wish.target)):
+            return Reason.BACKING, why
         limits = self.limits
         return review_conversion(wish, passed, view, self.primaries, limits.max_order_usd, limits.collar_bps, held=held)
 

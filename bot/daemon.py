@@ -192,6 +192,7 @@ class Daemon:
             accounts=comparer.states,
             scores=self.scores,
             use=self.engine.use,
+            backing=self.engine.backing_states,
         )
         self.watch: Callable[[Step], object] = self.desk.on_step
         """Called with every decision record; who takes its place calls the desk's."""

@@ -85,6 +85,7 @@ class Dealer:
             push=push_issuer,
             latch=lambda: self.memory.latch,
             differs=lambda number: self.memory.differs.get(number, ""),
+            unbacked=lambda number: self.memory.unbacked.get(number, ""),
         )
         self.comparer = Comparer(
             columns, ledger, trades, self.memory, self.asked, fence=fence, record=self.record, push=push_books,

@@ -13,6 +13,7 @@ from decimal import Decimal
 
 import msgspec
 
+from bot.backing import Backing
 from bot.charging import Charging, next_hour
 from bot.dealing import Dealer, Scribe
 from bot.depths import Depths
@@ -25,6 +26,7 @@ from bot.restore import Restored, restore
 from bot.triggers import Trigger, Triggers
 from connectors.events import NEVER, Kind, Rows
 from connectors.ports import Executor, Levels
+from monitoring.facts import BackingState
 from strategies.base import Note, Resumes, Step, Strategy
 from strategies.execution.exits import Lot
 from strategies.execution.latch import Latch
@@ -104,6 +106,7 @@ class Engine:
         self.depths = Depths(columns, self.notices.up, {} if levels is None else levels)
         self.pools = pools or Pools(self.universe, {}, on=False)
         self.health: HealthWatch | None = None
+        self.backing: Backing | None = None
         self.counts = Counts()
         self.triggers = Triggers(columns, triggers)
         tradable = None if executor is None else limits
@@ -172,7 +175,9 @@ class Engine:
             self._start(int(rows.ts_recv[0]))
         self.counts.rows += count
         columns, ts = self.columns, rows.ts_recv
-        followers = [one for one in (self.depths, self.pools, self.fundings, self.health) if one is not None]
+        followers = [
+            one for one in (self.depths, self.pools, self.fundings, self.health, self.backing) if one is not None
+        ]
         for one in followers:
             one.begin(rows)
         at = 0
@@ -202,6 +207,10 @@ class Engine:
         """How much of each limit is used now, and how naked trades without an end have been."""
         return use_of(self.dealer.view(self.columns.now), self.limits, self.memory, self.trades.open.values())
 
+    def backing_states(self) -> tuple[BackingState, ...]:
+        """How what issuers attest stands against supplies now."""
+        return () if self.backing is None else self.backing.states(self.columns.now)
+
     def finish(self) -> None:
         """The end of a run: what is still due is dropped and counted, and what the books are worth is recorded."""
         self.counts.dropped_dues = sum(1 for due in self._dues if due[2] == _ANSWER)
@@ -228,7 +237,7 @@ class Engine:
         }
         if self.dealer.fence:
             detail["fence"] = self.dealer.fence
-        notes = [Note(kind="start", detail=detail), *self.judges.start(), *self._new_day(first)]
+        notes = [Note(kind="start", detail=detail), *self.judges.start(), *self._backing(first), *self._new_day(first)]
         for number, (value, activates_s) in self._restored.announced.items():
             notes += self.notices.announced(number, value, activates_s, first, self._push_multiplier)
         if self._restored.ended:
@@ -314,7 +323,7 @@ class Engine:
     def _tick(self, now: int) -> None:
         """The strategies' clock."""
         doubts = self.judges.tick(now)
-        notes = [*doubts, *self.notices.of_time(now), *self._new_day(now)]
+        notes = [*doubts, *self.notices.of_time(now), *self._backing(now), *self._new_day(now)]
         if self.judges.changed or self.notices.changed_eligibility:
             self.permits.all(self.now)
         if self.health is not None:
@@ -324,6 +333,14 @@ class Engine:
             notes = []
         if notes:
             self._record("timer", now, notes=notes)
+
+    def _backing(self, now: int) -> list[Note]:
+        """The gate lets nobody buy into what is not backed."""
+        if self.backing is None:
+            return []
+        notes = self.backing.look(now)
+        self.memory.unbacked = self.backing.bars
+        return notes
 
     def _new_day(self, now: int) -> list[Note]:
         """The gate looks at profit and exposure: a day begins, a peak is higher, or something is held back."""

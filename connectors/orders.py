@@ -137,6 +137,7 @@ class Reason(StrEnum):
     DRAWDOWN = "drawdown"
     SELF_TRADE = "self_trade"
     UNSETTLED = "unsettled"
+    BACKING = "backing"
     TURNOVER = "turnover"
     COOLDOWN = "cooldown"
     IN_FLIGHT = "in_flight"

@@ -52,6 +52,18 @@ TRADES: Final = (
         "Use of each limit that is on, by the name that uses most of it; 1 is at the limit; absent when unknown",
     ),
     Metric(
+        "pegline_backing_ratio",
+        "gauge",
+        ("token", "issuer"),
+        "Units that an issuer attests as backed over the supply that chains tell; absent while either is unknown",
+    ),
+    Metric(
+        "pegline_attestation_age_ratio",
+        "gauge",
+        ("token", "issuer"),
+        "Age of the newest attestation as a part of the age that is allowed; absent where there is none yet",
+    ),
+    Metric(
         "pegline_hedge_concern",
         "gauge",
         ("underlying", "kind"),

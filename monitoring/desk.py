@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry
 
+from monitoring.backing import troubles as unbacked
 from monitoring.decisions import Tally
 from monitoring.depth import LevelsOf, no_levels
-from monitoring.facts import AccountState, Facts, FeedState, LoopState, Recording
+from monitoring.facts import AccountState, BackingState, Facts, FeedState, LoopState, Recording
 from monitoring.health import Health, health
 from monitoring.histogram import Histogram
 from monitoring.metrics import Metrics
@@ -58,17 +59,18 @@ class Desk:
         accounts: Callable[[], Sequence[AccountState]] = tuple,
         scores: Callable[[], Mapping[int, Score]] = dict,
         use: UseOf = Use,
+        backing: Callable[[], Sequence[BackingState]] = tuple,
     ) -> None:
         """`scores` is the known peg health by instrument, `use` what the gate has let out.
 
-        `accounts` say how venues' accounts stand against the books.
+        `accounts` say how venues' accounts stand against the books, `backing` how attestations stand against supplies.
         `levels` of an instrument's book, the state of the `recording`, readings of `pools`, `feeds` and `idle_s`
         (wall seconds since the last row) are asked when needed; `positions` (units by instrument) and
         `conversions` of a ledger that goes on from an earlier run; `loop` and `histograms` as Metrics.
         """
         self._levels, self._recording, self._pools, self._scores, self._loop = levels, recording, pools, scores, loop
         self.columns, self.facts, self._feeds, self._idle_s = columns, facts, feeds, idle_s
-        self._accounts, self._use = accounts, use
+        self._accounts, self._use, self._backing = accounts, use, backing
         self.tally = Tally(
             columns.universe,
             shares_per_unit=lambda number: float(columns.shares_per_unit[number]),
@@ -90,6 +92,7 @@ class Desk:
             accounts=accounts,
             scores=scores,
             use=use,
+            backing=backing,
         ).registry()
 
     def on_step(self, step: Step) -> list[Line]:
@@ -104,7 +107,7 @@ class Desk:
         told = [str(line) for line in list(self.story)[-SHOWN:]]
         recording = self._recording()
         wrong = [*self._loop().wants().values(), *(f"held back: {hold}" for hold in self.tally.holds())]
-        wrong += troubles(self._accounts())
+        wrong += troubles(self._accounts()) + unbacked(self._backing())
         if recording is not None and recording.error:
             wrong.append(f"recording stopped: {recording.error}")
         return snapshot(

@@ -71,6 +71,23 @@ class AccountState(msgspec.Struct, frozen=True, kw_only=True):
     """Those for which something there may only be reduced."""
 
 
+class BackingState(msgspec.Struct, frozen=True, kw_only=True):
+    """How what an issuer attests of a token stands against its supply."""
+
+    token: str
+    issuer: str
+    attested_units: float | None = None
+    """None: nothing is attested of a moment that has come."""
+    supply_units: float | None = None
+    """On all chains that tell it; None where none does."""
+    age_ratio: float | None = None
+    """Age of the attestation, as a part of the age that is allowed."""
+    state: str = "sound"
+    """sound, short or old."""
+    why: str = ""
+    """Why nothing of it is bought; empty where it is sound."""
+
+
 class LoopState(msgspec.Struct, frozen=True, kw_only=True):
     """How this process itself keeps up."""
 

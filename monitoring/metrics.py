@@ -20,10 +20,11 @@ from prometheus_client.registry import Collector
 from connectors.events import NS, Why
 from connectors.instruments import Role
 from connectors.orders import Outcome, Reason
+from monitoring.backing import samples as backed
 from monitoring.catalogue import CATALOGUE
 from monitoring.decisions import Tally
 from monitoring.depth import BANDS, LevelsOf, depth_usd, executable_bps, no_levels
-from monitoring.facts import AccountState, Facts, FeedState, LoopState, Recording
+from monitoring.facts import AccountState, BackingState, Facts, FeedState, LoopState, Recording
 from monitoring.histogram import Histogram
 from monitoring.pegs import peg_samples, premium_samples
 from monitoring.pools import Readings, pool_lines
@@ -64,16 +65,17 @@ class Metrics(Collector):
         accounts: Callable[[], Sequence[AccountState]] = tuple,
         scores: Callable[[], Mapping[int, Score]] = dict,
         use: UseOf = Use,
+        backing: Callable[[], Sequence[BackingState]] = tuple,
     ) -> None:
         """`scores` gives the known peg health by instrument, `use` what the gate has let out.
 
         `feeds` gives the state of every stream when asked, `loop` that of the process, `histograms` those of the
         catalogue by name without prefix and by label values, `levels` those of an instrument's book, `accounts` how
-        venues' accounts stand against the books.
+        venues' accounts stand against the books, `backing` how attestations stand against supplies.
         """
         self._levels, self._recording, self._pools, self._scores = levels, recording, pools, scores
         self._columns, self._universe, self._tally = columns, columns.universe, tally
-        self._facts, self._feeds, self._accounts = facts, feeds, accounts
+        self._facts, self._feeds, self._accounts, self._backing = facts, feeds, accounts, backing
         self._loop, self._histograms, self._use = loop, histograms, use
         self._tokens = self._universe.where(role=Role.TOKEN)
         self._shares = self._universe.where(role=Role.SHARE)
@@ -120,6 +122,7 @@ class Metrics(Collector):
                 self._pool_samples(),
                 settlements(self._tally.conversions, self._columns.mark_usd, self._columns.now),
                 reconciled(self._accounts()),
+                backed(self._backing()),
                 positions(self._tally.concerns, self._tally.positions, self._universe),
             )
             for name, values in part.items()

@@ -10,6 +10,7 @@ import msgspec
 
 from connectors.events import NS
 from connectors.instruments import Role, Universe
+from monitoring.backing import told as backing
 from monitoring.decisions import Tally
 from monitoring.pools import cliff_told, incentive_told
 from monitoring.positions import told as position
@@ -125,6 +126,7 @@ class Narrator:
             "conversion": _conversion,
             "conversion_late": _conversion,
             "conversion_refused": _conversion,
+            "backing": _backing,
             "hold_cost": _position,
             "margin": _position,
             "charge_unknown": _position,
@@ -382,6 +384,10 @@ def _action(note: Note) -> str:
 
 def _conversion(note: Note, ts: int) -> tuple[str, Tone]:
     return settlement(note)
+
+
+def _backing(note: Note, ts: int) -> tuple[str, Tone]:
+    return backing(note)
 
 
 def _position(note: Note, ts: int) -> tuple[str, Tone]:

@@ -18,6 +18,7 @@ from bot.invariants import Breach, Invariants
 from bot.outbox import Outbox
 from bot.simulation.canary import leaks, planted, secret
 from bot.simulation.checks import TOLD_WRONG, Truth
+from bot.simulation.custody import attested, with_supplies
 from bot.simulation.desk import IssuerDesk, MortalDesk, OwnAccount
 from bot.simulation.disk import Crashed, Disk
 from bot.simulation.fault import Event, Hand
@@ -65,11 +66,13 @@ class Driver:
         common = stage()
         thinking = common.config.strategies.model_copy(update=dict.fromkeys(without))
         config = planted(common.config.model_copy(update={"strategies": thinking}), state)
+        config = attested(config, scene, state)
         self.stage = common._replace(config=config)
         self.breaches: list[Breach] = []
         self.now = START_NS
         self.parts: Assembly | None = None
-        self.world = world_of(scene, self._clock, market(scene.seed).records if records is None else records)
+        records = with_supplies(market(scene.seed).records if records is None else records, scene)
+        self.world = world_of(scene, self._clock, records)
         self.opening = {name: dict(venue.balances) for name, venue in self.world.outside.venues.items()}
         """What lies at each venue and is not the books' business, by asset."""
         self.disk = Disk(disk_faults(scene))

@@ -28,6 +28,15 @@ class Event(StrEnum):
     FREEZE = "freeze"
 
 
+class Custody(StrEnum):
+    """What befalls the backing of a token."""
+
+    SHORTFALL = "shortfall"
+    """More units are on chains than its issuer attests."""
+    OLD = "attestation_old"
+    """Its issuer has attested nothing for too long."""
+
+
 class Process(StrEnum):
     """What befalls the process."""
 
@@ -52,7 +61,7 @@ class Hand(StrEnum):
     PAUSE = "pause"
 
 
-Kind = OrderFault | Trouble | Event | IssuerFault | RowFault | Process | Hand
+Kind = OrderFault | Trouble | Event | IssuerFault | RowFault | Custody | Process | Hand
 
 ROWS: Final[dict[Kind, int]] = {
     RowFault.DROP: 1,
@@ -95,6 +104,8 @@ ROWS: Final[dict[Kind, int]] = {
     IssuerFault.UNFAILS: 56,
     Event.FREEZE: 57,
     RowFault.MULTIPLIER: 58,
+    Custody.SHORTFALL: 60,
+    Custody.OLD: 60,
     RowFault.COIN: 61,
     RowFault.THIN: 62,
     Process.CRASH_BEFORE: 65,
@@ -166,7 +177,7 @@ def draw(rng: np.random.Generator, kind: Kind, places: Places) -> Fault:
         return Fault(what=kind, number=int(rng.integers(2, 60)), for_s=for_s if lasts else 0.0)
     if kind is Event.FREEZE:
         return Fault(what=kind, where=_one(rng, places.issuers), at_s=at_s, for_s=for_s)
-    if isinstance(kind, RowFault) or kind is Hand.PAUSE:
+    if isinstance(kind, (RowFault, Custody)) or kind is Hand.PAUSE:
         return Fault(what=kind, where=places.names[gap.instrument], at_s=at_s, for_s=for_s)
     return Fault(what=kind, where="" if kind is Hand.KILL else venue, at_s=at_s, for_s=for_s)
 

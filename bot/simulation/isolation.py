@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 
 from bot.invariants import Breach
-from bot.simulation.fault import Event, Fault, Hand, Process
+from bot.simulation.fault import Custody, Event, Fault, Hand, Process
 from bot.simulation.window import Scrape
-from connectors.events import NS, Rows
+from connectors.events import NS, Kind, Rows
 from connectors.instruments import Role, Universe
 from connectors.simulated.issuer_terms import IssuerFault
 from connectors.simulated.row_faults import RowFault
@@ -59,7 +59,8 @@ class Isolation:
         `since` (ns UTC) the process hears."""
         rows = self._rows
         begin, end = np.searchsorted(rows.ts_recv, (max(since, scrape.ts - FRESH_NS), scrape.ts))
-        told = {int(rows.instrument[at]): float(rows.ts_recv[at]) / NS for at in range(begin, end)}
+        quotes = [at for at in range(begin, end) if rows.kind[at] == Kind.QUOTE]
+        told = {int(rows.instrument[at]): float(rows.ts_recv[at]) / NS for at in quotes}
         for number in sorted(self._priced & told.keys()):
             one = self._universe[number]
             if one.role is Role.TOKEN and not _priced(scrape, one.name, told[number]):
@@ -88,7 +89,7 @@ def _befallen(fault: Fault, universe: Universe) -> frozenset[int]:
     if isinstance(kind, IssuerFault) or kind is Event.FREEZE:
         shares = {one.underlying for one in universe if one.issuer == fault.where}
         return frozenset(at for at, one in everything if one.underlying in shares)
-    if not isinstance(kind, (RowFault, Hand)):
+    if not isinstance(kind, (RowFault, Custody, Hand)):
         return frozenset(at for at, one in everything if one.venue == fault.where)
     named = universe[universe.number(fault.where)]
     if kind is RowFault.COIN:

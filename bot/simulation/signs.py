@@ -11,7 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bot.invariants import Breach
-from bot.simulation.fault import Event, Fault, Hand, Kind, Process
+from bot.simulation.fault import Custody, Event, Fault, Hand, Kind, Process
 from connectors.instruments import Universe
 from connectors.simulated.issuer_terms import IssuerFault
 from connectors.simulated.order_faults import OrderFault
@@ -65,6 +65,10 @@ SIGNS: Final[Mapping[Kind, Sign]] = {
         "pegline_settlement_oldest_age_seconds", {"issuer": "{issuer}"}, above=100, alert="PeglineMintStuck"
     ),
     IssuerFault.FAILED: _FAILED,
+    Custody.SHORTFALL: Sign(
+        "pegline_backing_ratio", {"token": "{token}"}, below=1, alert="PeglineBackingShortfall"
+    ),
+    Custody.OLD: Sign("pegline_attestation_age_ratio", {"token": "{token}"}, above=1, alert="PeglineAttestationOld"),
     Process.DISK_FULL: Sign("pegline_journal_up", {}, below=1, alert="PeglineJournalFailed"),
     Hand.KILL: Sign(
         "pegline_kill_switch_engaged", {"scope": "all", "mode": "HALT"}, above=0, alert="PeglineKilled"

@@ -69,6 +69,7 @@ class Window:
             loop=loop,
             accounts=engine.dealer.comparer.states,
             use=engine.use,
+            backing=engine.backing_states,
         )
         return self._hear
 

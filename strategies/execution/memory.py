@@ -43,6 +43,8 @@ class Memory:
     """The last one that a record holds."""
     differs: dict[int, str] = field(default_factory=dict)
     """By instrument why it may only be reduced: its venue's account and the books are not known to be equal."""
+    unbacked: dict[int, str] = field(default_factory=dict)
+    """By instrument why it may only be reduced: what its issuer attests is short of its supply, or old."""
     latch: Latch = field(default_factory=Latch)
     tripped: list[Hold] = field(default_factory=list)
     """Holds that the gate has set itself and nobody was told of yet."""

@@ -55,13 +55,14 @@ def review(
         opens = intent.purpose is Purpose.OPEN
         if intent.purpose in PLANS:
             wished(intent, limits, memory, view.now)
-        closes = bool(memory.latch.holds or memory.differs or not opens) and reduces(intent, earlier, view, open_shares)
+        asked = memory.latch.holds or memory.differs or memory.unbacked or not opens
+        closes = bool(asked) and reduces(intent, earlier, view, open_shares)
         eased = closes and not opens
         fair = _fair(intent, view)
         sent = within_collar(intent, view, limits, fair, eased=eased)
         problem = (
             _held_back(intent, view, memory, closes=closes)
-            or (None if closes else _differs(intent, view, memory))
+            or (None if closes else _differs(intent, view, memory) or _unbacked(intent, memory))
             or _moment_problem(intent, view, limits, memory, max_open, fair, eased=eased)
             or _legs_problem(intent, view, limits, fair, eased=eased)
             or _self_trade(intent, earlier, view)
@@ -95,6 +96,14 @@ def _differs(intent: Intent, view: View, memory: Memory) -> Problem | None:
     for leg in intent.legs:
         if why := memory.differs.get(leg.instrument):
             return Reason.REDUCE_ONLY, f"{view.columns.universe[leg.instrument].name}: {why}"
+    return None
+
+
+def _unbacked(intent: Intent, memory: Memory) -> Problem | None:
+    """Whether a leg is of a token that is not known to be backed."""
+    for leg in intent.legs if memory.unbacked else ():
+        if why := memory.unbacked.get(leg.instrument):
+            return Reason.BACKING, why
     return None
 
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from bot.converting import Converter
 from connectors.events import NAN, NS
@@ -42,10 +43,11 @@ class Desk:
         self.records: list[tuple[str, int, Any]] = []
         self.dues: list[int] = []
         self.latch, self.mark = Latch(), 100.0
+        self.unbacked: dict[int, str] = {}
         allowed: Any = SimpleNamespace(collar_bps=inf, max_order_usd=D(most_usd)) if limits else None
         self.converter = Converter(
             self.ledger, allowed, record=self.record, push=lambda due: self.dues.append(due),
-            latch=lambda: self.latch,
+            latch=lambda: self.latch, unbacked=lambda number: self.unbacked.get(number, ""),
         )  # fmt: skip
         self.converter.primaries = {"i": self.issuer}
 
@@ -166,6 +168,25 @@ def test_a_strategy_does_not_ask_for_what_completes_a_trade() -> None:
     assert ([], ["malformed"]) == desk.wish(mint(trade="t"))
     passed, notes = desk.converter.decided([mint(trade="t")], desk.view(), completes=True)
     assert (["c"], ()) == ([one.id for one in passed], notes)
+
+
+def test_what_is_not_backed_is_not_minted_and_may_be_redeemed() -> None:
+    """
+    The token that would come is not known to be backed: refused with the reason, unless it completes a trade; the same
+    token may be given back, and when it is sound it is minted.
+    """
+    desk = Desk()
+    desk.unbacked[1] = "T: short"
+    assert ([], ["backing"]) == desk.wish(mint())
+    passed, _ = desk.converter.decided([mint(trade="t")], desk.view(), completes=True)
+    assert ["c"] == [one.id for one in passed]
+    fill = Fill(id="t", client_id="o-1", instrument=1, side=Side.BUY, quantity=D(50), price=D(100), fee=D(0), fx=D(1),
+                ts=0)  # fmt: skip
+    desk.ledger.fill(fill, seen=D(100))
+    back = structs.replace(mint("r", "50"), mint=False, source=1, target=0)
+    assert (["r"], []) == desk.wish(back)
+    desk.unbacked.clear()
+    assert (["c"], []) == Desk().wish(mint())
 
 
 def test_a_limit_a_kill_and_a_missing_price_refuse() -> None:

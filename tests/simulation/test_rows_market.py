@@ -1,7 +1,7 @@
 """Rows of the fault matrix about the market itself and what is told of it: feeds, multipliers, coins, depth.
 
-Rows 59 and 60 need dividends and attestations on a tape: tests/bot/test_corporate.py stands for 59. Row 63 and 64 are
-those of perps: tests/bot/test_hedging.py.
+Row 59 needs dividends on a tape: tests/bot/test_corporate.py stands for it. Rows 63 and 64 are those of perps:
+tests/bot/test_hedge.py.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import pytest
 
 from bot.simulation.fault import Fault
 from bot.simulation.scene import stage
+from connectors.orders import Intent, Purpose
 from tests.simulation.played import Played
 
 TSLA, SPY = "sim-beta:simTSLA/USDT", "sim-beta:simSPY/USDT"
@@ -59,6 +60,27 @@ def test_row_58_a_multiplier_that_jumps_opens_no_phantom_trade() -> None:
     assert not [wish for wish, _ in played.approved if wish.edge_bps > 500.0]
     assert [wish for wish in played.passed(0.0, 141.0) if wish.underlying == "SPY"]
     assert [wish for wish in played.passed(141.0, 900.0) if wish.underlying == "TSLA"]
+
+
+def opened(played: Played, begin_s: float, end_s: float) -> list[Intent]:
+    """Plans of that time that take up something new."""
+    return [wish for wish in played.passed(begin_s, end_s) if wish.purpose is Purpose.OPEN]
+
+
+@pytest.mark.parametrize(("what", "state"), [("shortfall", "short"), ("attestation_old", "old")])
+def test_row_60_a_token_that_is_not_known_to_be_backed_is_only_given_back(what: str, state: str) -> None:
+    """
+    For four minutes chains tell a unit too many, or the last attestation is too old: from the first tick after that
+    nothing of the token opens, which the review says, while the other token opens. Once it is sound it trades again.
+    """
+    played, twin = Played(Fault(what=what, where=TSLA, at_s=60.0, for_s=240.0)), Played()
+    assert () == played.outcome.breaches
+    tick_s = 5.0
+    assert {"SPY"} == {wish.underlying for wish in opened(played, 60.0 + tick_s, 300.0)}
+    assert "TSLA" in {wish.underlying for wish in opened(twin, 60.0 + tick_s, 300.0)}
+    assert "TSLA" in {wish.underlying for wish in opened(played, 300.0 + tick_s, 900.0)}
+    assert "backing" in {refused.reason for step in played.steps for refused in step.refused}
+    assert [state, "sound"] == [note["state"] for note in played.notes("backing")]
 
 
 def test_row_61_a_coin_at_88_cents_stops_the_trading_in_it() -> None:

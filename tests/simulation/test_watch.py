@@ -39,6 +39,8 @@ MUTE = Fault(what="mute", where=BETA, at_s=100.0, for_s=30.0)
 ALERTED = {
     "withdrawal": Fault(what="withdrawal", where="sim-beta", at_s=100.0, for_s=5.0),
     "never_settles": Fault(what="never_settles", where="sim-one"),
+    "shortfall": Fault(what="shortfall", where=BETA, at_s=100.0, for_s=30.0),
+    "attestation_old": Fault(what="attestation_old", where=BETA, at_s=100.0, for_s=30.0),
     "disk_full": Fault(what="disk_full", number=20, for_s=20.0),
     "kill": Fault(what="kill", at_s=100.0, for_s=30.0),
 }
@@ -116,7 +118,7 @@ def scraped(fault: Fault) -> Scrape:
     return max(
         run.window.scrapes,
         key=lambda one: max(
-            ((value if sign.above >= 0 else -value) for value in one.values(sign.metric, {})), default=-1.0
+            ((value if sign.above >= 0 else -value) for value in one.values(sign.metric, {})), default=float("-inf")
         ),
     )
 

@@ -194,6 +194,22 @@ def test_a_pause_lets_pass_what_brings_nearer_to_zero(units: dict[str, str], wis
         assert (None if passes else Reason.REDUCE_ONLY) is found
 
 
+def test_what_is_not_backed_is_only_given_back() -> None:
+    """
+    Five units are held at a: they may be sold, by whatever purpose; more may not be bought there, nor a pair be opened
+    of which one leg is there. At b, which is sound, everything passes.
+    """
+    memory = Memory(day=TODAY, unbacked={A: "T: short"})
+    for purpose in (Purpose.OPEN, Purpose.CLOSE, Purpose.HEDGE):
+        view = holding(a="5")
+        assert why(view, one_leg(A, Side.SELL, purpose=purpose), memory=memory) is None
+        assert Reason.BACKING is why(view, one_leg(A, Side.BUY, purpose=purpose), memory=memory)
+    assert Reason.BACKING is why(Case().view(), intent(), memory=memory)
+    assert why(Case().view(), one_leg(B, Side.BUY), memory=Memory(day=TODAY, unbacked={A: "T: short"})) is None
+    (refused,) = review((intent(),), Case().view(), WIDE, memory, {"x": 1}, {})[1]
+    assert "T: short" == refused.detail
+
+
 def test_orders_under_way_count_as_filled_in_what_reduces() -> None:
     """
     Five are held and three are being sold, here or elsewhere: two more may be, three may not.
