@@ -13,10 +13,11 @@ import hypothesis
 import pytest
 
 from tests.chain.parts import Parts
+from tests.sweep import cases
 
-hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.register_profile("house", deadline=None, max_examples=cases(50, 1000))
 hypothesis.settings.load_profile("house")
-"""No test asserts a time: on a busy machine each example may take as long as it takes."""
+"""No test asserts a time: on a busy machine an example may take as long as it takes."""
 
 KEPT = Path(__file__).resolve().parents[1] / ".cache"
 """Compiled code is worth keeping, for this process and those that tests start: Python's (a start of the daemon would

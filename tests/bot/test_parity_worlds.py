@@ -19,6 +19,7 @@ from bot.config import Config  # noqa: E402
 from bot.config_file import load  # noqa: E402
 from connectors.events import NS, Flag, Kind, Row, Rows  # noqa: E402
 from connectors.instruments import Instrument, Role, UnitModel, Universe  # noqa: E402
+from tests.sweep import cases  # noqa: E402
 
 BEGIN = 1_788_551_990 * NS
 """Friday 4 September 2026, ten seconds before the share market closes."""
@@ -221,7 +222,7 @@ def outcome(result: Result) -> dict[str, str]:
     return {name: repr(getattr(result, name)) for name in names}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=cases(10, 100))
 @given(seed=st.integers(0, 2**31), cuts=st.lists(st.integers(1, 300), min_size=1, max_size=5))
 def test_the_cut_of_the_rows_changes_nothing_in_any_config(
     tmp_path_factory: pytest.TempPathFactory, seed: int, cuts: list[int]
@@ -266,7 +267,7 @@ def test_books_and_limits_hold_in_every_drawn_run(tmp_path: Path) -> None:
     strategy may hold by more than what one trade needs to be hedged.
     """
     traded = 0
-    for seed in range(25):
+    for seed in range(cases(12, 100)):
         ran = run_over(draw_config(seed, tmp_path), UNIVERSE, [draw_rows(seed, 1500)])
         held: dict[str, Decimal] = {}
         for fill in ran.fills:

@@ -29,6 +29,7 @@ from tests.connectors.amm_deployed import (
     random_liquidity,
     random_range,
 )
+from tests.sweep import cases
 
 
 def swap_both(random: Random, world: World, pool: RangePool, known: object, seen: Counter[str]) -> RangePool:
@@ -84,7 +85,12 @@ def move_both(
 
 
 @pytest.mark.parametrize(
-    ("family", "pools", "seed"), [("uniswap_v3", 360, 3), ("pancakeswap_v3", 160, 33), ("uniswap_v4", 320, 4)]
+    ("family", "pools", "seed"),
+    [
+        ("uniswap_v3", cases(100, 360), 3),
+        ("pancakeswap_v3", cases(60, 160), 33),
+        ("uniswap_v4", cases(100, 320), 4),
+    ],
 )
 def test_swaps_equal_those_of_the_deployed_contract(chain: Parts, family: str, pools: int, seed: int) -> None:
     """

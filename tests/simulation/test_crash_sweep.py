@@ -17,8 +17,8 @@ from tests.simulation.played import Played
 from tests.simulation.still import FAULTS, still, thinkers
 
 HOW = (Process.CRASH_BEFORE, Process.CRASH_TORN, Process.CRASH_AFTER)
-EVERY = 1 if os.environ.get("PEGLINE_SWEEP") else 30
-"""In markets that move every thirtieth record is taken; all of them where PEGLINE_SWEEP is set."""
+EVERY = 1 if os.environ.get("PEGLINE_SWEEP") else 75
+"""In markets that move every 75th record is taken; all of them where PEGLINE_SWEEP is set."""
 BUSY = (3, 11)
 """Seeds whose scenes are swept, with their faults."""
 
