@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import aiohttp
@@ -17,63 +15,11 @@ from bot.clock import monotonic_s, sleep
 from bot.holds import Holds
 from bot.journal_reader import verify
 from strategies.execution.latch import Hold, Mode
-from tests.bot.test_run import CONFIG, PATIENCE_S, Daemon, value
+from tests.daemon import CONFIG, PATIENCE_S, place, value
 from tests.faults.test_disk import held
-from tests.servers.bybit import BybitServer
-from tests.servers.kraken import KrakenServer
-from tests.servers.yahoo import YahooServer
 
 SLOW_VENUE = ("taker_fee_bps = 10\nlatency_ms = 20", "taker_fee_bps = 10\nlatency_ms = 600000")
 """An order at one of the venues is on its way for ten minutes."""
-
-
-class Place:
-    """Local venues with a gap between two of them, and a config for them."""
-
-    def __init__(self, kraken: KrakenServer, bybit: BybitServer, yahoo: YahooServer, folder: Path) -> None:
-        self.kraken, self.bybit, self.yahoo = kraken, bybit, yahoo
-        self.state, self.config, key = folder / "state", folder / "config.toml", folder / "key"
-        key.write_text('key = "none"\n')
-        key.chmod(0o600)
-        text = CONFIG.format(state=self.state, kraken=kraken.url, bybit=bybit.url, yahoo=yahoo.url, key=key)
-        for name in ("kraken", "bybit"):
-            text = text.replace(f'feed = "ccxt"\nexchange = "{name}"', f'feed = "{name}"')
-        self.config.write_text(text)
-
-    async def show(self, bid: str) -> None:
-        """The token's book at Kraken."""
-        await self.kraken.book("TSLAx/USD", bids=[(bid, "3")], asks=[("400.30", "2")])
-
-    @asynccontextmanager
-    async def running(self, shell: str = 'exec "$0" "$@"') -> AsyncIterator[Daemon]:
-        """`pegline run`, heard from all venues; killed at the end if it still runs."""
-        process = await asyncio.create_subprocess_exec(
-            "bash", "-c", shell, sys.executable, "-m", "bot", "run", "--config", str(self.config),
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        daemon = Daemon(process)
-        try:
-            await daemon.says("page http")
-            await self.yahoo.until(lambda: bool(self.yahoo.subscribed))
-            await self.yahoo.price("TSLA", 401.25)
-            yield daemon
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-            await daemon.reading
-            print(daemon.said)
-
-
-@asynccontextmanager
-async def place(folder: Path) -> AsyncIterator[Place]:
-    """Open venues."""
-    async with KrakenServer() as kraken, BybitServer() as bybit, YahooServer() as yahoo:
-        here = Place(kraken, bybit, yahoo, folder)
-        await kraken.book("USDT/USD", bids=[("0.9998", "5000")], asks=[("0.9999", "7000")])
-        await here.show("400.10")
-        await bybit.book("TSLAXUSDT", bids=[("410.00", "3")], asks=[("410.20", "2")])
-        yield here
 
 
 @pytest.mark.timeout(240)
@@ -87,6 +33,7 @@ async def test_row_72_without_a_file_to_open_venues_that_are_there_stay(tmp_path
         here.running('ulimit -n 64; exec "$0" "$@"') as daemon,
         AsyncExitStack() as stack,
     ):
+        await here.gap()
         session = await stack.enter_async_context(aiohttp.ClientSession())
 
         async def shows(name: str, *labels: str, above: float) -> None:
@@ -127,8 +74,8 @@ async def test_row_80_sigterm_with_a_trade_under_way_and_while_the_disk_hangs(tm
     with that trade. That one ends within ten seconds too while a record waits for a journal that another process holds,
     and says what is not safe. The journal is whole.
     """
-    async with place(tmp_path) as here:
-        here.config.write_text(here.config.read_text().replace(*SLOW_VENUE))
+    async with place(tmp_path, CONFIG.replace(*SLOW_VENUE)) as here:
+        await here.gap()
         journal = here.state / "journal.sqlite"
         async with here.running() as daemon:
             await daemon.shows("metrics", lambda text: (value(text, "pegline_trades_open", "legs") or 0.0) > 0)

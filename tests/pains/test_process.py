@@ -18,10 +18,7 @@ from bot.journal_reader import read, verify
 from connectors.errors import NotSigned
 from connectors.evm.abi import Call, Method
 from connectors.evm.keys import APPROVE, KeySigner, Policy, Transaction
-from tests.bot.test_run import CANARY, CONFIG, positions, running, value
-from tests.servers.bybit import BybitServer
-from tests.servers.kraken import KrakenServer
-from tests.servers.yahoo import YahooServer
+from tests.daemon import CANARY, CONFIG, place, positions, value
 
 WALLET = """
 [venues.node]
@@ -63,27 +60,16 @@ def traded(tmp_path_factory: pytest.TempPathFactory) -> Traded:
 
 
 async def _trade(folder: Path) -> Traded:
-    key, state, config = folder / "key", folder / "state", folder / "config.toml"
-    key.write_text(f'key = "{CANARY}"\n')
-    key.chmod(0o600)
-    async with KrakenServer() as kraken, BybitServer() as bybit, YahooServer() as yahoo:
-        urls = {"kraken": kraken.url, "bybit": bybit.url, "yahoo": yahoo.url}
-        text = CONFIG.format(state=state, key=key, **urls) + WALLET.format(wallet_key=folder / "no-such-file")
-        config.write_text(re.sub(r'feed = "ccxt"\nexchange = ("\w+")', r"feed = \1", text))
-        await kraken.book("USDT/USD", bids=[("0.9998", "5000")], asks=[("0.9999", "7000")])
-        await kraken.book("TSLAx/USD", bids=[("400.10", "3")], asks=[("400.30", "2")])
-        await bybit.book("TSLAXUSDT", bids=[("410.00", "3")], asks=[("410.20", "2")])
-        async with running(config) as daemon:
-            await daemon.says("page http")
-            await yahoo.until(lambda: bool(yahoo.subscribed))
-            await yahoo.price("TSLA", 401.25)
+    async with place(folder, CONFIG + WALLET.format(wallet_key=folder / "no-such-file")) as here:
+        await here.gap()
+        async with here.running() as daemon:
             await daemon.says("gap traded on paper")
             metrics = await daemon.shows(
                 "metrics", lambda text: value(text, "pegline_inventory_usd", "bybit") is not None
             )
             assert 0 == await daemon.end(signal.SIGTERM)
             modules = re.findall(r"^import time:.*\| +(\S+)$", daemon.said, re.MULTILINE)
-    return Traded(config, state, frozenset(modules), metrics, daemon.said)
+    return Traded(here.config, here.state, frozenset(modules), metrics, daemon.said)
 
 
 # --- 20
