@@ -120,43 +120,17 @@ class Routes:
     ) -> Routed:  # fmt: skip
         """The way in words of the answer."""
         columns = self._columns
-        moved = amounts(used, way)
-        changed = dict[str, tuple[float, float]]()
-        """Of each coin: coins, and USD for them."""
-        changes = []
-        for market, (source, target) in zip(used, moved, strict=True):
-            if market.coin and source:
-                coins, usd = (target, source) if buy else (source, target)
-                before = changed.get(market.coin, (0.0, 0.0))
-                changed[market.coin] = before[0] + coins, before[1] + usd
-                at = columns.universe[market.number].name if market.number >= 0 else ""
-                changes.append(ChangeLine(coin=market.coin, coins=coins, usd=usd, at=at))
-        lines = []
-        for market, (source, target) in zip(used, moved, strict=True):
-            if market.coin or not source:
-                continue
-            instrument = columns.universe[market.number]
-            taken, amount = (target, source) if buy else (source, target)
-            coins, usd = changed.get(instrument.quote, (1.0, 1.0))
-            worth = amount * usd / coins
-            lines.append(
-                RoutedLine(
-                    instrument=instrument.name, units=taken, amount=amount, quote=instrument.quote, usd=worth,
-                    price_usd=worth / taken, fixed_usd=market.fixed_usd,
-                )
-            )  # fmt: skip
-        filled = sum(line.units for line in lines)
-        fixed = sum(market.fixed_usd for market, (source, _) in zip(used, moved, strict=True) if source)
-        gross = sum(line.usd for line in lines)
+        changes, lines = self._told(used, way, buy)
+        filled, gross = sum(line.units for line in lines), sum(line.usd for line in lines)
+        fixed = sum(market.fixed_usd for market, (taken, _) in zip(used, amounts(used, way), strict=True) if taken)
         usd = gross + fixed if buy else gross - fixed
         average = usd / filled if filled else None
         fair, each = columns.fair(columns.group(numbers[0]), columns.now), columns.f.item(numbers[0], K.SHARES_PER_UNIT)
-        worth_usd = fair.price * each if fair is not None and isfinite(each) else None
+        fair_usd = fair.price * each if fair is not None and isfinite(each) else None
         worse = None
-        if average is not None and worth_usd is not None:
-            worse = (average / worth_usd - 1) * BPS * (1 if buy else -1)
-        more = float(way.prices[TOKEN])
-        short = filled < units * (1 - 1e-9)
+        if average is not None and fair_usd is not None:
+            worse = (average / fair_usd - 1) * BPS * (1 if buy else -1)
+        whole = filled > units * (1 - 1e-9)
         return Routed(
             asked=name,
             token=token,
@@ -169,10 +143,40 @@ class Routes:
             bound_usd=bound if filled else None,
             fixed_usd=fixed,
             average_usd=average,
-            marginal_usd=None if short or not filled else more,
-            fair_usd=worth_usd,
+            marginal_usd=float(way.prices[TOKEN]) if whole else None,
+            fair_usd=fair_usd,
             worse_bps=worse,
             lines=tuple(sorted(lines, key=lambda line: -line.units)),
             changes=tuple(changes),
             left_out=tuple(left_out),
         )
+
+    def _told(self, used: Sequence[Market], way: Route, buy: bool) -> tuple[list[ChangeLine], list[RoutedLine]]:
+        """What is changed and what is traded, market by market."""
+        universe, changes, lines = self._columns.universe, list[ChangeLine](), list[RoutedLine]()
+        moved = []
+        """Markets that are used: token and money, or coins and USD."""
+        for market, (taken, given) in zip(used, amounts(used, way), strict=True):
+            if taken:
+                moved.append((market, given, taken) if buy else (market, taken, given))
+        for market, coins, usd in moved:
+            if market.coin:
+                at = universe[market.number].name if market.number >= 0 else ""
+                changes.append(ChangeLine(coin=market.coin, coins=coins, usd=usd, at=at))
+        for market, units, amount in moved:
+            if not market.coin:
+                quote = universe[market.number].quote
+                own = [one for one in changes if one.coin == quote]
+                worth = amount * sum(one.usd for one in own) / sum(one.coins for one in own) if own else amount
+                lines.append(
+                    RoutedLine(
+                        instrument=universe[market.number].name,
+                        units=units,
+                        amount=amount,
+                        quote=quote,
+                        usd=worth,
+                        price_usd=worth / units,
+                        fixed_usd=market.fixed_usd,
+                    )
+                )
+        return changes, lines
