@@ -75,6 +75,12 @@ def borrow_per_day(config: Config, universe: Universe) -> dict[int, Decimal]:
     }
 
 
+def capital_per_day(config: Config) -> float:
+    """What locked money would earn elsewhere in a day, as a part of it; 0 where nothing is written."""
+    yearly = config.costs.capital_bps_per_year if config.costs is not None else None
+    return (yearly or 0.0) / 1e4 / 365
+
+
 def reference_usd(config: Config) -> Decimal | None:
     """Size of an order that the signal counts with; None where the config names none in USD."""
     cross, hedge = config.strategies.cross_venue, config.strategies.hedge
@@ -91,11 +97,10 @@ def door_costs(config: Config, issuer: str, *, mint: bool) -> tuple[Costs, str]:
     fee, at, found = table.mint_fee_bps if mint else table.redeem_fee_bps, f"[issuers.{issuer}]", _Found()
     if fee is None:
         return Costs(), f"{issuer} does not {word} for us: {at} {word}_fee_bps is not written"
-    if table.takes == "share":
-        return Costs(), f"{issuer} takes shares at a broker, and none is traded at in this config"
     found.bps(Component.ISSUER_FEE, fee, f"{at} {word}_fee_bps")
     found.usd(Component.ISSUER_FEE, table.request_usd, f"{at} request_usd")
-    found.bps(Component.ISSUER_SPREAD, table.spread_bps, f"{at} spread_bps")
+    if table.takes == "cash":
+        found.bps(Component.ISSUER_SPREAD, table.spread_bps, f"{at} spread_bps")
     return found.costs(), ""
 
 

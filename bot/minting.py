@@ -7,13 +7,15 @@ from math import log, sqrt
 from bot.config import Config, InstrumentTable
 from bot.config_costs import IssuerTable
 from bot.config_mint import MintRedeemTable
+from bot.costs import capital_per_day, leg_costs
 from connectors.events import NS
 from connectors.exact import exact
 from connectors.instruments import Instrument, Role, Universe
 from strategies.execution.habits import Habit
 from strategies.market.params import Params
 from strategies.mint_redeem import MintRedeem
-from strategies.minting.case import DAY_S, Way
+from strategies.minting.case import Way
+from strategies.pricing.carry import DAY_S
 from strategies.pricing.mint_economics import Premium
 
 _PLAIN = InstrumentTable()
@@ -22,28 +24,33 @@ _PLAIN = InstrumentTable()
 def mint_redeem_of(config: Config, table: MintRedeemTable, universe: Universe, params: Params) -> MintRedeem:
     """The strategy, for every token whose issuer has a table; `params` say how premia move."""
     latencies = [venue.latency_ms or 0.0 for venue in config.venues.values()]
-    capital = config.costs.capital_bps_per_year if config.costs is not None else None
     tables = [config.instruments.get(instrument.name, _PLAIN) for instrument in universe]
     return MintRedeem(
-        ways=tuple(
-            way
-            for number, instrument in enumerate(universe)
-            if instrument.role is Role.TOKEN
-            and instrument.name in config.instruments
-            and (issuer := config.issuers.get(instrument.issuer)) is not None
-            and (way := _way(config, universe, number, issuer, params)) is not None
-        ),
+        ways=ways_of(config, universe, params),
         lots=tuple(one.lot for one in tables),
+        costs=tuple(leg_costs(config, instrument) for instrument in universe),
         size_usd=table.size_usd,
         min_edge_bps=table.min_edge_bps,
         most_bps=table.most_bps,
-        capital_per_day=(capital or 0.0) / 1e4 / 365,
+        capital_per_day=capital_per_day(config),
         slippage_bps=None if table.slippage_bps is None else exact(table.slippage_bps),
         late_after=table.late_after_delays,
         latency_ns=round(max(latencies, default=0.0) * 1e6),
         cooldown_ns=round(table.cooldown_s * NS),
         refusal_backoff_ns=round(table.refusal_backoff_s * NS),
         max_open=table.max_open_trades,
+    )
+
+
+def ways_of(config: Config, universe: Universe, params: Params) -> tuple[Way, ...]:
+    """Every token of the config whose issuer has a table and takes what can be had here."""
+    return tuple(
+        way
+        for number, instrument in enumerate(universe)
+        if instrument.role is Role.TOKEN
+        and instrument.name in config.instruments
+        and (issuer := config.issuers.get(instrument.issuer)) is not None
+        and (way := _way(config, universe, number, issuer, params)) is not None
     )
 
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from shutil import get_terminal_size
 from types import MappingProxyType
 from typing import Literal, TextIO
 
 WIDTH = 100
+
+
+def width(out: TextIO | None = None) -> int:
+    """Columns that may be used: those of the terminal, at most WIDTH."""
+    stream = out or sys.stdout
+    return min(get_terminal_size().columns, WIDTH) if stream.isatty() else WIDTH
 
 
 def print_table(
@@ -32,7 +39,7 @@ def print_table(
 
     stream = out or sys.stdout
     console = Console(file=stream, color_system="auto" if stream.isatty() else None, soft_wrap=False, highlight=False)
-    console.width = min(console.width, WIDTH) if stream.isatty() else WIDTH
+    console.width = width(stream)
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),

@@ -251,6 +251,8 @@ class Soft(NamedTuple):
     """Usual time from the request to delivery, seconds."""
     kept: Decimal = Decimal(0)
     """Units of the target that the issuer keeps as its fee in kind."""
+    told_ns: int = 0
+    """When the issuer said so, ns UTC; 0: it was asked just now."""
 
 
 class Bounds(NamedTuple):

@@ -74,15 +74,15 @@ class CrossVenue:
         wishes: list[Intent] = []
         notes: list[Note] = []
         for underlying in view.woken:
-            outcome = self._trade(view, underlying)
+            outcome = self.trade(view, underlying)
             if isinstance(outcome, Intent):
                 wishes.append(outcome)
             else:
                 notes.append(Note(kind="no_trade", underlying=underlying, detail=outcome))
         return Decision(tuple(wishes), tuple(notes))
 
-    def _trade(self, view: View, underlying: str) -> Intent | dict[str, float | str]:
-        """The intent for one underlying, or the reason why there is none."""
+    def trade(self, view: View, underlying: str) -> Intent | dict[str, float | str]:
+        """The trade that it wishes in one underlying now, or the reason why there is none."""
         columns = view.columns
         group = columns.underlyings.index(underlying)
         fair = columns.g.item(group, K.FAIR)
@@ -90,10 +90,7 @@ class CrossVenue:
         if not numbers:
             seen = {"best_bps": best_bps} if isfinite(best_bps) else {}
             return {"reason": "edge_gone", "least_bps": self.min_edge_bps, **seen}
-        offers = [
-            offer_of(view, at, buy=buy, terms=self.terms[at], room=self._rooms(view, at)[0 if buy else 1])
-            for at, buy in numbers
-        ]
+        offers = [self.offer(view, at, buy=buy) for at, buy in numbers]
         made = self._crossed(offers, fair, self.size_usd, self.size_units)
         if isinstance(made, str):
             return {"reason": made, "best_bps": best_bps}
@@ -110,6 +107,12 @@ class CrossVenue:
             else:
                 most = half
         return intent
+
+    def offer(self, view: View, number: int, *, buy: bool) -> Offer:
+        """What can be bought or sold of an instrument now, up to what there is room for."""
+        return offer_of(
+            view, number, buy=buy, terms=self.terms[number], room=self._rooms(view, number)[0 if buy else 1]
+        )
 
     def _crossed(
         self, offers: list[Offer], fair: float, size_usd: Decimal | None, size_units: Decimal | None

@@ -86,6 +86,22 @@ class Hedge:
                 wishes.append(wish)
         return Decision(tuple(wishes), tuple(notes))
 
+    def verdict(self, view: View, token: int, hedge: int) -> Entry | str:
+        """How it would enter a token against a hedge now, asked by itself; in words why it would not."""
+        underlying = view.columns.universe[token].underlying
+        if view.under_way(underlying):
+            return "a trade of the share is under way"
+        if holding(view, self.name, underlying) is not None:
+            return "it holds a position in the share already"
+        sight = self._sight(view)
+        words = "it is nearer to what is usual than the level at which it pays to enter"
+        for entry in entries(sight, (token,), (hedge,)):
+            legs = legs_of(sight, entry)
+            if not isinstance(legs, Refusal):
+                return entry
+            words = legs.why
+        return words
+
     def _rest(self, underlying: str, wish: Intent, now: int) -> None:
         """After a wish the share rests, longer where it is the one before again: it was refused, or nothing filled."""
         legs = str([(leg.instrument, leg.side, leg.quantity) for leg in wish.legs])

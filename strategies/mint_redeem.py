@@ -25,26 +25,28 @@ from connectors.exact import exact
 from connectors.instruments import Role, Universe
 from connectors.orders import Conversion, Intent, Leg, Purpose, Side
 from strategies.base import Decision, Every, Note, PremiumBeyond, View, Wake
-from strategies.execution.habits import Habit, learned
 from strategies.market import kernel as K
 from strategies.minting.case import (
+    MINTS,
+    NAME,
     Case,
     Look,
     Refusal,
     Way,
+    dues_of,
     entry,
     expected,
+    habit_of,
     look_at,
-    sides_of,
     tempts,
-    terms_of,
     usd_of,
 )
+from strategies.minting.sizing import first_of, kin_of, legs_of
+from strategies.pricing.costs import Costs
 from strategies.pricing.doors import Door, door_of
 
 SHORT: Final = Decimal("0.999")
 """Less than this part of what a request was to bring is a difference to claim."""
-_BPS: Final = Decimal(10_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,8 @@ class MintRedeem:
     min_edge_bps: float
     most_bps: float
     """A premium beyond this is a broken peg or a wrong number, and no plan begins on it."""
+    costs: tuple[Costs, ...]
+    """Of one leg at each instrument, what holding it costs too."""
     capital_per_day: float
     """What locked money would earn elsewhere in a day, as a part of it."""
     slippage_bps: Decimal | None
@@ -68,7 +72,7 @@ class MintRedeem:
     cooldown_ns: int
     refusal_backoff_ns: int
     max_open: int
-    name: str = "mint_redeem"
+    name: str = NAME
     _said: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
     """The last reason told of each token: it is told when it changes."""
 
@@ -90,7 +94,7 @@ class MintRedeem:
         """At most one plan of a share and issuer, the best one; and why not, where that has changed."""
         wishes: dict[tuple[str, str], Intent] = {}
         notes: list[Note] = []
-        open_ = {(one.order.issuer, one.order.underlying) for one in view.ledger.conversions.open()}
+        open_ = _open(view)
         for way in self.ways:
             if not self._concerns(view, way):
                 continue
@@ -98,18 +102,9 @@ class MintRedeem:
             look = look_at(view, way, self.size_usd)
             if look is None:
                 continue
-            found: Intent | Refusal
-            if (out := self._out(view, way, look, waits=(way.issuer, underlying) in open_)) is not None:
-                found = out
-            elif max(look.bid, -look.ask) < self.min_edge_bps / 1e4:
+            if (found := self._found(view, way, look, waits=(way.issuer, underlying) in open_)) is None:
                 self._said.pop(way.token, None)
                 continue
-            elif abs(look.mid) * 1e4 > self.most_bps:
-                found = Refusal("too_far")
-            elif (way.issuer, underlying) in open_:
-                found = Refusal("request_open")
-            else:
-                found = self._best(view, way, look)
             if isinstance(found, Intent):
                 known = wishes.get((way.issuer, underlying))
                 if known is None or found.edge_bps > known.edge_bps:
@@ -118,6 +113,32 @@ class MintRedeem:
                 self._said[way.token] = found.reason
                 notes.append(self._why(view, way, underlying, look, found))
         return Decision(tuple(wishes.values()), tuple(notes))
+
+    def verdict(self, view: View, token: int, kind: str) -> Intent | Refusal:
+        """What it would do about a token by a plan of this kind, asked by itself; it remembers nothing of it."""
+        way = next((way for way in self.ways if way.token == token), None)
+        look = None if way is None else look_at(view, way, self.size_usd)
+        if way is None or look is None:
+            return Refusal("not_traded")
+        waits = (way.issuer, view.columns.universe[token].underlying) in _open(view)
+        found = self._found(view, way, look, waits=waits)
+        if found is None:
+            return Refusal("small", max(look.bid, -look.ask))
+        if isinstance(found, Intent):
+            kinds = kind_of(found)
+            return found if kinds == kind else Refusal(f"{kinds}_instead", found.edge_bps / 1e4)
+        return found if found.reason in ("too_far", "request_open", "out_waits") else self._plan(view, way, look, kind)
+
+    def _found(self, view: View, way: Way, look: Look, *, waits: bool) -> Intent | Refusal | None:
+        """What is to be done at a way; None where its premium asks for nothing. `waits`: a request of its share is
+        open at its issuer."""
+        if (out := self._out(view, way, look, waits=waits)) is not None:
+            return out
+        if max(look.bid, -look.ask) < self.min_edge_bps / 1e4:
+            return None
+        if abs(look.mid) * 1e4 > self.most_bps:
+            return Refusal("too_far")
+        return Refusal("request_open") if waits else self._best(view, way, look)
 
     def _why(self, view: View, way: Way, underlying: str, look: Look, refusal: Refusal) -> Note:
         """A refusal with its numbers."""
@@ -139,13 +160,6 @@ class MintRedeem:
             or view.ledger.holdings.units(self.name, way.token) > 0
         )
 
-    def _habit(self, view: View, way: Way, *, mint: bool) -> Habit | None:
-        """How the issuer is, by the config and by our own requests."""
-        told = way.mint if mint else way.redeem
-        if told is None:
-            return None
-        return learned(told, view.ledger.conversions.last.get((way.issuer, mint), ()), view.now)
-
     # --- what to do
 
     def _out(self, view: View, way: Way, look: Look, *, waits: bool) -> Intent | Refusal | None:
@@ -164,81 +178,52 @@ class MintRedeem:
         if way.redeem is not None and not waits:
             door = self._door(view, way, look, mint=False, shares=float(most * per_token))
         if isinstance(door, Door) and look.bid < -door.cost:
-            return self._plan(view, way, look, "out", hedge, Side.BUY, most * per_token / per_hedge)
+            return self._plan(view, way, look, "out", (hedge, Side.BUY, most * per_token / per_hedge))
         if look.bid < 0 and not isinstance(door, Door) and way.redeem is not None:
             return Refusal("out_waits")
-        legs = self._legs(view, [(way.token, Side.SELL), (hedge, Side.BUY)], most)
+        legs = legs_of(view, [(way.token, Side.SELL), (hedge, Side.BUY)], most, self.lots, self.slippage_bps)
         return self._intent(view, way, "out", legs, look.bid, f"out: {look.mid * 1e4:.1f} bps") if legs else None
 
     def _best(self, view: View, way: Way, look: Look) -> Intent | Refusal:
         """The plan that a premium asks for."""
         if look.mid < 0:
-            return self._redeem(view, way, look)
+            return self._plan(view, way, look, "redeem")
         if way.mint is None:
             return Refusal("not_minted")
-        refill = self._refill(view, way, look)
-        return refill if isinstance(refill, Intent) else _nearer(refill, self._first(view, way, look))
-
-    def _refill(self, view: View, way: Way, look: Look) -> Intent | Refusal:
-        """Sell what is held and mint it anew: the premium is had, only a rejection makes us buy it back."""
-        held = view.ledger.free(self.name, way.token)
-        if held < self.lots[way.token]:
-            return Refusal("nothing_held")
-        return self._plan(view, way, look, "refill", way.token, Side.SELL, min(look.units, held))
-
-    def _first(self, view: View, way: Way, look: Look) -> Intent | Refusal:
-        """Mint, with the share sold until the token comes."""
-        hedge = self._hedge(view, way, look)
-        if hedge is None:
-            return Refusal("no_hedge")
-        worth = view.columns.f_rows
-        units = look.units * exact(worth[way.token][K.SHARES_PER_UNIT]) / exact(worth[hedge][K.SHARES_PER_UNIT])
-        return self._plan(view, way, look, "first", hedge, Side.SELL, units)
-
-    def _redeem(self, view: View, way: Way, look: Look) -> Intent | Refusal:
-        """Buy what is cheap and redeem it; what would only cover a short position is not there to be given."""
-        if view.ledger.position(way.token) < view.ledger.reserved(way.token, Side.SELL):
-            return Refusal("short_there")
-        return self._plan(view, way, look, "redeem", way.token, Side.BUY, look.units)
-
-    def _hedge(self, view: View, way: Way, look: Look) -> int | None:
-        """What hedges most cheaply and may be sold now."""
-        found: list[tuple[float, int]] = []
-        for number in way.hedges:
-            sides = sides_of(view, number, look.fair)
-            if sides is not None and view.now >= view.columns.k_rows[number][K.SELL_FROM]:
-                found.append((sides[1] - sides[0], number))
-        return min(found)[1] if found else None
+        refill = self._plan(view, way, look, "refill")
+        return refill if isinstance(refill, Intent) else _nearer(refill, self._plan(view, way, look, "first"))
 
     def _plan(
-        self, view: View, way: Way, look: Look, kind: str, first: int, side: Side, most: Decimal
+        self, view: View, way: Way, look: Look, kind: str, begin: tuple[int, Side, Decimal] | None = None
     ) -> Intent | Refusal:
-        """The plan of a kind whose first leg is at `first`, for at most so many units of it; or why there is none."""
-        columns, mint = view.columns, kind in ("refill", "first")
-        habit = self._habit(view, way, mint=mint)
+        """The plan of a kind, which begins as strategies/minting/sizing.py says or with at most so many units of an
+        instrument; or why there is none."""
+        columns, mint = view.columns, kind in MINTS
+        habit = habit_of(view, way, mint=mint)
         if habit is None:
             return Refusal("not_minted" if mint else "not_redeemed")
-        kin = [(first, side)]
-        if columns.universe[way.other].role is not Role.COIN:
-            kin.append((way.other, Side.SELL if side is Side.BUY else Side.BUY))
-        legs = self._legs(view, kin, most)
+        found = begin or first_of(view, way, look, kind, self.lots[way.token])
+        if isinstance(found, str):
+            return Refusal(found)
+        first, side, most = found
+        legs = legs_of(view, kin_of(view, way, first, side), most, self.lots, self.slippage_bps)
         if not legs:
             return Refusal("no_size")
         shares = float(legs[0].quantity) * columns.f_rows[first][K.SHARES_PER_UNIT]
         door = self._door(view, way, look, mint=mint, shares=shares)
         if isinstance(door, str):
             return Refusal(door)
-        case = Case(way, look, kind, first, door, habit)
-        terms = terms_of(view, case, self.capital_per_day)
-        if terms is None:
-            return Refusal("no_price")
-        edge = -terms.redeem if kind == "out" else expected(case, terms)
+        case = Case(way, look, kind, first, door.cost, habit)
+        dues = dues_of(view, case, self.capital_per_day, self.costs)
+        if isinstance(dues, str):
+            return Refusal(dues)
+        edge = expected(case, dues)
         if kind != "out" and not edge * 1e4 >= self.min_edge_bps:
             return Refusal("thin", edge)
-        if kind == "first" and not look.mid >= entry(case, terms):
+        if kind == "first" and not look.mid >= entry(case, dues):
             return Refusal("wait_for_more", edge)
         said = f"{kind}: {look.mid * 1e4:.1f} bps, {door.cost * 1e4:.1f} at {way.issuer} in {habit.delay_s:.0f} s"
-        return self._intent(view, way, kind, legs, edge, said, self._request(view, case, said))
+        return self._intent(view, way, kind, legs, edge, said, self._request(view, case, door, said))
 
     def _door(self, view: View, way: Way, look: Look, *, mint: bool, shares: float) -> Door | str:
         """What the issuer takes for about so many shares; a word where it takes none on."""
@@ -248,35 +233,6 @@ class MintRedeem:
         )
 
     # --- what is sent
-
-    def _legs(self, view: View, kin: list[tuple[int, Side]], most: Decimal) -> tuple[Leg, ...]:
-        """Legs at what their venues show, that are worth the same shares in whole lots; none where there is no size."""
-        columns = view.columns
-        worth = {number: exact(columns.f_rows[number][K.SHARES_PER_UNIT]) for number, _ in kin}
-        if not all(one.is_finite() and one > 0 for one in worth.values()):
-            return ()
-        shares = most * worth[kin[0][0]]
-        for number, side in kin:
-            seen = view.left(number, side)
-            shares = min(shares, exact(seen) * worth[number]) if isfinite(seen) else Decimal(0)
-        for number, _ in sorted(kin, key=lambda one: -self.lots[one[0]] * worth[one[0]]):
-            step = self.lots[number] * worth[number]
-            shares = shares // step * step
-        legs = [
-            self._leg(view, number, side, shares / worth[number] // self.lots[number] * self.lots[number])
-            for number, side in kin
-        ]
-        return tuple(legs) if all(leg.quantity > 0 for leg in legs) else ()
-
-    def _leg(self, view: View, number: int, side: Side, quantity: Decimal) -> Leg:
-        """One leg with its worst price; without a slippage limit it takes the quotes in force."""
-        seen = exact(view.columns.f_rows[number][K.ASK if side is Side.BUY else K.BID])
-        if self.slippage_bps is None:
-            limit = Decimal("Infinity") if side is Side.BUY else Decimal(0)
-        else:
-            give = seen * self.slippage_bps / _BPS
-            limit = seen + give if side is Side.BUY else seen - give
-        return Leg(instrument=number, side=side, quantity=quantity, limit=limit, seen=seen)
 
     def _intent(
         self,
@@ -303,9 +259,9 @@ class MintRedeem:
             then=then,
         )
 
-    def _request(self, view: View, case: Case, said: str) -> Conversion:
+    def _request(self, view: View, case: Case, door: Door, said: str) -> Conversion:
         """The mint or redemption of a plan, for what its legs are to fill."""
-        door, universe = case.door, view.columns.universe
+        universe = view.columns.universe
         coin = next((at for at in (door.source, door.target) if universe[at].role is Role.COIN), None)
         return Conversion(
             id="",
@@ -323,6 +279,16 @@ class MintRedeem:
             reason=said,
             strategy=self.name,
         )
+
+
+def kind_of(plan: Intent) -> str:
+    """refill, first, redeem or out."""
+    return plan.id.split("-")[1]
+
+
+def _open(view: View) -> set[tuple[str, str]]:
+    """(issuer, underlying) of which a request is open: there is none beside it."""
+    return {(one.order.issuer, one.order.underlying) for one in view.ledger.conversions.open()}
 
 
 def _nearer(one: Refusal, other: Intent | Refusal) -> Intent | Refusal:

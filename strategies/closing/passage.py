@@ -7,7 +7,7 @@ derivations of the moments.
 
 from __future__ import annotations
 
-from math import ceil, erf, exp, expm1, inf, log1p, pi, sqrt
+from math import ceil, erf, exp, expm1, inf, log, log1p, pi, sqrt
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
@@ -15,6 +15,8 @@ from strategies.market.excursions import mills
 
 _NORMAL: Final = NormalDist()
 _STEPS: Final = 200
+_FAR: Final = 12.0
+"""Stationary deviations behind which only the exponent of the scale function counts."""
 _NEVER: Final = 30.0
 """Stationary deviations that are reached after e^450 relaxations."""
 
@@ -53,8 +55,10 @@ def held(z: float, kappa: float, horizon: float) -> Held:
 def farthest(z: float, probability: float) -> float:
     """How far it goes before it is back in so many of all cases: S(z) / S(b) = probability, S(b) = int_0^b e^(u^2/2).
 
-    The scale function of the process; b by bisection.
+    The scale function of the process; b by bisection. Far out S(b) is e^(b^2/2) / b, so that b^2 is z^2 + 2 ln(1 / p).
     """
+    if z > _FAR:
+        return sqrt(z * z - 2 * log(probability))
     goal, low, high = _scale(z) / probability, z, z + 8.0
     for _ in range(60):
         middle = (low + high) / 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from math import erfc, exp, pi, sqrt
 from typing import Final
 
 import msgspec
+
+from strategies.market.excursions import above
 
 WORST: Final = 2.326
 """Sigmas of the hundredth worst case of a normal law."""
@@ -23,9 +25,9 @@ class Way(StrEnum):
     ISSUER = "issuer"
     """Another issuer's token of the share, until both premia are usual."""
     MINT = "mint"
-    """New tokens of the issuer, sold when they come."""
+    """New tokens of the issuer, sold when they come; until then a perp or the share is sold, where one can be."""
     REFILL = "refill"
-    """Tokens that are held are sold now, and minted anew."""
+    """Tokens that are held are sold now, and minted anew: inventory first."""
     REDEEM = "redeem"
     """Tokens are bought and given back to the issuer."""
     PERP = "perp"
@@ -43,6 +45,13 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     legs: tuple[str, ...]
     """What is done, in words, in order."""
     size_usd: float
+    """What is traded of the size that was asked for, lots and what is shown considered."""
+    others: tuple[str, ...] = ()
+    """Who is on the other side: instruments elsewhere, what hedges, or an issuer."""
+    by: str = ""
+    """Strategy of this run that would do so now; empty: none would."""
+    rather: str = ""
+    """What the strategy that trades in this way does instead, or why it does nothing; empty where there is none."""
     gross_usd: float | None = None
     """Expected before costs, USD."""
     costs_usd: dict[str, float] = {}
@@ -52,6 +61,8 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
     edge_bps: float | None = None
     """The same, of the size."""
     sd_usd: float | None = None
+    risks_usd: dict[str, float] = {}
+    """What makes up `sd_usd`, one sigma each, by what it comes from."""
     close_s: tuple[float, float, float] | None = None
     """Time to the end: by when one in ten, half, and nine in ten such are closed, seconds."""
     fails: float | None = None
@@ -73,6 +84,16 @@ def expected_loss(mean: float, sd: float) -> float:
         return max(-mean, 0.0)
     z = mean / sd
     return sd * exp(-z * z / 2) / sqrt(2 * pi) - mean * 0.5 * erfc(z / sqrt(2))
+
+
+def together(risks: Mapping[str, float]) -> float:
+    """One sigma of all of them, which know nothing of each other."""
+    return sqrt(sum(sd * sd for sd in risks.values()))
+
+
+def loses(edge_usd: float, sd_usd: float) -> float:
+    """Probability of a loss, of a normal law."""
+    return above(edge_usd / sd_usd) if sd_usd > 0 else float(edge_usd <= 0)
 
 
 def score(edge_usd: float, sd_usd: float, locked_usd_h: float) -> float:

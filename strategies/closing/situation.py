@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import log, sqrt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import log, nan, sqrt
 
 from connectors.instruments import Role
+from strategies.closing.path import Way
+from strategies.execution.habits import Habit
+from strategies.pricing import offers as priced
+from strategies.pricing.carry import DAY_S
 from strategies.pricing.costs import Costs
-
-DAY_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,9 @@ class Offer:
     issuer: str
     ask: float
     bid: float
+    buying: priced.Offer | None = None
+    """All that can be bought there now, with its levels, lots and room; None where nothing is traded."""
+    selling: priced.Offer | None = None
     costs: Costs
     """Of one leg, as bot/costs.py has it, with funding for a perp."""
     latency_s: float
@@ -58,6 +64,9 @@ class Offer:
     may_sell_usd: float
     barred: str
     """Why nothing can be traded there now; empty is nothing."""
+    no_buying: str = ""
+    """Why nothing can be bought there now; empty is nothing. So with `no_selling`."""
+    no_selling: str = ""
     usual: Usual
 
     @property
@@ -73,24 +82,27 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
-    """One direction of an issuer: its mint, or its redemption."""
+    """One direction of an issuer for a token, at a size: the primary market as a venue."""
 
     issuer: str
     closed: str
-    """Why it cannot be had at all; empty: it can."""
-    price: float
-    """USD per share all in for the size: the effective ask of a mint, the effective bid of a redemption."""
-    costs: Costs
+    """Why it cannot be had now or at all; empty: it can."""
+    cost: float
+    """What it takes, a part of what is given; nan where nobody knows."""
+    told: bool
+    """The issuer has told a price that holds, else it is reckoned from its fees."""
+    source: str
+    """Whence its price is known, in words."""
+    told_s: float = nan
+    """Age of what it told; nan where it told nothing that holds."""
+    holds_s: float = nan
+    """How long what it told still holds."""
     wait_s: float
-    """Until it takes requests on."""
-    delay_s: float
-    """Mean time from the request to delivery."""
-    rejects: float
-    """Probability of a rejection."""
+    """Until it takes requests on; inf: that is not known."""
+    habit: Habit | None
+    """How long it takes from then on and how often it refuses; None where nobody knows."""
     least_usd: float
     most_usd: float
-    source: str
-    """Its soft quote, or the fees of the config."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,15 +113,28 @@ class Situation:
     """USD per share."""
     size_usd: float
     offers: tuple[Offer, ...]
-    mints: dict[str, Door]
-    """By issuer."""
-    redemptions: dict[str, Door]
     daily_vol: float
     """One sigma of the share in a day of 24 h, as a fraction."""
     open_s: float
     """Until the share's market opens; 0 while it is open."""
-    horizon_s: float
-    """A hedged bet that is not back by then is given up."""
+    horizon_s: float | None
+    """A hedged bet that is not back by then is given up; None: when nearly all of such are back."""
+    error: float = 0.0
+    """One sigma of the fair value, a part of it."""
+    cross_bps: float = 0.0
+    """What a trade between venues must bring, of the fair value; of each share that is traded."""
+    max_legs: int = 4
+    """Orders of such a trade."""
+    objections: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """What the run's strategy has against hedging one offer with another, by their names."""
+    hedges: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """What it expects of those that it would hedge now, bps: it holds until the far side of the mean."""
+    by: Mapping[Way, str] = field(default_factory=dict)
+    """Strategies of this run, by the ways in which they trade."""
+    crosses: frozenset[str] = frozenset()
+    """Names of what is traded in the one trade between venues that the strategy would make now."""
+    rather: str = ""
+    """That trade in words, or why there is none."""
 
     def drift_sd(self, seconds: float) -> float:
         """One sigma of the share in a time, as a fraction."""

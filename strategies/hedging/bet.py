@@ -8,15 +8,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from connectors.instruments import Role
 from strategies.base import View
-from strategies.closing.situation import DAY_S, Usual
+from strategies.closing.situation import Usual
 from strategies.hedging.levels import Levels, days_to, levels
 from strategies.market import kernel as K
-from strategies.market.funding import EIGHT_HOURS_S
-from strategies.pricing.costs import TAKEN, Component, Costs, Missing
+from strategies.pricing.carry import Carried, carried
+from strategies.pricing.costs import TAKEN, Costs
 
-BPS = 1e-4
 FINE = 6
 """Digits of a part of the price."""
 
@@ -71,15 +69,6 @@ def taken(costs: Costs, size_usd: Decimal) -> Taken:
     return Taken(2 * float(known.share(size_usd) or 0), known.why)
 
 
-class Carried(NamedTuple):
-    """What holding a leg costs a day, a part of its worth; below 0 it earns."""
-
-    per_day: float
-    parts: dict[Component, float]
-    why: str
-    """What of it is not known, in words; empty where all is."""
-
-
 class Bet(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Bought here, sold there. All but `spread` and prices are parts of the price."""
 
@@ -132,7 +121,7 @@ def bet(
     buy, sell = legs
     more = 0.0 if held else float(size_usd) / (sell.mid * sell.shares_per_unit)
     lent = view.ledger.held.get(sell.number, 0.0) - more < 0
-    carry = _carried(view, buy.number, costs[0]), _carried(view, sell.number, costs[1], sold=True, lent=lent)
+    carry = carried(view, buy.number, costs[0]), carried(view, sell.number, costs[1], sold=True, lent=lent)
     both = dict(carry[0].parts)
     for component, per_day in carry[1].parts.items():
         both[component] = both.get(component, 0.0) + per_day
@@ -140,23 +129,3 @@ def bet(
     against = usual[1].against(usual[0])
     missing = fees[0].why or fees[1].why or whole.why
     return Bet(buy=buy, sell=sell, usual=against, fees=fees[0].share + fees[1].share, carry=whole, why=missing)
-
-
-def _carried(view: View, number: int, costs: Costs, *, sold: bool = False, lent: bool = False) -> Carried:
-    """What holding an instrument costs: capital; a perp its funding, paid by who is long where it is above 0; what is
-    sold and must be `lent` its borrow."""
-    instrument = view.columns.universe[number]
-    needed = {Component.CAPITAL}
-    if lent and instrument.role is not Role.PERP:
-        needed.add(Component.BORROW)
-    held = costs.only(needed)
-    parts = {one.component: float(one.bps_per_day) * BPS for one in held.known}
-    missing = [*held.missing]
-    if instrument.role is Role.PERP:
-        told = view.fundings.get(number)
-        if told is None or not told.stands(view.now):
-            missing.append(Missing(Component.FUNDING, f"{instrument.venue} has not told it lately"))
-        else:
-            daily = told.per_eight_hours * DAY_S / EIGHT_HOURS_S
-            parts[Component.FUNDING] = -daily if sold else daily
-    return Carried(sum(parts.values()), parts, Costs(missing=tuple(missing)).why)

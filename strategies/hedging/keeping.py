@@ -11,12 +11,12 @@ from connectors.events import NS
 from connectors.exact import exact
 from connectors.instruments import Role
 from connectors.orders import Leg, Purpose, Side
-from strategies.closing.situation import DAY_S
 from strategies.hedging.bet import Bet, Quote, quote
 from strategies.hedging.holding import Holding
 from strategies.hedging.legs import leg, shown, whole
 from strategies.hedging.margin import liquidation_usd
 from strategies.hedging.sight import Sight
+from strategies.pricing.carry import DAY_S
 
 BPS = 1e4
 

@@ -15,8 +15,9 @@ from math import sqrt
 from typing import NamedTuple
 
 from strategies.closing.passage import reached
-from strategies.closing.situation import DAY_S, Usual
+from strategies.closing.situation import Usual
 from strategies.pricing.bertram import best_level
+from strategies.pricing.carry import DAY_S
 
 
 class Levels(NamedTuple):

@@ -10,13 +10,13 @@ from connectors.events import NS
 from connectors.instruments import Role
 from connectors.orders import Side
 from strategies.base import View
-from strategies.closing.situation import DAY_S
 from strategies.hedging.bet import Bet, Quote, Taken, bet
 from strategies.hedging.closures import Closure, move_sd, next_closure
 from strategies.hedging.margin import Account, account
 from strategies.hedging.rule import Rule, Terms
 from strategies.hedging.usual import Premia
 from strategies.market import kernel as K
+from strategies.pricing.carry import DAY_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -11,13 +12,19 @@ from typing import Final, NamedTuple
 from connectors.exact import exact
 from connectors.instruments import Role
 from strategies.base import View
-from strategies.execution.habits import Habit
+from strategies.execution.habits import Habit, learned_at
 from strategies.market import kernel as K
-from strategies.pricing.doors import Door
+from strategies.pricing.carry import DAY_S, carried
+from strategies.pricing.costs import Component, Costs
 from strategies.pricing.mint_economics import Premium, Terms, inventory_first, mint_first, redeem_first
 from strategies.pricing.renewal import best_entry
 
-DAY_S: Final = 86_400.0
+NAME: Final = "mint_redeem"
+"""Of the strategy, under which it holds what it does."""
+MINTS: Final = ("refill", "first")
+"""Kinds of plans that mint; the others redeem."""
+BARE: Final = -1
+"""Instead of a hedge: nothing is sold until the token comes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +54,8 @@ class Look(NamedTuple):
     ask: float
     units: Decimal
     """Of the token that a trade of the full size has."""
+    error: float = 0.0
+    """One sigma of the fair value."""
 
 
 class Refusal(NamedTuple):
@@ -65,9 +74,32 @@ class Case(NamedTuple):
     kind: str
     """refill, first or redeem; or out, for what was minted first and is redeemed."""
     first: int
-    """The instrument of its first leg."""
-    door: Door
+    """The instrument of its first leg; BARE where a mint has none."""
+    cost: float
+    """What the issuer takes, a part of what is given: its fees, and against a coin its spread over the fair value."""
     habit: Habit
+
+
+class Dues(NamedTuple):
+    """What a plan pays besides what its own token's sides cost, as parts of the size."""
+
+    issuer: float
+    other: float
+    """In kind: for the shares that are bought for a mint, or sold from a redemption."""
+    hedge: float
+    """For the hedge, in and out."""
+    per_day: dict[Component, float]
+    """For what is locked and held until the issuer is done, a day; below 0 it earns."""
+
+
+def habit_of(view: View, way: Way, *, mint: bool, at: int | None = None) -> Habit | None:
+    """How the issuer is with a request made at a moment (ns UTC; None: now), by the config and by our own requests;
+    None where it does not do that for us."""
+    told = way.mint if mint else way.redeem
+    if told is None:
+        return None
+    ours = view.ledger.conversions.last.get((way.issuer, mint), ())
+    return learned_at(told, ours, view.now, view.now if at is None else at)
 
 
 def tempts(view: View, way: Way, least: float) -> bool:
@@ -78,10 +110,13 @@ def tempts(view: View, way: Way, least: float) -> bool:
 
 
 def look_at(view: View, way: Way, size_usd: Decimal) -> Look | None:
-    """The token at its venue; None where it has no price or may not be traded, or its share has no price."""
+    """The token at its venue, where it may be traded; else as `look_of`."""
+    return None if view.columns.hard_bars[way.token] else look_of(view, way, size_usd)
+
+
+def look_of(view: View, way: Way, size_usd: Decimal) -> Look | None:
+    """The token at its venue; None where it has no price, or its share has none."""
     columns = view.columns
-    if columns.hard_bars[way.token]:
-        return None
     own = columns.own(columns.group(way.token), view.now)
     if own is None:
         return None
@@ -90,7 +125,7 @@ def look_at(view: View, way: Way, size_usd: Decimal) -> Look | None:
     if sides is None or not usd > 0:
         return None
     mid = columns.f_rows[way.token][K.MID_USD] / own.price - 1
-    return Look(own.price, mid, *sides, size_usd / exact(usd))
+    return Look(own.price, mid, *sides, size_usd / exact(usd), own.error / own.price)
 
 
 def sides_of(view: View, number: int, fair: float) -> tuple[float, float] | None:
@@ -104,28 +139,41 @@ def sides_of(view: View, number: int, fair: float) -> tuple[float, float] | None
     return (bid, ask) if isfinite(bid) and isfinite(ask) else None
 
 
-def terms_of(view: View, case: Case, capital_per_day: float) -> Terms | None:
-    """What issuer and venues ask, as parts of the fair value; None where a price for it is missing."""
-    look, door = case.look, case.door
-    other = hedged = 0.0
+def dues_of(view: View, case: Case, capital_per_day: float, costs: Sequence[Costs]) -> Dues | str:
+    """What issuer and venues ask; a word where a price for it or a cost is missing. `costs` are those of one leg at
+    each instrument, what holding it costs too."""
+    other = hedge = 0.0
+    per_day = {Component.CAPITAL: capital_per_day}
     if view.columns.universe[case.way.other].role is not Role.COIN:
-        sides = sides_of(view, case.way.other, look.fair)
+        sides = sides_of(view, case.way.other, case.look.fair)
         if sides is None:
-            return None
-        other = sides[1] if door.mint else -sides[0]
-    if case.kind == "first":
-        sides = sides_of(view, case.first, look.fair)
+            return "no_price"
+        other = sides[1] if case.kind in MINTS else -sides[0]
+    if case.kind == "first" and case.first != BARE:
+        sides = sides_of(view, case.first, case.look.fair)
         if sides is None:
-            return None
-        hedged = sides[1] - sides[0]
+            return "no_price"
+        hedge = sides[1] - sides[0]
+        lent = view.ledger.position(case.first) <= 0
+        held = carried(view, case.first, costs[case.first], sold=True, lent=lent)
+        if held.why:
+            return "cost_unknown"
+        for component, daily in held.parts.items():
+            per_day[component] = per_day.get(component, 0.0) + daily
+    return Dues(case.cost, other, hedge, per_day)
+
+
+def terms_of(case: Case, dues: Dues) -> Terms:
+    """The same for strategies/pricing/mint_economics.py."""
+    look = case.look
     return Terms(
-        mint=door.cost + other + hedged,
+        mint=dues.issuer + dues.other + dues.hedge,
         sell=look.mid - look.bid,
         buy=look.ask - look.mid,
-        redeem=door.cost + other,
-        capital_rate=capital_per_day,
+        redeem=dues.issuer + dues.other,
+        capital_rate=sum(dues.per_day.values()),
         rejection=case.habit.rejects,
-        unwind=hedged,
+        unwind=dues.hedge,
     )
 
 
@@ -138,19 +186,25 @@ def usd_of(view: View, number: int) -> float:
     return columns.mark_usd(number)
 
 
-def expected(case: Case, terms: Terms) -> float:
-    """What a plan is expected to bring after all, as a part of its size."""
-    premium, days = case.way.premium, case.habit.delay_s / DAY_S
+def expected(case: Case, dues: Dues) -> float:
+    """What a plan is expected to bring after all, as a part of its size.
+
+    The issuer is taken to need its mean delay. A delay that varies leaves more of a premium on average, for
+    e^(-kappa T) is convex, so that this errs on the safe side.
+    """
+    premium, terms, days = case.way.premium, terms_of(case, dues), case.habit.delay_s / DAY_S
     if case.kind == "refill":
         return inventory_first(premium, case.look.mid, terms, days)
     if case.kind == "redeem":
         return redeem_first(premium, case.look.mid, terms, days)
-    return mint_first(premium, case.look.mid, terms, days).profit
+    if case.kind == "first":
+        return mint_first(premium, case.look.mid, terms, days).profit
+    return -terms.redeem
 
 
-def entry(case: Case, terms: Terms) -> float:
+def entry(case: Case, dues: Dues) -> float:
     """From which premium on minting again and again pays best."""
-    days = case.habit.delay_s / DAY_S
+    days, terms = case.habit.delay_s / DAY_S, terms_of(case, dues)
     lost = (terms.rejection * terms.unwind + terms.capital_rate * days) / (1 - terms.rejection)
     return _best_entry(case.way.premium, round(days, 4), round(terms.mint + terms.sell + lost, 5))
 

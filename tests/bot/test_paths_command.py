@@ -41,7 +41,7 @@ def test_the_best_path_of_a_gap_is_the_other_venue_and_the_refused_are_explained
     """
     assert 0 == main([*asked(tape, "simNVDA", "--size", "500"), "--json"])
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
-    assert (1, 500.0) == (answer["schema"], answer["size_usd"])
+    assert (2, 500.0) == (answer["schema"], answer["size_usd"])
     lines = {line["instrument"]: line for line in answer["premia"]}
     gap = lines["sim-alpha:simNVDA/USD"]
     assert gap["premium_bps"] > 50
@@ -57,13 +57,21 @@ def test_the_best_path_of_a_gap_is_the_other_venue_and_the_refused_are_explained
 
 def test_a_person_reads_the_best_first_and_why_not_the_others(tape: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """
-    No line is wider than 100 characters, no number is nan, and a refusal stands under its path.
+    No line is wider than 100 characters, no number is nan; the third line says what is best, a refusal stands beside
+    its path, and by whose word an issuer's price is.
     """
     assert 0 == main([*asked(tape, "simNVDA")])
     said = capsys.readouterr().out
     assert 100 >= max(len(line) for line in said.splitlines())
     assert "nan" not in said and "None" not in said
-    for word in ("score", "worst USD", "refused: ", "venue: buy at", "sim-two does not mint for us"):
+    for word in (
+        "score",
+        "worst USD",
+        "no mint sim-two: ",
+        "sim-two redeem bid ",
+        "(fees of [issuers.sim-two]; delay 1.0 d",
+        "best: venue sim-beta:simNVDA/USDT, +",
+    ):
         assert word in said
 
 

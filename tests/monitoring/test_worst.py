@@ -25,7 +25,7 @@ def answer(*paths: Path) -> Closing:
     """About one premium with these paths."""
     return Closing(
         asked=DEAR.instrument, at=1, origin=Origin(how="daemon"), session="regular", opens_s=0.0, size_usd=1000.0,
-        premia=(replace(DEAR, paths=paths),), doors=(),
+        horizon_s=None, premia=(replace(DEAR, paths=paths),), doors=(),
     )  # fmt: skip
 
 

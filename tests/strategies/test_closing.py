@@ -12,8 +12,9 @@ import pytest
 from connectors.instruments import Role
 from strategies.closing.passage import farthest, held, quantile
 from strategies.closing.path import Path, Way, ranked, score
-from strategies.closing.situation import Door, Offer, Situation, Usual
+from strategies.closing.situation import Offer, Situation, Usual
 from strategies.closing.ways import paths
+from strategies.pricing import offers as priced
 from strategies.pricing.costs import Component, Cost, Costs, Missing
 
 HALF_LIFE = 900.0
@@ -86,22 +87,22 @@ def offer(name: str, price: float, *, fee: float = 0.0, half: float = 0.0, **mor
     return replace(plain, **more)
 
 
-def door(**more: object) -> Door:
-    """An issuer that takes 10 bps and a quarter of an hour."""
-    fee = Costs((Cost(Component.ISSUER_FEE, "", bps=Decimal(10)),))
-    plain = Door(
-        issuer="one", closed="", price=nan, costs=fee, wait_s=0.0, delay_s=900.0, rejects=0.05, least_usd=0.0,
-        most_usd=inf, source="",
+def levels(number: int, price: float, size: float, *, buy: bool, fee: float = 0.0) -> priced.Offer:
+    """One level of so many units at a price, in lots of a hundredth."""
+    rate = Decimal(fee) / 10_000
+    factor = priced.factor_of(Decimal(1), Decimal(1), rate, buy=buy)
+    return priced.Offer(
+        instrument=number, buy=buy, levels=((Decimal(str(price)), Decimal(str(size))),), usd=Decimal(1),
+        shares=Decimal(1), rate=rate, factor=factor, fixed_usd=Decimal(0), lot=Decimal("0.01"), least_usd=Decimal(0),
+    )  # fmt: skip
+
+
+def situation(*offers: Offer, open_s: float = 0.0, **more: object) -> Situation:
+    """A share at 100, for 1,000 USD."""
+    plain = Situation(
+        fair=100.0, size_usd=1000.0, offers=offers, daily_vol=0.0, open_s=open_s, horizon_s=432_000.0
     )  # fmt: skip
     return replace(plain, **more)
-
-
-def situation(*offers: Offer, mint: Door | None = None, redeem: Door | None = None, open_s: float = 0.0) -> Situation:
-    """A share at 100, for 1,000 USD."""
-    return Situation(
-        fair=100.0, size_usd=1000.0, offers=offers, mints={} if mint is None else {"one": mint},
-        redemptions={} if redeem is None else {"one": redeem}, daily_vol=0.0, open_s=open_s, horizon_s=432_000.0,
-    )  # fmt: skip
 
 
 def path(way: Way, found: tuple[Path, ...]) -> Path:
@@ -112,62 +113,56 @@ def path(way: Way, found: tuple[Path, ...]) -> Path:
 
 def test_the_same_token_elsewhere_is_worth_the_gap_less_both_fees() -> None:
     """
-    Sold at 102 and bought at 100 of 100, 10 bps each side: 20 - 2 USD of 1,000, over within the second.
+    Ten sold at 102 and bought at 100, 10 bps of each: 20 - 2.02 USD, over within the second.
     """
-    here, there = offer("here", 102.0, fee=10), offer("there", 100.0, fee=10)
+    here = offer("here", 102.0, fee=10, selling=levels(0, 102.0, 50, buy=False, fee=10))
+    there = offer("there", 100.0, fee=10, buying=levels(1, 100.0, 50, buy=True, fee=10))
     one = path(Way.VENUE, paths(here, situation(here, there)))
-    assert (pytest.approx(18.0), pytest.approx(20.0), ()) == (one.edge_usd, one.gross_usd, one.refused)
-    assert ("buy at there", "sell at here") == one.legs
-    assert {"taker_fee": pytest.approx(2.0), "capital": 0.0} | one.costs_usd == one.costs_usd | {"capital": 0.0}
+    assert (pytest.approx(20 - 2.02), pytest.approx(20.0), ()) == (one.edge_usd, one.gross_usd, one.refused)
+    assert ("buy 10.00 at there", "sell 10.00 at here") == one.legs
+    assert {"taker_fee": pytest.approx(2.02)} == one.costs_usd
 
 
-def test_minting_first_brings_what_is_left_of_the_premium_when_the_tokens_come() -> None:
+def test_what_is_traded_at_once_is_sized_to_the_lot_and_to_what_is_shown() -> None:
     """
-    Against 400,000 premia, exactly simulated to an exponential delay, 5 % of them rejected.
+    Ten shares are asked for and 3.456 are shown: 3.45 are traded, worth 2 % less 10 bps of each side. The path names
+    the strategy whose trade it is; of another pair's trade it says that.
     """
-    here = offer("here", 101.0, fee=5)
-    one = path(Way.MINT, paths(here, situation(here, mint=door())))
-    rng, count = np.random.default_rng(3), 400_000
-    decay = np.exp(-USUAL.kappa * rng.exponential(900.0, count))
-    premium = 0.01 * decay + USUAL.sd * np.sqrt(1 - decay**2) * rng.standard_normal(count)
-    earned = np.where(rng.random(count) < 0.05, 0.0, premium - 0.0005 - 0.0010) * 1000
-    assert one.edge_usd is not None and one.sd_usd is not None
-    assert abs(earned.mean() - one.edge_usd) < 4 * earned.std() / sqrt(count)
-    assert pytest.approx((premium * 1000).std(), rel=0.01) == one.sd_usd
-    assert (pytest.approx(0.05), pytest.approx(250.0)) == (one.fails, one.locked_usd_h)
+    here = offer("here", 102.0, fee=10, selling=levels(0, 102.0, 50, buy=False, fee=10))
+    there = offer("there", 100.0, fee=10, buying=levels(1, 100.0, 3.456, buy=True, fee=10))
+    by = {"by": {Way.VENUE: "crosses"}, "rather": "crosses elsewhere"}
+    one = path(Way.VENUE, paths(here, situation(here, there, crosses=frozenset({"here", "there"}), **by)))
+    assert pytest.approx(3.45 * (102 * 0.999 - 100 * 1.001)) == one.edge_usd
+    assert ("buy 3.45 at there", "sell 3.45 at here") == one.legs
+    assert ("crosses", "", ()) == (one.by, one.rather, one.refused)
+    other = path(Way.VENUE, paths(here, situation(here, there, **by)))
+    assert ("", "crosses elsewhere", one.edge_usd) == (other.by, other.rather, other.edge_usd)
 
 
-def test_what_is_held_is_sold_at_todays_premium_and_minted_anew() -> None:
+def test_a_gap_below_what_is_asked_for_is_refused_with_both_numbers() -> None:
     """
-    The premium of 100 bps does not wait for the issuer: 10 USD less a twentieth of buying back at 50 bps and fees.
+    18 bps after fees against 25.
     """
-    here = offer("here", 101.0, held_usd=2000.0)
-    one = path(Way.REFILL, paths(here, situation(here, mint=door())))
-    expected = 10 - 0.05 * 1000 * 0.01 / (1 + USUAL.kappa * 900) - 0.95
-    assert (pytest.approx(expected), ()) == (one.edge_usd, one.refused)
+    here = offer("here", 100.2, selling=levels(0, 100.2, 50, buy=False))
+    there = offer("there", 100.0, fee=2, buying=levels(1, 100.0, 50, buy=True, fee=2))
+    one = path(Way.VENUE, paths(here, situation(here, there, cross_bps=25.0)))
+    assert ("it brings 18.0 bps after costs, and 25 are asked for",) == one.refused
+    assert pytest.approx(1.8, rel=0.01) == one.edge_usd
 
 
-def test_a_discount_is_redeemed_for_what_the_share_is_worth() -> None:
+def test_two_venues_together_sell_what_one_does_not_show() -> None:
     """
-    Bought at 98.5 and worth 100: 95 % of 15 USD, less 95 % of the issuer's 10 bps.
+    Six shares here and four there fill ten: a path of three orders, worth more than each of two, and ranked by what a
+    dollar of it brings.
     """
-    here = offer("here", 98.5)
-    one = path(Way.REDEEM, paths(here, situation(here, redeem=door())))
-    assert pytest.approx(0.95 * 15 - 0.95) == one.edge_usd
-
-
-def test_an_issuer_that_is_closed_is_waited_for_and_the_premium_goes_on_reverting() -> None:
-    """
-    One half-life of waiting leaves half of the premium to a mint; a quarter after two.
-    """
-    here = offer("here", 101.0)
-
-    def gross(wait_s: float) -> float:
-        one = path(Way.MINT, paths(here, situation(here, mint=door(wait_s=wait_s))))
-        assert one.gross_usd is not None
-        return one.gross_usd
-
-    assert pytest.approx([gross(0) / 2, gross(0) / 4]) == [gross(HALF_LIFE), gross(2 * HALF_LIFE)]
+    here = offer("here", 102.0, selling=levels(0, 102.0, 50, buy=False))
+    pair = [
+        offer(name, 100.0, buying=levels(at, price, size, buy=True))
+        for at, (name, price, size) in enumerate([("a", 100.0, 6), ("b", 100.5, 4)], 1)
+    ]
+    found = [one for one in paths(here, situation(here, *pair)) if one.way is Way.VENUE]
+    assert [("a",), ("a", "b"), ("b",)] == [one.others for one in found if not one.refused]
+    assert [12.0, 18.0, 6.0] == [pytest.approx(one.edge_usd) for one in found]
 
 
 def test_a_hedge_pays_its_funding_and_both_spreads_and_earns_the_way_back() -> None:
@@ -191,26 +186,22 @@ def test_a_hedge_pays_its_funding_and_both_spreads_and_earns_the_way_back() -> N
 
 
 @pytest.mark.parametrize(
-    "why, here, there, terms",
+    "why, here, there",
     [
-        ("here: it is halted", {"barred": "it is halted"}, {}, {}),
-        ("here: 400 USD to sell there only", {"may_sell_usd": 400.0}, {}, {}),
-        ("there: room to buy 0 USD only", {}, {"may_buy_usd": -3.0}, {}),
-        ("there: it does not show so much", {}, {"ask": nan}, {}),
-        ("one takes at least 5,000 USD", {}, {}, {"least_usd": 5000.0}),
-        ("one takes at most 10 USD", {}, {}, {"most_usd": 10.0}),
-        ("no minting", {}, {}, {"closed": "no minting"}),
+        ("here: it is halted", {"barred": "it is halted"}, {}),
+        ("here: 400 USD to sell there only", {"may_sell_usd": 400.0}, {}),
+        ("there: room to buy 0 USD only", {}, {"may_buy_usd": -3.0}),
+        ("there: it does not show so much", {}, {"ask": nan}),
+        ("here: not now", {"no_selling": "not now"}, {}),
+        ("there: not now", {}, {"no_buying": "not now"}),
     ],
 )
-def test_what_speaks_against_a_path_is_said(
-    why: str, here: dict[str, object], there: dict[str, object], terms: dict[str, object]
-) -> None:
+def test_what_speaks_against_a_path_is_said(why: str, here: dict[str, object], there: dict[str, object]) -> None:
     """
     Each obstacle stands in the refusals of a path that it bars.
     """
     one, other = offer("here", 101.0, **here), offer("there", 100.0, **there)
-    found = paths(one, situation(one, other, mint=door(**terms)))
-    assert why in [text for path in found for text in path.refused]
+    assert why in path(Way.VENUE, paths(one, situation(one, other))).refused
 
 
 def test_a_path_that_costs_more_than_it_brings_is_refused_with_both_numbers() -> None:
@@ -220,7 +211,7 @@ def test_a_path_that_costs_more_than_it_brings_is_refused_with_both_numbers() ->
     here, there = offer("here", 100.1, fee=10), offer("there", 100.0, fee=10)
     one = path(Way.VENUE, paths(here, situation(here, there)))
     assert one.edge_usd == pytest.approx(-1.0)
-    assert ("it brings 1.00 USD and costs 2.00",) == one.refused
+    assert "it brings 1.00 USD and costs 2.00" == one.refused[-1]
 
 
 def test_losses_count_twice_and_the_lock_divides() -> None:
@@ -241,3 +232,34 @@ def test_the_best_score_stands_first_and_the_refused_ones_last() -> None:
     low = Path(way=Way.MINT, legs=(), size_usd=1, score_bps_per_h=1.0)
     high = Path(way=Way.VENUE, legs=(), size_usd=1, score_bps_per_h=9.0)
     assert (high, low, bad) == ranked([bad, low, high])
+
+
+def test_an_error_of_the_fair_value_lowers_the_score_of_what_rests_on_it() -> None:
+    """
+    Held to the open, a premium over an uncertain fair value scores less for the same edge; the same token elsewhere is
+    not touched by it.
+    """
+    here, there = offer("here", 101.0, held_usd=2000.0), offer("there", 100.0)
+    sure, unsure = (paths(here, situation(here, there, open_s=3600.0, error=error)) for error in (0.0, 0.01))
+    held = [path(Way.OPEN, found) for found in (sure, unsure)]
+    assert held[0].edge_usd == held[1].edge_usd
+    assert (held[0].score_bps_per_h or 0) > (held[1].score_bps_per_h or 0)
+    assert path(Way.VENUE, sure) == path(Way.VENUE, unsure)
+
+
+def test_without_a_horizon_a_hedge_is_held_until_nearly_all_of_such_are_back() -> None:
+    """
+    One in a hundred is given up; with a horizon of a second all are.
+    """
+    here, perp = offer("here", 101.0), offer("perp", 100.0, role=Role.PERP, token="", issuer="")
+    assert pytest.approx(0.01) == path(Way.PERP, paths(here, situation(here, perp, horizon_s=None))).fails
+    given_up = path(Way.PERP, paths(here, situation(here, perp, horizon_s=1.0))).fails
+    assert given_up is not None and given_up > 0.99
+
+
+def test_a_premium_far_out_has_a_worst_case() -> None:
+    """
+    Fifty stationary deviations away the scale function is beyond all numbers; it goes hardly farther.
+    """
+    assert farthest(11.9, 0.01) == pytest.approx(sqrt(11.9**2 + 2 * np.log(100)), rel=1e-3)
+    assert 50 < farthest(50.0, 0.01) < 50.1

@@ -29,6 +29,7 @@ from strategies.market import kernel as K  # noqa: E402
 from strategies.market.columns import Beliefs, Columns, Facts  # noqa: E402
 from strategies.mint_redeem import MintRedeem  # noqa: E402
 from strategies.minting.case import Way  # noqa: E402
+from strategies.pricing.costs import Component, Cost, Costs  # noqa: E402
 from strategies.pricing.mint_economics import Premium  # noqa: E402
 
 NOW = 1_788_537_600 * NS
@@ -45,6 +46,8 @@ UNIVERSE = Universe(
 )  # fmt: skip
 SLOW = Premium(theta=0.0, kappa=0.5, sigma=0.01)
 """A premium that stays for days."""
+FREE = Costs((Cost(Component.BORROW, ""),))
+"""Of holding: a borrow that costs nothing."""
 HOUR = Habit(delay_s=3600.0, rejects=0.0)
 
 
@@ -95,8 +98,9 @@ def strategy(*, cash: bool = True, way: dict[str, Any] | None = None, **changes:
         token=TOKEN, issuer="i", other=USDT if cash else SHARE, hedges=(PERP,), premium=SLOW, mint=HOUR, redeem=HOUR
     )
     usual = {
-        "ways": (replace(one, **(way or {})),), "lots": (D("0.01"),) * 4, "size_usd": D(400), "min_edge_bps": 25.0,
-        "most_bps": 400.0, "capital_per_day": 1e-4, "slippage_bps": D(10), "late_after": 4.0, "latency_ns": NS,
+        "ways": (replace(one, **(way or {})),), "lots": (D("0.01"),) * 4, "costs": (FREE,) * 4, "size_usd": D(400),
+        "min_edge_bps": 25.0, "most_bps": 400.0, "capital_per_day": 1e-4, "slippage_bps": D(10), "late_after": 4.0,
+        "latency_ns": NS,
         "cooldown_ns": NS, "refusal_backoff_ns": NS, "max_open": 1,
     }  # fmt: skip
     return MintRedeem(**{**usual, **changes})
