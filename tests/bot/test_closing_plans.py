@@ -27,7 +27,7 @@ from strategies.market.params import Params
 from strategies.mint_redeem import MintRedeem
 from strategies.minting.case import Refusal
 from strategies.pricing.costs import Component, Cost, Costs, Missing
-from tests.bot.trading import DEMO, without_pegs
+from tests.bot.trading import DEMO
 from tests.strategies.test_mint_redeem import CHEAP, DEAR, NOW, TOKEN, UNIVERSE, at, strategy, then, wish
 
 ISSUER = {
@@ -44,7 +44,7 @@ OFFER = Offer(
 
 def doors(**issuer: Any) -> Doors:
     """Of a config with this issuer."""
-    document = tomllib.loads(without_pegs(DEMO.read_text()))
+    document = tomllib.loads(DEMO.read_text())
     return Doors(Config.model_validate(document | {"issuers": {"i": {**ISSUER, **issuer}}}))
 
 
