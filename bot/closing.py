@@ -114,6 +114,11 @@ class ClosingPaths:
         table = self._config.strategies.hedge
         return None if table is None else table.horizon_s
 
+    def _most_bps(self) -> float:
+        """Beyond which premium no strategy of the config begins anything; inf where none says so."""
+        strategies = self._config.strategies
+        return max((one.most_bps for one in (strategies.hedge, strategies.mint_redeem) if one is not None), default=inf)
+
     def _premium(self, view: View, at: int, size: float, opens_s: float) -> PremiumLine:
         """One venue's premium and its paths."""
         columns, now = self._columns, view.now
@@ -139,6 +144,7 @@ class ClosingPaths:
                 open_s=opens_s,
                 horizon_s=self._horizon(),
                 error=fair.error / price,
+                most_bps=self._most_bps(),
                 cross_bps=0.0 if self._cross is None else self._cross.min_edge_bps,
                 max_legs=4 if self._cross is None else self._cross.max_legs,
                 objections=objections,

@@ -21,10 +21,17 @@ Where the answer comes from:
   --tape TAPE  a tape, replayed up to --at, with the costs and issuers of --config
   neither      the daemon on the state folder of --config
 
-The ways: venue (the same token elsewhere, at once), issuer (another issuer's token of the share), mint, refill (sell
-what is held, mint it anew), redeem, perp and share (a hedge until the premium is usual again), open (held until the
-share's market opens). Each for the size, with everything that it costs; a cost that is not known refuses it and is
-named. Ranked by the edge, losses counted twice, for each hour that a dollar is locked.
+The ways: venue (the same token elsewhere, at once), issuer (another issuer's token of the share), refill (sell what is
+held, mint it anew), mint (with a perp or the share sold until the tokens come; with nothing where nothing can be),
+redeem, perp and share (a hedge until the premium is usual again), open (held until the share's market opens). Each for
+the size or what is shown of it, with everything that it costs; a cost that is not known refuses it and is named. Ranked
+by the edge, losses counted twice, for each hour that a dollar is locked.
+
+What mint_redeem, cross_venue and hedge would do is said by themselves: a path is refused for their reasons too, where
+they trade in that run. An issuer's price is what it has told while that holds, else it is reckoned from its fees; its
+delay is the config's until requests of your own have shown another, by the hour of the day. A hedge is given up after
+[strategies.hedge] horizon_s; without that table, when 99 in 100 of such are back. --json has each hour of the next day,
+what costs and risks are made of, and all reasons.
 
 Ends with 8 where no premium is known, 2 for a name that nobody has, 7 where a daemon does not answer."""
 

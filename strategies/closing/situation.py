@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import log, nan, sqrt
+from math import inf, log, nan, sqrt
 
 from connectors.instruments import Role
 from strategies.closing.path import Way
@@ -121,6 +121,8 @@ class Situation:
     """A hedged bet that is not back by then is given up; None: when nearly all of such are back."""
     error: float = 0.0
     """One sigma of the fair value, a part of it."""
+    most_bps: float = inf
+    """A premium beyond this is believed by no strategy: it is a broken peg, or a wrong number."""
     cross_bps: float = 0.0
     """What a trade between venues must bring, of the fair value; of each share that is traded."""
     max_legs: int = 4

@@ -206,6 +206,9 @@ def _to_the_open(of: Offer, dear: bool, situation: Situation) -> Path:
     mean, kappa, wait = of.usual.mean, of.usual.kappa, situation.open_s
     away = of.mid / situation.fair - 1 - mean
     gain = (away if dear else -away) * -(exp(-kappa * wait) - 1)
+    refused = _no_room(None, of, situation) if dear else _no_room(of, None, situation)
+    if abs(of.mid / situation.fair - 1) * 1e4 > situation.most_bps:
+        refused = (*refused, f"a premium beyond {situation.most_bps:g} bps is a broken peg or a wrong number")
     return _told(
         Way.OPEN,
         (),
@@ -221,7 +224,7 @@ def _to_the_open(of: Offer, dear: bool, situation: Situation) -> Path:
         close_s=(wait, wait, wait),
         held_s=wait,
         locks=1.0,
-        refused=_no_room(None, of, situation) if dear else _no_room(of, None, situation),
+        refused=refused,
     )
 
 

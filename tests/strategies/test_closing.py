@@ -247,6 +247,16 @@ def test_an_error_of_the_fair_value_lowers_the_score_of_what_rests_on_it() -> No
     assert path(Way.VENUE, sure) == path(Way.VENUE, unsure)
 
 
+def test_what_no_strategy_would_believe_is_not_held_to_the_open() -> None:
+    """
+    A premium of 10 % where 4.5 % are believed is a broken peg; one of 4 % is held.
+    """
+    told = "a premium beyond 450 bps is a broken peg or a wrong number"
+    for price, why in ((110.0, (told,)), (104.0, ())):
+        here = offer("here", price, held_usd=2000.0)
+        assert why == path(Way.OPEN, paths(here, situation(here, open_s=36_000.0, most_bps=450.0))).refused
+
+
 def test_without_a_horizon_a_hedge_is_held_until_nearly_all_of_such_are_back() -> None:
     """
     One in a hundred is given up; with a horizon of a second all are.
