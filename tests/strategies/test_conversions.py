@@ -7,11 +7,12 @@ from decimal import Decimal as D
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from connectors.instruments import Instrument, Role, Universe
 from connectors.orders import Carry, Charge, Conversion, Fill, Outcome, Progress, Report, Side
 from connectors.orders import ConversionState as S
-from strategies.execution.conversions import Conversions, Why
+from strategies.execution.conversions import LAST, Conversions, Why
 from strategies.execution.ledger import Bridge, Ledger
 
 SHARE, TOKEN, COIN, PERP = range(4)
@@ -176,6 +177,19 @@ def test_a_word_moves_what_it_tells_beyond_the_last_one() -> None:
     none = (D(0), D(0), D(0))
     assert [(D(100), D(0), D(1)), (D(0), D(40), D(2)), none, none] == [one[:3] for one in moved if one is not None]
     assert 2 == all_.all["c"].news
+
+
+def test_of_each_issuer_and_direction_the_last_ones_are_remembered() -> None:
+    """
+    One more than is kept was asked for: the first is gone, and a redemption, or another issuer, is beside them.
+    """
+    all_ = Conversions()
+    for number in range(LAST + 1):
+        all_.ask(mint(f"c{number}"), number)
+    all_.ask(structs.replace(mint("r"), mint=False), 0)
+    all_.ask(structs.replace(mint("j"), issuer="j"), 0)
+    assert {("i", True): LAST, ("i", False): 1, ("j", True): 1} == {key: len(one) for key, one in all_.last.items()}
+    assert ("c1", "r") == (all_.last["i", True][0].order.id, all_.last["i", False][0].order.id)
 
 
 def test_a_second_word_of_an_end_is_news_and_opens_nothing() -> None:

@@ -112,10 +112,12 @@ def test_what_a_mint_will_bring_hedges_what_was_sold() -> None:
 
 def test_at_the_limit_nothing_is_naked() -> None:
     """
-    A hundred dollars are allowed: no time begins.
+    A hundred dollars are allowed: no time begins. A share of which nothing is held is naked by nothing.
     """
     memory = sure()
     watch(holding(a="1"), NAKED, memory)
+    assert {} == memory.naked_since
+    watch(Case().view(), replace(NAKED, max_naked_usd=0.0), memory)
     assert {} == memory.naked_since
 
 
