@@ -104,6 +104,7 @@ ROWS: Final[dict[Kind, int]] = {
     IssuerFault.UNFAILS: 56,
     Event.FREEZE: 57,
     RowFault.MULTIPLIER: 58,
+    RowFault.DIVIDEND: 59,
     Custody.SHORTFALL: 60,
     Custody.OLD: 60,
     RowFault.COIN: 61,

@@ -96,8 +96,9 @@ def _befallen(fault: Fault, universe: Universe) -> frozenset[int]:
         return frozenset(at for at, one in everything if one.quote != "USD" or one.role is Role.COIN)
     if kind in (RowFault.DROP, RowFault.MUTE):
         return frozenset(at for at, one in everything if one.venue == named.venue)
-    if kind is RowFault.MULTIPLIER:
-        return frozenset(at for at, one in everything if one.multiplier not in (None, 1.0))
+    if kind in (RowFault.MULTIPLIER, RowFault.DIVIDEND):
+        shares = {one.underlying for one in universe if one.multiplier not in (None, 1.0)}
+        return frozenset(at for at, one in everything if one.underlying in shares)
     return frozenset(at for at, one in everything if one.underlying == named.underlying)
 
 

@@ -54,6 +54,7 @@ SIGNS: Final[Mapping[Kind, Sign]] = {
     RowFault.GARBAGE: _refused("not_finite"),
     RowFault.COIN: Sign("pegline_stablecoin_price_usd", {"stablecoin": "{coin}"}, below=0.9, lasts_s=20),
     RowFault.MULTIPLIER: Sign("pegline_multiplier_ratio", {}, above=1.05),
+    RowFault.DIVIDEND: Sign("pegline_multiplier_ratio", {}, above=1.01),
     OrderFault.ACK_LOST: _unknown(),
     OrderFault.REQUEST_LOST: _unknown(),
     OrderFault.RECORDED_5XX: _unknown(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -33,7 +33,7 @@ from connectors.simulated.order_faults import (
     Withdrawal,
 )
 from connectors.simulated.outside import Floor, Outside
-from connectors.simulated.row_faults import RowFault, RowTrouble, befall
+from connectors.simulated.row_faults import PAYS, RowFault, RowTrouble, befall
 from connectors.simulated.short import START_NS, Records
 from connectors.simulated.venue import Terms, Venue
 
@@ -58,6 +58,9 @@ def world_of(scene: Scene, clock: Callable[[], int], records: Records) -> World:
     """The world of a scene on a market; `clock` tells the issuers the time at which they are asked, ns UTC."""
     config, universe, sessions = stage()
     troubles = [_trouble(fault) for fault in scene.faults if isinstance(fault.kind, RowFault)]
+    if any(one.what is RowFault.MULTIPLIER for one in troubles):  # its issuer does one thing at a time
+        troubles = [one for one in troubles if one.what is not RowFault.DIVIDEND]
+    pays_at = [one.begin for one in troubles if one.what is RowFault.DIVIDEND]
     real = befall(records, troubles, real=True)
     told = befall(real, troubles, real=False)
     floor = Floor(universe, real)
@@ -76,7 +79,7 @@ def world_of(scene: Scene, clock: Callable[[], int], records: Records) -> World:
             if one.kind is Event.FREEZE
             for underlying in universe.underlyings()
         )
-        prices = _Prices(copy.copy(floor), clock)
+        prices = _Prices(copy.copy(floor), clock, pays_at)
         issuers[name] = SimulatedIssuer(
             name, universe, replace(terms, scripted=scripted, freezes=freezes), prices.usd, prices.shares
         )
@@ -91,8 +94,8 @@ def moment(seconds: float) -> int:
 class _Prices:
     """What an issuer goes by."""
 
-    def __init__(self, floor: Floor, clock: Callable[[], int]) -> None:
-        self._floor, self._clock = floor, clock
+    def __init__(self, floor: Floor, clock: Callable[[], int], pays_at: Sequence[int]) -> None:
+        self._floor, self._clock, self._pays_at = floor, clock, pays_at
 
     def usd(self, number: int) -> float:
         """USD per unit now; of a token what its shares are worth, wherever it is quoted."""
@@ -104,8 +107,10 @@ class _Prices:
         return self._floor.usd(share) * self.shares(number)
 
     def shares(self, number: int) -> float:
-        """Shares per unit; a share is one."""
-        return stage().universe[number].multiplier or 1.0
+        """Shares per unit; a share is one. A dividend makes them more where they are not one."""
+        worth = stage().universe[number].multiplier or 1.0
+        grown = worth != 1.0 and any(at <= self._clock() for at in self._pays_at)
+        return worth / (1 - PAYS) if grown else worth
 
 
 def _trouble(fault: Fault) -> RowTrouble:
@@ -122,6 +127,10 @@ def _trouble(fault: Fault) -> RowTrouble:
     elif what is RowFault.COIN:
         (coin,) = universe.where(role=Role.COIN)
         numbers = [coin, *(at for at, one in enumerate(universe) if one.quote == universe[coin].coin)]
+    elif what is RowFault.DIVIDEND:
+        token = next(at for at, one in enumerate(universe) if one.token and one.multiplier not in (None, 1.0))
+        numbers = [token, *universe.where(role=Role.SHARE, underlying=universe[token].underlying)]
+        value = universe[token].multiplier or 1.0
     elif what is RowFault.MULTIPLIER:
         numbers = [at for at, one in enumerate(universe) if one.token and one.multiplier not in (None, 1.0)]
         value = universe[numbers[0]].multiplier or 1.0

@@ -22,6 +22,9 @@ class RowFault(StrEnum):
     """A coin falls to 0.88 dollars; what is quoted in it is worth as much in dollars as before."""
     MULTIPLIER = "multiplier"
     """A unit is worth a tenth more shares, announced a minute before; the last venue follows half a minute late."""
+    DIVIDEND = "dividend"
+    """A share pays 60 bps of its price, announced a minute before: from the ex-moment on its sources are so much lower,
+    and a unit of a token that reinvests is worth as many more shares, at the price it had."""
     DROP = "drop"
     """The venue goes, says so, and comes back."""
     MUTE = "mute"
@@ -40,13 +43,15 @@ class RowFault(StrEnum):
     """The source says that the share is halted, and prints nothing."""
 
 
-REAL: Final = frozenset({RowFault.THIN, RowFault.COIN, RowFault.MULTIPLIER})
+REAL: Final = frozenset({RowFault.THIN, RowFault.COIN, RowFault.MULTIPLIER, RowFault.DIVIDEND})
 """Those that befall the market itself."""
 NOTICE_NS: Final = 60 * NS
 """How long before it a multiplier is announced."""
 LATE_NS: Final = 30 * NS
 GROWS_BY: Final = 1.1
 COIN_USD: Final = 0.88
+PAYS: Final = 0.006
+"""A dividend, as a part of the share's price."""
 _PRICES: Final = ("bid", "ask")
 _SIZES: Final = ("bid_size", "ask_size")
 _NONE: Final = (NAN, float("inf"), -1.0, 0.0)
@@ -54,15 +59,15 @@ _NONE: Final = (NAN, float("inf"), -1.0, 0.0)
 
 class RowTrouble(NamedTuple):
     """A fault, whom it befalls, and from when to when (ns UTC). Of COIN the first number is the coin's instrument and
-    the others are what is quoted in it; of MULTIPLIER they are the venues of one token. What is for good has no use for
-    `end`."""
+    the others are what is quoted in it; of MULTIPLIER they are the venues of one token; of DIVIDEND the first is one of
+    a token and the others are the sources of its share. What is for good has no use for `end`."""
 
     what: RowFault
     numbers: tuple[int, ...]
     begin: int
     end: int
     value: float = NAN
-    """Of MULTIPLIER: what it was."""
+    """Of MULTIPLIER and DIVIDEND: what the multiplier was."""
 
 
 def befall(records: Records, troubles: Iterable[RowTrouble], *, real: bool) -> Records:
@@ -93,6 +98,16 @@ def _befallen(records: Records, one: RowTrouble) -> Records:
         at = one.begin - NOTICE_NS
         said = (at, at, one.numbers[0], Kind.MULTIPLIER, 0, one.value * GROWS_BY, one.begin / NS, NAN, NAN, NAN)
         return _with(records, [said])
+    elif what is RowFault.DIVIDEND:
+        token, *sources = one.numbers
+        share = np.isin(records["instrument"], sources)
+        last = max(0, int(np.count_nonzero(share & (ts < one.begin))) - 1)
+        price = records["ask"][share][last]
+        _scale(records, share & (ts >= one.begin), _PRICES, 1 - PAYS)
+        at, ex_s = one.begin - NOTICE_NS, one.begin / NS
+        accrues = (at, at, token, Kind.MULTIPLIER, 0, one.value / (1 - PAYS), ex_s, NAN, NAN, NAN)
+        pays = (at, at, sources[0], Kind.ACTION, 0, 1.0, ex_s, price * PAYS, 0.0, NAN)
+        return _with(records, [accrues, pays])
     elif what in (RowFault.DROP, RowFault.HALT):
         gone = (Health.DOWN, Why.DISCONNECTED) if what is RowFault.DROP else (Health.CLOSED, Why.HALTED)
         turns = ((one.begin, *gone), (one.end, Health.UP, Why.NOTHING))

@@ -1,7 +1,6 @@
 """Rows of the fault matrix about the market itself and what is told of it: feeds, multipliers, coins, depth.
 
-Row 59 needs dividends on a tape: tests/bot/test_corporate.py stands for it. Rows 63 and 64 are those of perps:
-tests/bot/test_hedge.py.
+Rows 63 and 64 are those of perps: tests/bot/test_hedge.py.
 """
 
 from __future__ import annotations
@@ -60,6 +59,26 @@ def test_row_58_a_multiplier_that_jumps_opens_no_phantom_trade() -> None:
     assert not [wish for wish, _ in played.approved if wish.edge_bps > 500.0]
     assert [wish for wish in played.passed(0.0, 141.0) if wish.underlying == "SPY"]
     assert [wish for wish in played.passed(141.0, 900.0) if wish.underlying == "TSLA"]
+
+
+def test_row_59_a_dividend_moves_no_fair_value_and_nothing_trades_on_it() -> None:
+    """
+    A share pays 60 bps and its sources are so much lower from then on; a unit of the token is worth as many more
+    shares. Three seconds later no source has printed, and the fair value is unknown rather than wrong; at ten it is
+    within 5 bps of that without a dividend. From a minute before until then nothing of the share opens, later it does.
+    """
+    freeze = Fault(what="freeze", where="sim-one", at_s=200.0, for_s=10.0)  # so that somebody looks at its end
+    played, twin = Played(Fault(what="dividend", where=SPY, at_s=200.0, for_s=3.0), freeze), Played(freeze)
+    assert () == played.outcome.breaches
+    at_three, at_ten, _ = played.driver.window.scrapes
+    without, _ = twin.driver.window.scrapes
+    fair, token = "pegline_fair_price_usd", {"token": "simSPY"}
+    assert [] == at_three.values(fair, token)
+    assert 5e-4 > abs(at_ten.values(fair, token)[0] / without.values(fair, token)[0] - 1)
+    share, source = "pegline_reference_price_usd", {"source": "sim-tape:SPY"}
+    assert 5e-4 > abs(at_ten.values(share, source)[0] / without.values(share, source)[0] - 0.994)
+    assert not [wish for wish in played.passed(140.1, 203.0) if wish.underlying == "SPY"]
+    assert [wish for wish in played.passed(203.0, 900.0) if wish.underlying == "SPY"]
 
 
 def opened(played: Played, begin_s: float, end_s: float) -> list[Intent]:
