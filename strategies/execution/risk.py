@@ -101,7 +101,7 @@ def _differs(intent: Intent, view: View, memory: Memory) -> Problem | None:
 
 def _unbacked(intent: Intent, memory: Memory) -> Problem | None:
     """Whether a leg is of a token that is not known to be backed."""
-    for leg in intent.legs if memory.unbacked else ():
+    for leg in intent.legs:
         if why := memory.unbacked.get(leg.instrument):
             return Reason.BACKING, why
     return None
