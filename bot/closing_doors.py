@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from math import inf, isfinite, nan
-from typing import Final
+from typing import Final, NamedTuple
 
 from bot.config import Config
+from bot.config_costs import IssuerTable
 from bot.costs import capital_per_day, door_costs
 from connectors.events import NEVER, NS
 from connectors.instruments import Hours
-from connectors.ports import Bounds
+from connectors.ports import Bounds, Soft
 from monitoring.closing import DoorLine, HourLine
 from strategies.base import View
 from strategies.closing.situation import Door
@@ -19,10 +20,20 @@ from strategies.execution.habits import Habit
 from strategies.market.session import HOURS, Session, SessionTable
 from strategies.minting.case import Way, habit_of, usd_of
 from strategies.pricing.carry import DAY_S
-from strategies.pricing.doors import cost_of, pair_of
+from strategies.pricing.doors import Pair, cost_of, pair_of
 
 HOUR_NS: Final = 3600 * NS
 HOURS_SHOWN: Final = 24
+
+
+class _Price(NamedTuple):
+    """What an issuer takes and by whose word; as in Door."""
+
+    cost: float
+    source: str
+    told: bool = False
+    told_s: float = nan
+    holds_s: float = nan
 
 
 class Doors:
@@ -35,53 +46,36 @@ class Doors:
     def door(self, view: View, way: Way | None, issuer: str, *, mint: bool, shares: float, fair: float) -> Door:
         """One direction for about so many shares, which are worth `fair` USD each. `way`: the token that it is for;
         None where what the issuer takes cannot be had in this config."""
-        table, word = self._config.issuers.get(issuer), "mint" if mint else "redeem"
-        fees, closed = door_costs(self._config, issuer, mint=mint)
-        habit = None if way is None else habit_of(view, way, mint=mint)
-        if not closed and table is not None:
-            delay = table.mint_delay_s if mint else table.redeem_delay_s
-            absent = [k for k, v in ((f"{word}_delay_s", delay), ("reject_share", table.reject_share)) if v is None]
-            closed = f"write [issuers.{issuer}] {' and '.join(absent)}" if absent else fees.why
+        table, (fees, closed) = self._config.issuers.get(issuer), door_costs(self._config, issuer, mint=mint)
+        closed = closed or fees.why or ("" if table is None else _absent(table, issuer, mint=mint))
         if not closed and way is None:
             closed = f"{issuer} takes shares at a broker, and none is traded at in this config"
-        source, cost, told, told_s, holds_s = f"fees of [issuers.{issuer}]", nan, False, nan, nan
-        bounds, per_unit = None, nan
-        if way is not None and not closed and fair > 0:
-            usd = usd_of(view, way.other)
-            pair = pair_of(view, mint=mint, token=way.token, other=way.other, shares=shares, fair=fair, usd=usd)
-            share = fees.share(Decimal(shares * fair)) if shares > 0 else None
-            cost = nan if share is None else float(share)
-            if pair is not None and (desk := view.desks.get(issuer)) is not None:
-                per_unit = pair.per_source * fair
-                bounds = desk.bounds(mint=mint, source=pair.source, target=pair.target, now=view.now)
-                soft = desk.quote(
-                    mint=mint, source=pair.source, target=pair.target, quantity=pair.quantity, now=view.now
-                )
-                if soft is not None and soft.expected > 0 and soft.until_ns >= view.now:
-                    cost, told = cost_of(pair, soft, mint=mint, fair=fair), True
-                    told_s = (view.now - (soft.told_ns or view.now)) / NS
-                    holds_s, source = (soft.until_ns - view.now) / NS, f"told by {issuer}"
-                elif soft is not None and soft.expected > 0:
-                    source += f", for what it told ran out {(view.now - soft.until_ns) / NS:,.0f} s ago"
+        share = fees.share(Decimal(shares * fair)) if shares > 0 and fair > 0 else None
+        price = _Price(cost=nan if share is None else float(share), source=f"fees of [issuers.{issuer}]")
+        bounds, least, most = None, 0.0, inf
+        if table is not None:
+            least, most = float(table.least_usd or 0), float(table.most_usd or inf)
+        pair = None if way is None or closed else _pair(view, way, mint, shares, fair)
+        if pair is not None and (desk := view.desks.get(issuer)) is not None:
+            source, target, now = pair.source, pair.target, view.now
+            bounds = desk.bounds(mint=mint, source=source, target=target, now=now)
+            soft = desk.quote(mint=mint, source=source, target=target, quantity=pair.quantity, now=now)
+            price = _told(price, soft, pair, now, mint, fair, issuer)
+            if not bounds.closed:
+                least, most = (float(units) * pair.per_source * fair for units in (bounds.least, bounds.most))
         wait = nan if table is None else self._wait(view, HOURS[Hours(table.hours)], view.now, bounds)
-        if not closed and bounds is not None and bounds.closed and not isfinite(wait):
-            closed = f"{issuer}: {bounds.closed}"
-        least, most = (
-            float((table.least_usd if table else None) or 0),
-            float((table.most_usd if table else None) or inf),
-        )
-        if bounds is not None and not bounds.closed and isfinite(per_unit):
-            least, most = float(bounds.least) * per_unit, float(bounds.most) * per_unit
+        if bounds is not None and bounds.closed and not isfinite(wait):
+            closed = closed or f"{issuer}: {bounds.closed}"
         return Door(
             issuer=issuer,
             closed=closed,
-            cost=cost,
-            told=told,
-            source=source,
-            told_s=told_s,
-            holds_s=holds_s,
+            cost=price.cost,
+            told=price.told,
+            source=price.source,
+            told_s=price.told_s,
+            holds_s=price.holds_s,
             wait_s=wait,
-            habit=habit,
+            habit=None if way is None else habit_of(view, way, mint=mint),
             least_usd=least,
             most_usd=most,
         )
@@ -130,6 +124,30 @@ class Doors:
         if bounds is None or not bounds.closed or wait > 0:
             return wait
         return (bounds.opens_ns - now) / NS if now < bounds.opens_ns < NEVER else inf
+
+
+def _absent(table: IssuerTable, issuer: str, *, mint: bool) -> str:
+    """What of an issuer's habits is not written, as what is to be done; empty where nothing lacks."""
+    key, delay = ("mint_delay_s", table.mint_delay_s) if mint else ("redeem_delay_s", table.redeem_delay_s)
+    absent = [name for name, value in ((key, delay), ("reject_share", table.reject_share)) if value is None]
+    return f"write [issuers.{issuer}] {' and '.join(absent)}" if absent else ""
+
+
+def _pair(view: View, way: Way, mint: bool, shares: float, fair: float) -> Pair | None:
+    """What would be asked for; None where something of it has no known worth."""
+    usd = usd_of(view, way.other)
+    return pair_of(view, mint=mint, token=way.token, other=way.other, shares=shares, fair=fair, usd=usd)
+
+
+def _told(price: _Price, soft: Soft | None, pair: Pair, now: int, mint: bool, fair: float, issuer: str) -> _Price:
+    """The price that the issuer has told, where it holds; else the one by its fees, and since when that is."""
+    if soft is None or not soft.expected > 0:
+        return price
+    left = (soft.until_ns - now) / NS
+    if left < 0:
+        return price._replace(source=f"{price.source}, for what it told ran out {-left:,.0f} s ago")
+    age = (now - (soft.told_ns or now)) / NS
+    return _Price(cost_of(pair, soft, mint=mint, fair=fair), f"told by {issuer}", told=True, told_s=age, holds_s=left)
 
 
 def until(table: SessionTable, sessions: Sequence[Session], at: int) -> float:

@@ -19,7 +19,7 @@ from strategies.mint_redeem import MintRedeem
 from strategies.minting.case import BARE, MINTS, Case, Dues, Look, Refusal, Way, dues_of, look_of
 from strategies.minting.sizing import first_of, kin_of, legs_of
 from strategies.pricing.carry import carried
-from strategies.pricing.costs import Costs
+from strategies.pricing.costs import TAKEN, Costs
 from strategies.pricing.mint_economics import Premium
 
 
@@ -61,7 +61,12 @@ class Plans:
                 found.append(self._path(view, of, way, look, kind, daily_vol))
                 continue
             door = self.doors.door(view, way, of.issuer, mint=dear, shares=0.0, fair=0.0)
-            why = door.closed or of.costs.why or of.barred or "its share has no price of a source of its own now"
+            why = (
+                door.closed
+                or of.costs.only(TAKEN).why
+                or of.barred
+                or "its share has no price of a source of its own now"
+            )
             words = plan(kind, of.name, of.issuer)
             found.append(Path(way=WAYS[kind], legs=words, size_usd=size_usd, others=(of.issuer,), refused=(why,)))
         return found

@@ -147,10 +147,13 @@ def replayed(
 
 
 def watching(config: Config) -> Config:
-    """The same, but nothing is traded and no state is kept."""
-    from bot.config import Strategies
+    """The same, but nothing is traded and no state is kept. The tables of what trades stay, switched off: the size that
+    they name says what share of a trade its fixed costs are."""
+    from bot.config_limits import TRADES
 
-    watch = Strategies(peg_watch=config.strategies.peg_watch)
+    told = {name: getattr(config.strategies, name) for name in TRADES}
+    off = {name: table.model_copy(update={"enabled": False}) for name, table in told.items() if table is not None}
+    watch = config.strategies.model_copy(update={**off, "liquidity": None})
     run = config.run.model_copy(update={"record": False})
     http = config.http.model_copy(update={"host": "127.0.0.1", "port": 0})
     return config.model_copy(update={"strategies": watch, "risk": None, "run": run, "http": http})

@@ -37,7 +37,8 @@ def test_the_best_path_of_a_gap_is_the_other_venue_and_the_refused_are_explained
 ) -> None:
     """
     While a token is dear at one venue by a gap that was put there, buying it at the other one is best; every refused
-    path has a reason, every other one numbers throughout; the issuer that mints for nobody says so.
+    path has a reason, every other one numbers throughout; the issuer that mints for nobody says so. A pool's gas is a
+    part of the size of the config's trades, though the replay trades nothing.
     """
     assert 0 == main([*asked(tape, "simNVDA", "--size", "500"), "--json"])
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
@@ -50,6 +51,8 @@ def test_the_best_path_of_a_gap_is_the_other_venue_and_the_refused_are_explained
     for path in (path for line in lines.values() for path in line["paths"]):
         whole = all(path.get(key) is not None for key in ("edge_usd", "close_s", "fails", "locked_usd_h", "worst_usd"))
         assert path.get("refused") or whole
+    redeem = next(path for path in lines["sim-pool:simNVDA/USDT"]["paths"] if path["way"] == "redeem")
+    assert redeem["edge_usd"] < 0 < redeem["costs_usd"]["spread and fees"]
     doors = {(door["issuer"], door["mint"]): door for door in answer["doors"]}
     assert "does not mint" in doors["sim-two", True]["closed"]
     assert doors["sim-two", False]["price_usd"] < gap["fair_usd"]
