@@ -176,7 +176,9 @@ def _hedged(of: Offer, other: Offer, dear: bool, situation: Situation) -> Path:
     refused = _no_room(buy, sell, situation)
     if not z > 0:
         return Path(way=way, legs=legs, size_usd=situation.size_usd, others=(other.name,), refused=(*refused, _USUAL))
-    if why := situation.objections.get((of.name, other.name)):
+    costs = [(buy.costs.only(_kept(buy, short=False)), 2.0), (sell.costs.only(_kept(sell, short=True)), 2.0)]
+    why = situation.objections.get((of.name, other.name), "")
+    if why and all(why != one.why for one, _ in costs):
         refused = (*refused, f"{situation.by[way]}: {why}")
     if way is Way.ISSUER and way in situation.by and not refused:
         made = _crossed([buy], [sell], situation)
@@ -190,7 +192,7 @@ def _hedged(of: Offer, other: Offer, dear: bool, situation: Situation) -> Path:
         legs,
         situation,
         gross=usual.sd * bet.gain - spreads,
-        costs=[(buy.costs.only(_kept(buy, short=False)), 2.0), (sell.costs.only(_kept(sell, short=True)), 2.0)],
+        costs=costs,
         risks={"premium": usual.sd * bet.sd},
         close_s=(low, middle, high),
         held_s=bet.time,

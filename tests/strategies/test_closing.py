@@ -273,3 +273,24 @@ def test_a_premium_far_out_has_a_worst_case() -> None:
     """
     assert farthest(11.9, 0.01) == pytest.approx(sqrt(11.9**2 + 2 * np.log(100)), rel=1e-3)
     assert 50 < farthest(50.0, 0.01) < 50.1
+
+
+def test_what_the_strategy_has_against_a_hedge_is_said_once() -> None:
+    """
+    Its reason stands with its name; one that the path has by itself is not said twice. One that it would enter is its
+    own, with what it expects.
+    """
+    here = offer("here", 101.0)
+    perp = offer("perp", 100.0, role=Role.PERP, token="", issuer="", usual=replace(USUAL, sd=0.0005))
+    perp = replace(perp, costs=perp.costs + Costs((Cost(Component.FUNDING, ""),)))
+    dear = replace(here, costs=here.costs + Costs(missing=(Missing(Component.BORROW, "ask"),)))
+    by, pair, unknown = {Way.PERP: "hedge"}, ("here", "perp"), "borrow is not known: ask"
+
+    def told(one: Offer, **more: object) -> Path:
+        return path(Way.PERP, paths(one, situation(one, perp, by=by, **more)))
+
+    assert ("hedge: no margin", unknown) == told(dear, objections={pair: "no margin"}).refused
+    assert (unknown,) == told(dear, objections={pair: unknown}).refused
+    free = told(replace(here, held_usd=2000.0), hedges={pair: 33.4})
+    assert ("hedge", ()) == (free.by, free.refused)
+    assert "hedge expects 33.4 bps, for it waits for the far side of the mean" == free.rather
