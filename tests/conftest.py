@@ -44,10 +44,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 LONGEST = (
-    "test_delivery", "test_liquidity", "test_story", "test_conformance", "test_ccxt_fuzz",
-    "test_quote_command", "test_multiplier_process", "test_health_watch", "test_alarms_real", "test_run",
-    "test_run_process", "test_backtest_explained", "test_backtest", "test_backtest_command", "test_metrics",
-    "test_pegs", "test_windows", "test_scan_worlds", "test_scan", "test_units",
+    "test_story", "test_multiplier_process", "test_delivery", "test_conformance", "test_run", "test_process",
+    "test_liquidity", "test_units", "test_seeds", "test_feeds", "test_alarms_real", "test_crashes", "test_scan_worlds",
+    "test_backtest_explained", "test_quote_command", "test_ccxt_fuzz", "test_ccxt_faults", "test_told",
+    "test_wallet_command", "test_record_crash", "test_selftest_command", "test_ninth_venue", "test_tower",
+    "test_parity", "test_backtest", "test_run_process", "test_health_watch", "test_metrics", "test_swap_faults",
 )  # fmt: skip
 """Files that take longest, each with one worker: what begins last is to be short."""
 

@@ -208,7 +208,7 @@ async def test_a_split_is_no_premium_and_no_trade(model: str, share_s: int, chai
             await stock.end()
             await world.chain(1)
         world.followed = True
-        for s in range(2, 2 * HOUR, 30):
+        for s in (*range(2, 600, 30), *range(600, 2 * HOUR, 60)):
             world.share = 40.0 if s >= share_s else 400.0
             world.row(s, R, world.share)
             world.row(s + 1, A, world.unit())

@@ -14,6 +14,8 @@ from tests.monitoring.newcomer import Told, demo
 from tests.monitoring.played import Played, play
 
 SEED = 3
+pytestmark = pytest.mark.timeout(300)
+"""Two whole replays, one of them on a newcomer's machine, may come before any of these tests."""
 MARKS = {
     "outlier": "outlier refused",
     "depeg": "DEPEG",
@@ -64,7 +66,6 @@ def test_a_fault_switched_off_is_not_told(full: Played, fault: str):
     assert [] == [text for text in texts(quiet) if text.startswith(MARKS[fault])]
 
 
-@pytest.mark.timeout(300)
 def test_the_demo_starts_without_home_and_rights(newcomer: Told) -> None:
     """
     It ends by itself, has compiled below the temporary folder, and imported nothing of what talks to the world.
@@ -73,7 +74,6 @@ def test_the_demo_starts_without_home_and_rights(newcomer: Told) -> None:
     assert newcomer.compiled
 
 
-@pytest.mark.timeout(300)
 def test_its_json_tells_trades_premiums_and_times(newcomer: Told) -> None:
     """
     Trades as the story tells them, a premium or a reason for each token, and what each part of the start took.
@@ -85,7 +85,6 @@ def test_its_json_tells_trades_premiums_and_times(newcomer: Told) -> None:
     assert {"import", "kernel", "first_premium", "total"} == set(result["timing_s"])
 
 
-@pytest.mark.timeout(300)
 def test_the_same_seed_tells_the_same_story_live_and_replayed(full: Played, newcomer: Told) -> None:
     """
     Through feed, inbox and event loop at a pace, or in another process in blocks of a thousand rows, with the watch
