@@ -42,10 +42,11 @@ class Backing:
         self.bars: dict[int, str] = {}
         """Why a token's instruments may only be reduced, as of the last look."""
 
-    def begin(self, rows: Rows) -> None:
-        """A new block; all of the last one has been passed."""
+    def begin(self, rows: Rows) -> bool:
+        """A new block; all of the last one has been passed. Whether any of its rows is heard here."""
         at = np.flatnonzero(rows.kind == _SUPPLY)[::-1]
         self._rows = list(zip(at.tolist(), rows.instrument[at].tolist(), rows.bid[at].tolist(), strict=True))
+        return bool(self._rows)
 
     def pass_to(self, end: int) -> None:
         """The scan has applied the block's rows before `end`."""

@@ -27,10 +27,10 @@ class Depths:
         self._rows: list[tuple[int, int, int, int]] = []
         """DEPTH rows of this block that are not applied yet, last one first: place, moment, instrument, key."""
 
-    def begin(self, rows: Rows) -> None:
-        """A new block; all of the last one has been passed."""
+    def begin(self, rows: Rows) -> bool:
+        """A new block; all of the last one has been passed. Whether any of its rows is heard here."""
         if not self._source:
-            return
+            return False
         at = np.flatnonzero((rows.kind == Kind.DEPTH) & np.isfinite(rows.extra))
         if len(at):
             places = at[::-1]
@@ -43,6 +43,7 @@ class Depths:
                     strict=True,
                 )
             )
+        return bool(self._rows)
 
     def pass_to(self, end: int) -> None:
         """The scan has applied the block's rows before `end`."""

@@ -176,10 +176,10 @@ class Engine:
         self.counts.rows += count
         columns, ts = self.columns, rows.ts_recv
         followers = [
-            one for one in (self.depths, self.pools, self.fundings, self.health, self.backing) if one is not None
+            one
+            for one in (self.depths, self.pools, self.fundings, self.health, self.backing)
+            if one is not None and one.begin(rows)
         ]
-        for one in followers:
-            one.begin(rows)
         at = 0
         while at < count:
             at, why = columns.scan(rows, at, self._dues[0][0])

@@ -68,18 +68,19 @@ class HealthWatch:
 
     # --- rows that no column keeps
 
-    def begin(self, rows: Rows) -> None:
-        """A new block; all of the last one has been passed."""
+    def begin(self, rows: Rows) -> bool:
+        """A new block; all of the last one has been passed. Whether any of its rows is heard here."""
         kinds = rows.kind
         if len(kinds) <= _FEW:  # what a live run is given: lists are faster than arrays there
             told = kinds.tolist()
             if _TRADE not in told and _SUPPLY not in told:
-                return
+                return False
         at = np.flatnonzero((kinds == _TRADE) | (kinds == _SUPPLY))
         at = at[self._is_token[rows.instrument[at]]][::-1]
         if len(at):
             fields = (rows.instrument, rows.kind, rows.bid, rows.ask, rows.ask_size, rows.extra)
             self._rows = list(zip(at.tolist(), *(field[at].tolist() for field in fields), strict=True))
+        return bool(self._rows)
 
     def pass_to(self, end: int) -> None:
         """The scan has applied the block's rows before `end`."""

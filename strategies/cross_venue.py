@@ -66,8 +66,7 @@ class CrossVenue:
         """(buy, sell): a position may grow to `max_long_units`, and shrink to what other strategies hold of it less
         `max_short_units`."""
         lot = self.terms[instrument].lot
-        buy, sell = self._rooms(view, instrument)
-        return buy >= lot, sell >= lot
+        return self._room(view, instrument, buy=True) >= lot, self._room(view, instrument, buy=False) >= lot
 
     def decide(self, view: View) -> Decision:
         """One trade per underlying that woke it."""
@@ -110,9 +109,8 @@ class CrossVenue:
 
     def offer(self, view: View, number: int, *, buy: bool) -> Offer:
         """What can be bought or sold of an instrument now, up to what there is room for."""
-        return offer_of(
-            view, number, buy=buy, terms=self.terms[number], room=self._rooms(view, number)[0 if buy else 1]
-        )
+        room = self._room(view, number, buy=buy)
+        return offer_of(view, number, buy=buy, terms=self.terms[number], room=room)
 
     def _crossed(
         self, offers: list[Offer], fair: float, size_usd: Decimal | None, size_units: Decimal | None
@@ -147,11 +145,12 @@ class CrossVenue:
         found += [(at, False) for bid, at in bids if bid - least > lowest]
         return found, (highest - lowest) / fair * 1e4
 
-    def _rooms(self, view: View, number: int) -> tuple[Decimal, Decimal]:
-        """Units of an instrument that may still be (bought, sold)."""
+    def _room(self, view: View, number: int, *, buy: bool) -> Decimal:
+        """Units of an instrument that may still be bought, or sold."""
         ledger = view.ledger
-        bought = ledger.position(number) + ledger.reserved(number, Side.BUY)
-        return self.max_long_units - bought, self.max_short_units + ledger.free(self.name, number)
+        if buy:
+            return self.max_long_units - (ledger.position(number) + ledger.reserved(number, Side.BUY))
+        return self.max_short_units + ledger.free(self.name, number)
 
     def _intent(self, view: View, group: int, made: Crossing, fair: float) -> Intent:
         """The trade as it is wished."""

@@ -68,11 +68,11 @@ class Holdings:
 
     def of_others(self, strategy: str, instrument: int) -> Decimal:
         """Units of an instrument that all other strategies hold; what one of them is short takes nothing away."""
-        return sum(
-            (mine[instrument].units for name, mine in self._of.items()
-             if name != strategy and instrument in mine and mine[instrument].units > 0),
-            ZERO,
-        )  # fmt: skip
+        units = ZERO
+        for name, mine in self._of.items():
+            if name != strategy and instrument in mine and mine[instrument].units > 0:
+                units += mine[instrument].units
+        return units
 
     def units(self, strategy: str, instrument: int) -> Decimal:
         """Units that a strategy holds of an instrument."""

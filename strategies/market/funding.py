@@ -72,14 +72,15 @@ class Fundings:
         self._rows: list[tuple[int, int, int, float, float]] = []
         """Rows of this block that are not applied yet, last one first: place, moment, instrument, rate, period."""
 
-    def begin(self, rows: Rows) -> None:
-        """A new block; all of the last one has been passed."""
+    def begin(self, rows: Rows) -> bool:
+        """A new block; all of the last one has been passed. Whether any of its rows is heard here."""
         kinds = rows.kind
         if not self._perps or (len(kinds) <= _FEW and _FUNDING not in kinds.tolist()):
-            return
+            return False
         at = np.flatnonzero((kinds == _FUNDING) & (rows.flags & _SUPERSEDED == 0))[::-1]
         columns = (at, rows.ts_recv[at], rows.instrument[at], rows.bid[at], rows.ask[at])
         self._rows = list(zip(*(column.tolist() for column in columns), strict=True))
+        return bool(self._rows)
 
     def pass_to(self, end: int) -> None:
         """The scan has applied the block's rows before `end`. A row that can be no funding is passed over."""

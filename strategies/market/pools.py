@@ -114,15 +114,15 @@ class Pools:
 
     # --- rows
 
-    def begin(self, rows: Rows) -> None:
-        """A new block; all of the last one has been passed."""
+    def begin(self, rows: Rows) -> bool:
+        """A new block; all of the last one has been passed. Whether any of its rows is heard here."""
         if not self._on:
-            return
+            return False
         kinds = rows.kind
         if len(kinds) <= _FEW:  # what a live run is given: lists are ten times as fast as arrays there
             told = kinds.tolist()
             if _REWARD not in told and not (self._flows and _TRADE in told):
-                return
+                return False
         at = np.flatnonzero((kinds == _REWARD) | (kinds == _TRADE))
         if len(at) and not (kinds[at] == _REWARD).any():
             # Where a program is told, trades behind it in this block may be of a pool that nobody followed before.
@@ -133,6 +133,7 @@ class Pools:
             ts, numbers, found, bids, asks, sizes = (column[at].tolist() for column in columns)
             seconds = [a if kind == _REWARD else size for kind, a, size in zip(found, asks, sizes, strict=True)]
             self._rows = list(zip(at.tolist(), ts, numbers, found, bids, seconds, strict=True))
+        return bool(self._rows)
 
     def pass_to(self, end: int) -> None:
         """The scan has applied the block's rows before `end`."""

@@ -315,7 +315,7 @@ class Readings:
 
     def left(self, number: int, *, bid: bool) -> float:
         """Units still there at the best bid or ask: what was seen less what we took since; nan where unknown."""
-        if self.universe[number].one_price:
+        if self.universe.instruments[number].one_price:
             seen = self.facts[number].assumed_size
         else:
             seen = self.f_rows[number][K.BID_SIZE if bid else K.ASK_SIZE]
