@@ -29,9 +29,8 @@ def carried(view: View, number: int, costs: Costs, *, sold: bool = False, lent: 
     needed = {Component.CAPITAL}
     if lent and instrument.role is not Role.PERP:
         needed.add(Component.BORROW)
-    held = costs.only(needed)
-    parts = {one.component: float(one.bps_per_day) * _BPS for one in held.known}
-    missing = [*held.missing]
+    parts = {one.component: float(one.bps_per_day) * _BPS for one in costs.known if one.component in needed}
+    missing = [one for one in costs.missing if one.component in needed]
     if instrument.role is Role.PERP:
         told = view.fundings.get(number)
         if told is None or not told.stands(view.now):
@@ -39,4 +38,4 @@ def carried(view: View, number: int, costs: Costs, *, sold: bool = False, lent: 
         else:
             daily = told.per_eight_hours * DAY_S / EIGHT_HOURS_S
             parts[Component.FUNDING] = -daily if sold else daily
-    return Carried(sum(parts.values()), parts, Costs(missing=tuple(missing)).why)
+    return Carried(sum(parts.values()), parts, Costs(missing=tuple(missing)).why if missing else "")
