@@ -31,7 +31,7 @@ def watch(view: View, limits: Limits, memory: Memory) -> list[Note]:
     if new_day(view, memory):
         notes.append(Note(kind="day", detail={"day": memory.day, "net_usd": memory.day_start_net}))
     notes += _drawdown(view, limits, memory)
-    nakeds = nakeds_usd(view)
+    nakeds = nakeds_usd(view.columns.underlyings, view)
     for name in view.columns.underlyings:
         _naked(name, nakeds.get(name, 0.0), view, limits, memory)
     return [*notes, *told(memory)]
@@ -108,11 +108,11 @@ def _naked(name: str, usd: float, view: View, limits: Limits, memory: Memory) ->
 def naked_usd(name: str, view: View) -> float:
     """USD of the net shares of an underlying, absolute, with what mints and redemptions under way will make of them;
     inf where they, or their price, are not known."""
-    return nakeds_usd(view).get(name, 0.0)
+    return nakeds_usd((name,), view).get(name, 0.0)
 
 
-def nakeds_usd(view: View) -> dict[str, float]:
-    """The same of every underlying; one that is left out has no net shares."""
+def nakeds_usd(names: tuple[str, ...], view: View) -> dict[str, float]:
+    """The same of several underlyings; one that is left out has no net shares."""
     columns, ledger = view.columns, view.ledger
     positions, instruments = ledger.positions, columns.universe.instruments
     if ledger.conversions.under_way:
@@ -122,9 +122,10 @@ def nakeds_usd(view: View) -> dict[str, float]:
     prices: dict[str, float] = {}
     """Of a share by what is held of it, for where it has no fair value."""
     for number, units in positions.items():
-        name, worth = instruments[number].underlying, columns.f_rows[number][K.SHARES_PER_UNIT]
-        if not (units and name):
+        name = instruments[number].underlying
+        if not units or name not in names:
             continue
+        worth = columns.f_rows[number][K.SHARES_PER_UNIT]
         before = shares.get(name, Decimal(0))
         shares[name] = None if before is None or not isfinite(worth) else before + units * exact(worth)
         if isfinite(mark := columns.mark_usd(number)):

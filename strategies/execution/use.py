@@ -51,7 +51,7 @@ def _limits(view: View, limits: Limits, memory: Memory) -> dict[str, float]:
     uses = {
         "daily_loss": (max(0.0, lost), float(limits.max_daily_loss_usd)),
         "drawdown": (max(0.0, memory.peak_usd - net), limits.max_drawdown_usd),
-        "naked": (max(nakeds_usd(view).values(), default=0.0), limits.max_naked_usd),
+        "naked": (max(nakeds_usd(names, view).values(), default=0.0), limits.max_naked_usd),
         "turnover": (max([float(memory.turned(name, now)) for name in names], default=0.0),
                      limits.max_turnover_usd_per_day),
         "orders_per_minute": (sum(at > since for at in memory.sent), limits.max_orders_per_minute),
