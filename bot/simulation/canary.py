@@ -47,7 +47,10 @@ def _outputs(run: Driver, state: Path) -> Iterator[tuple[str, Iterator[bytes]]]:
     """Everything that a run writes or tells, by what it is."""
     yield "the journal", (payload for _, _, payload, _ in run.disk.records)
     yield "the story", (line.encode() for line in run.window.story)
-    yield "the metrics", (scrape.text.encode() for scrape in run.window.scrapes)
+    yield (
+        "the metrics",
+        (word.encode() for scrape in run.window.scrapes for one in scrape.samples() for word in one.labels.values()),
+    )
     yield "a warning", (text.encode() for text in run.warned)
     yield "a breach", (str(one).encode() for one in run.breaches)
     yield (

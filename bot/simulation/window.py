@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
-from prometheus_client import generate_latest
+from prometheus_client import Metric
+from prometheus_client.samples import Sample
 
 from bot.assembly import Assembly
 from bot.config import Config
@@ -23,16 +24,15 @@ class Scrape(NamedTuple):
 
     ts: int
     """ns UTC."""
-    text: str
+    families: tuple[Metric, ...]
 
     def values(self, name: str, labels: Mapping[str, str]) -> list[float]:
         """The values of all series of a metric that have these labels."""
-        wanted = [f'{label}="{value}"' for label, value in labels.items()]
-        return [
-            float(line.rsplit(" ", 1)[1])
-            for line in self.text.splitlines()
-            if line.startswith((f"{name}{{", f"{name} ")) and all(one in line for one in wanted)
-        ]
+        return [one.value for one in self.samples() if one.name == name and labels.items() <= one.labels.items()]
+
+    def samples(self) -> Iterator[Sample]:
+        """All series."""
+        return (one for family in self.families for one in family.samples)
 
 
 class Window:
@@ -78,5 +78,5 @@ class Window:
 
     def scrape(self, now: int) -> Scrape:
         """Somebody asks for /metrics."""
-        self.scrapes.append(Scrape(now, generate_latest(self._desk.registry).decode()))
+        self.scrapes.append(Scrape(now, tuple(self._desk.registry.collect())))
         return self.scrapes[-1]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.samples import Sample
 
 from bot.invariants import Breach
 from bot.simulation.canary import CANARY, leaks
@@ -125,12 +127,17 @@ def scraped(fault: Fault) -> Scrape:
 
 def case(alert: str, scrape: Scrape, *, fires: bool) -> dict[str, object]:
     """A case of promtool: the series of a scrape, unchanged, and whether the rule's expression holds of them."""
-    lines = [line.rsplit(" ", 1) for line in scrape.text.splitlines() if not line.startswith("#")]
     wanted = set(re.findall(r"pegline_\w+", EXPRESSIONS[alert]))
-    series = [{"series": name, "values": f"{value}x20"} for name, value in lines if name.split("{")[0] in wanted]
+    series = [{"series": named(one), "values": f"{one.value}x20"} for one in scrape.samples() if one.name in wanted]
     expected = [{"labels": "{}", "value": 1}] if fires else []
     query = {"expr": f"count({EXPRESSIONS[alert]}) > bool 0", "eval_time": "8m", "exp_samples": expected}
     return {"interval": "30s", "input_series": series, "promql_expr_test": [query]}
+
+
+def named(one: Sample) -> str:
+    """A series as promtool writes it."""
+    labels = ",".join(f'{label}="{value}"' for label, value in one.labels.items())
+    return f"{one.name}{{{labels}}}"
 
 
 class Deaf(Driver):
@@ -246,9 +253,11 @@ def test_i12_a_secret_in_any_other_output_is_found(tmp_path: Path) -> None:
     run = Played().driver
     (tmp_path / "sim-beta.key").write_text(CANARY)
     assert [] == leaks(run, tmp_path)
+    spoilt = GaugeMetricFamily("pegline_mode", "", labels=["mode"])
+    spoilt.add_metric([CANARY], 1.0)
     spoils: list[Callable[[], object]] = [
         lambda: run.window.story.append(f"key {CANARY}"),
-        lambda: run.window.scrapes.append(Scrape(1, f'pegline_mode{{mode="{CANARY}"}} 1.0')),
+        lambda: run.window.scrapes.append(Scrape(1, (spoilt,))),
         lambda: run.warned.append(CANARY),
         lambda: run.breaches.append(Breach("I1", CANARY, 1)),
         lambda: (tmp_path / "latch.json").write_text(CANARY),
