@@ -231,7 +231,7 @@ def drive(world: World, cuts: list[int], seed: int, *, oracle: bool) -> dict[str
     return state(made)
 
 
-@settings(max_examples=cases(50, 200), deadline=None)
+@settings(max_examples=cases(30, 200), deadline=None)
 @given(
     seed=st.integers(0, 2**31),
     moment=st.sampled_from(sorted(MOMENTS)),
