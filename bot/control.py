@@ -100,7 +100,7 @@ def taken(state: Path) -> Mapping[str, Word | None]:
                 found[id] = msgspec.json.decode(mine.read_bytes(), type=Word)
             except OSError:  # taken back in this moment, or no file can be opened
                 continue
-            except msgspec.DecodeError:
+            except (ValueError, RecursionError):
                 found[id] = None
     return found
 

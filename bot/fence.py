@@ -60,7 +60,7 @@ def _kept(path: Path, now: int) -> _Kept:
         kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
     except FileNotFoundError:
         return _Kept(blake2b(f"{now} {os.getpid()} {path.resolve()}".encode(), digest_size=3).hexdigest(), 0)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(
             f"the number of starts cannot be read: {error}",
             where=str(path),

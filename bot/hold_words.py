@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import os
 import tomllib
 from pathlib import Path
 from typing import Final
@@ -26,10 +27,16 @@ def arguments(parser: argparse.ArgumentParser, *, scope: bool = False, reason: b
     """Declares the options that all of them have; `reason` must be given, or may be."""
     if scope:
         parser.add_argument("scope", metavar="SCOPE", help="what it is about")
-    parser.add_argument("--reason", required=reason, default="", metavar="TEXT", help="why; it is kept in the journal")
+    help_ = "why; it is kept in the journal"
+    parser.add_argument("--reason", required=reason, default="", type=_text, metavar="TEXT", help=help_)
     parser.add_argument("--config", default="config.toml", metavar="CONFIG", help="default: config.toml")
     parser.add_argument("--state", metavar="DIR", help="the state folder, where no config is at hand")
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _text(word: str) -> str:
+    """A word of the command line as text that can be kept: bytes that are no UTF-8 are told as \\xNN."""
+    return os.fsencode(word).decode(errors="backslashreplace")
 
 
 def holds_of(args: argparse.Namespace) -> Holds:

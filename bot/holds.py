@@ -29,6 +29,8 @@ OUT_OF_FILES: Final = (errno.EMFILE, errno.ENFILE)
 """The process, or the machine, may open no more."""
 REMEMBERED: Final = 100
 """Ends of holds that the file keeps; the journal has them all."""
+_UNREADABLE: Final = (OSError, ValueError, RecursionError)
+"""How a spoilt file shows: text that is no UTF-8 is a ValueError that is none of msgspec's."""
 
 
 class Resumed(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,14 +78,14 @@ class Holds:
             kept = msgspec.json.decode((self.state / FILE).read_bytes(), type=Kept)
         except FileNotFoundError:
             return Kept()
-        except (OSError, msgspec.DecodeError) as error:
+        except _UNREADABLE as error:
             if isinstance(error, OSError) and error.errno in OUT_OF_FILES:
                 raise DataError(f"no file can be opened: {error.strerror}", where=str(self.state / FILE)) from error
             why = f"{self.state / FILE} cannot be read: {error}"
             halt = Hold(scope=ALL, mode=Mode.HALT, cause=FLAG, why=why, at=now)
             try:
                 kept = msgspec.json.decode((self.state / LAST).read_bytes(), type=Kept)
-            except (OSError, msgspec.DecodeError):
+            except _UNREADABLE:
                 kept = Kept()
             kept = msgspec.structs.replace(kept, latch=kept.latch.set(halt))
         return msgspec.structs.replace(kept, latch=kept.latch.without_past(now))
@@ -110,7 +112,8 @@ class Holds:
         try:
             _appear(flag)
         except OSError as error:
-            raise DataError(f"cannot be halted: {error.strerror}", where=str(flag)) from error
+            if not self.flagged():  # whatever stands under that name halts
+                raise DataError(f"cannot be halted: {error.strerror}", where=str(flag)) from error
         with suppress(OSError), flag.open("wb") as file:  # that it is there is enough
             file.write(f"{hold}\n".encode())
             file.flush()
@@ -136,9 +139,18 @@ class Holds:
             self._write(Kept(latch=latch, resumed=(*kept.resumed, one)[-REMEMBERED:]))
             if scope == ALL and Mode.HALT in gone:
                 # Last: until here the file halts, so that a crash in between lifts nothing.
-                (self.state / KILL).unlink(missing_ok=True)
-                self._sync()
+                self._unflag()
         return tuple(hold for hold in kept.latch.holds if hold not in latch.holds)
+
+    def _unflag(self) -> None:
+        """Takes the file KILL away. Raises DataError where it stays: then it halts on."""
+        try:
+            (self.state / KILL).unlink(missing_ok=True)
+            self._sync()
+        except OSError as error:
+            raise DataError(
+                f"everything stays halted: {error.strerror}", where=str(self.state / KILL), hint="remove it by hand"
+            ) from error
 
     def _write(self, kept: Kept) -> None:
         new = self.state / f"{FILE}.new"

@@ -85,13 +85,13 @@ def test_what_was_taken_and_not_answered_comes_again(tmp_path: Path) -> None:
     assert [".taken"] == names(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"verb": 3}', "[]"])
-def test_a_word_that_cannot_be_read_is_no_word(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", [b"", b"{", b'{"verb": 3}', b"[]", b'{"verb": "\xff"}', b'{"x": ' + b"[" * 100_000])
+def test_a_word_that_cannot_be_read_is_no_word(tmp_path: Path, text: bytes) -> None:
     """
     It is told as such, and the daemon goes on.
     """
     leave(tmp_path, WORD)
-    (tmp_path / FOLDER / "0.word").write_text(text)
+    (tmp_path / FOLDER / "0.word").write_bytes(text)
     assert [None, WORD] == list(taken(tmp_path).values())
 
 

@@ -90,13 +90,19 @@ def test_a_file_by_hand_halts_with_its_words(tmp_path: Path) -> None:
     assert holds.flagged()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"latch": {"holds": [{"scope": "all"}]}}', "\x00" * 40])
-def test_a_file_that_cannot_be_read_halts_until_it_is_lifted(tmp_path: Path, text: str) -> None:
+SPOILT = [
+    b"", b"{", b"[]", b'{"latch": {"holds": [{"scope": "all"}]}}', b'{"latch": {"holds": [{"scope": "\xff"}]}}',
+    bytes(40), b'{"x": ' + b"[" * 100_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SPOILT)
+def test_a_file_that_cannot_be_read_halts_until_it_is_lifted(tmp_path: Path, text: bytes) -> None:
     """
     Torn or foreign, it is no leave to trade; a pause that is added keeps the halt.
     """
     holds = Holds(tmp_path)
-    (tmp_path / FILE).write_text(text)
+    (tmp_path / FILE).write_bytes(text)
     assert [Mode.HALT] == [hold.mode for hold in holds.read(NOW).latch.holds]
     holds.set(pause())
     assert [Mode.HALT, Mode.REDUCE] == [hold.mode for hold in holds.read(NOW).latch.holds]
@@ -120,6 +126,19 @@ def test_pauses_outlive_a_file_that_is_spoilt(tmp_path: Path) -> None:
     assert worst is not None and worst.mode is Mode.HALT
     holds.resume(ALL, (Mode.HALT,), why="looked", by="ann", now=NOW)
     assert (pause("venue:a"),) == holds.read(NOW).latch.holds
+
+
+def test_whatever_is_named_kill_halts_and_what_cannot_be_removed_is_told(tmp_path: Path) -> None:
+    """
+    A folder KILL: a kill is kept beside it, and an unkill says that the halt stays and why.
+    """
+    holds = Holds(tmp_path)
+    (tmp_path / KILL).mkdir()
+    holds.kill(halt())
+    assert (halt(),) == holds.read(NOW).latch.holds
+    with pytest.raises(DataError, match=r"KILL: everything stays halted: Is a directory \(remove it by hand\)"):
+        holds.resume(ALL, (Mode.HALT,), why="x", by="ann", now=NOW)
+    assert [Mode.HALT] == [hold.mode for hold in holds.read(NOW).latch.holds]
 
 
 def test_a_folder_that_takes_no_file_is_an_error(tmp_path: Path) -> None:
@@ -234,6 +253,8 @@ def test_kill_and_unkill_say_what_is_in_force(tmp_path: Path, capsys: pytest.Cap
     assert 0 == code
     assert "all HALT by operator" in out
     assert "fire" in out
+    code, out, _ = said(tmp_path, "kill", "--reason", os.fsdecode(b"fire \xff"), capsys=capsys)
+    assert (0, True) == (code, "fire \\xff" in out)
     code, out, _ = said(tmp_path, "pause", "venue:a", "--for", "10m", "--json", capsys=capsys)
     told = json.loads(out)
     assert [("all", "HALT"), ("venue:a", "REDUCE")] == [(one["scope"], one["mode"]) for one in told["in_force"]]
