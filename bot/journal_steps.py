@@ -15,6 +15,7 @@ from bot.journal_reader import read, runs
 from connectors.errors import RegistryError
 from connectors.instruments import Instrument, Role, Universe
 from strategies.base import Note, Step
+from strategies.execution.adjusting import KIND as ADJUST
 
 REMEMBERED: Final = 100_000
 """Intents whose late reports are still told to be theirs."""
@@ -72,9 +73,11 @@ def steps(
 
 
 def only(told: Iterator[Step], runs: Runs, *, strategy: str = "", underlying: str = "") -> Iterator[Step]:
-    """The same steps with the wishes, refusals and reports of one strategy or underlying; empty is all of them.
+    """The same steps with what one strategy or underlying did: wishes, refusals, reports, mints and redemptions, and
+    what was noted of its trades; empty is all of them.
 
-    Charges are of what is held, whoever wanted it: those of an underlying stay, those of a strategy cannot be told.
+    Charges and corrections are of what is held, whoever wanted it: those of an underlying stay, those of a strategy
+    cannot be told.
     """
     mine = {one.name for one in runs.universe() if one.underlying == underlying and not strategy}
     if not (strategy or underlying):
@@ -87,15 +90,28 @@ def only(told: Iterator[Step], runs: Runs, *, strategy: str = "", underlying: st
             for wish in step.wishes
             if (not strategy or wish.strategy == strategy) and (not underlying or wish.underlying == underlying)
         )
-        for wish in wishes:
-            remember(known, wish.id, None)
+        asked = tuple(
+            order
+            for order in step.conversions
+            if (not strategy or order.strategy == strategy) and (not underlying or order.underlying == underlying)
+        )
+        for id in (*(wish.id for wish in wishes), *(order.id for order in asked)):
+            remember(known, id, None)
         yield msgspec.structs.replace(
             step,
             wishes=wishes,
             refused=tuple(one for one in step.refused if one.intent.id in known),
             approved=tuple(id for id in step.approved if id in known),
             reports=tuple(report for report in step.reports if report.intent_id in known),
+            conversions=asked,
+            progress=tuple(word for word in step.progress if word.id in known),
             charges=tuple(one for one in step.charges if runs.names(step.seq)[one.instrument] in mine),
+            notes=tuple(
+                note
+                for note in step.notes
+                if (note.kind != "trade" or note.detail["trade"] in known)
+                and (note.kind != ADJUST or (note.instrument >= 0 and runs.names(step.seq)[note.instrument] in mine))
+            ),
         )
 
 

@@ -133,6 +133,23 @@ def test_another_strategy_has_no_orders_and_one_share_only_its_own(
     assert [one for one in every if one["sent"] >= "2026-09-05"] == late != []
 
 
+@pytest.mark.parametrize("option", ["underlying", "strategy"])
+def test_what_each_share_or_strategy_made_adds_up_to_the_whole(
+    ran: tuple[Path, dict[str, Any]], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Fills and each part of the profit; trades, mints and redemptions of others are left out. What did nothing has none.
+    """
+    file = ("--file", str(ran[0]))
+    names = sorted({one[option] for one in told(capsys, "orders", *file)["orders"]})
+    whole, parts = told(capsys, "pnl", *file), [told(capsys, "pnl", *file, f"--{option}", name) for name in names]
+    assert len(names) > 1 and all(one["fills"] for one in parts)
+    assert whole["fills"] == sum(one["fills"] for one in parts)
+    for name, usd in whole["bridge_usd"].items():
+        assert float(usd) == pytest.approx(sum(float(one["bridge_usd"][name]) for one in parts), abs=1e-9)
+    assert [] == told(capsys, "positions", *file, "--strategy", "other")["positions"]
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_a_file_holds_every_fill(
     ran: tuple[Path, dict[str, Any]], tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
