@@ -110,10 +110,14 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         try:
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_S)
             connection.execute("PRAGMA query_only=1")
-            check_version(connection, path)
-            return connection
+            version = check_version(connection, path)
         except sqlite3.Error as error:
             cause = error
+            continue
+        if not version:
+            connection.close()
+            raise JournalError("nothing was ever recorded in it", where=str(path), hint="it fills with the first run")
+        return connection
     raise JournalError(f"the journal cannot be read: {cause}", where=str(path)) from cause
 
 

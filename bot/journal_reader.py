@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -89,6 +90,19 @@ def verify(path: Path, progress: Callable[[int], None] = lambda seq: None) -> Ve
     finally:
         connection.close()
     return Verdict(records=seq, hash=digest.hex(), fault=fault, after=after)
+
+
+@contextmanager
+def folded(path: Path) -> Iterator[None]:
+    """Where records make no sense together, asks whether they are what was written. Raises JournalError if not."""
+    try:
+        yield
+    except (LookupError, ValueError, ArithmeticError) as error:
+        verdict = verify(path)
+        if verdict.ok:
+            raise
+        hint = "pegline journal verify tells how far it holds"
+        raise JournalError(verdict.fault, where=str(path), hint=hint) from error
 
 
 def check_tail(connection: sqlite3.Connection, path: Path) -> tuple[int, bytes]:

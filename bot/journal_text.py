@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import asdict
 
-from bot.journal_books import Books, Profit
 from bot.journal_orders import Order, Trade
 from bot.tables import print_table
 from bot.terminal import printable
 from monitoring.narrate import utc
+
+if TYPE_CHECKING:  # the fold behind them needs the compiled kernel, orders and trades do not
+    from bot.journal_books import Books, Profit
 
 ORDER: Final[Mapping[str, type]] = {
     "order": str, "trade": str, "intent": str, "purpose": str, "strategy": str, "underlying": str, "instrument": str,

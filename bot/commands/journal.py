@@ -72,6 +72,14 @@ def run(args: argparse.Namespace) -> int:
     path = _journal(args)
     if args.verb == "verify":
         return _verify(path, as_json=args.json)
+    from bot.journal_reader import folded
+
+    with folded(path):
+        return _tell(args, path)
+
+
+def _tell(args: argparse.Namespace, path: Path) -> int:
+    """What the records say."""
     from bot.journal_steps import runs_in
 
     runs = runs_in(path)

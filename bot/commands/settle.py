@@ -69,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
 def _found(args: argparse.Namespace) -> list[Settlement]:
     """What the journal of the state folder holds."""
     from bot import hold_words
+    from bot.journal_reader import folded
     from bot.journal_steps import runs_in, steps
     from bot.paths import prepare_kernel
     from bot.told_state import JOURNAL
@@ -77,7 +78,8 @@ def _found(args: argparse.Namespace) -> list[Settlement]:
     from bot.journal_settlements import settlements
 
     path = hold_words.holds_of(args).state / JOURNAL
-    return settlements(steps(path), runs_in(path))
+    with folded(path):
+        return settlements(steps(path), runs_in(path))
 
 
 def _tell(args: argparse.Namespace, found: list[Settlement]) -> None:

@@ -88,7 +88,10 @@ def moment(text: str) -> int:
         raise argparse.ArgumentTypeError(f"{text!r} is no ISO 8601 time (write e.g. 2026-08-22T00:00Z)") from None
     found = found if found.tzinfo else found.replace(tzinfo=UTC)
     whole = found - datetime(1970, 1, 1, tzinfo=UTC)
-    return (whole.days * 86_400 + whole.seconds) * _NS + whole.microseconds * 1000
+    ns = (whole.days * 86_400 + whole.seconds) * _NS + whole.microseconds * 1000
+    if not -(2**63) <= ns < 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is beyond what can be told in ns (1677-09-22 to 2262-04-11)")
+    return ns
 
 
 def duration(text: str) -> float:

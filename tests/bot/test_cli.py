@@ -9,13 +9,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bot.cli import COMMANDS, main
 from bot.errors import CheckFailed, ExitCode, exit_code
+from bot.journal import Journal
 from bot.terminal import coloured
 from bot.topics import TOPICS
 from connectors.errors import EntitlementLost, SymbolUnknown, TapeError, VenueUnreachable
+from strategies.base import Note, Step
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {
@@ -48,6 +51,20 @@ def test_a_config_is_checked_without_the_compiler() -> None:
     done = pegline("check", "config.example.toml", code="print(c, *sys.modules, sep='\\n', file=sys.stderr)")
     modules = done.stderr.splitlines()
     assert "bot.wiring" in modules
+    assert not {"numba", "strategies.market.kernel"} & set(modules)
+
+
+def test_orders_of_a_journal_are_told_without_the_compiler(tmp_path: Path) -> None:
+    """
+    They are there in a moment: nothing that compiles is loaded for them.
+    """
+    start = Step(seq=1, ts=1, cause="start", notes=(Note(kind="start", detail={"instruments": "a:T"}),))
+    with Journal(tmp_path / "j") as journal:
+        journal.append("step", 1, msgspec.msgpack.encode(start))
+    words = ("journal", "orders", "--file", str(tmp_path / "j"))
+    done = pegline(*words, code="print(c, *sys.modules, sep='\\n', file=sys.stderr)")
+    modules = done.stderr.splitlines()
+    assert ("0", "no orders") == (modules[0], done.stdout.strip())
     assert not {"numba", "strategies.market.kernel"} & set(modules)
 
 
