@@ -16,6 +16,7 @@ from bot.control import Word
 from bot.engine import Engine
 from bot.journal import Journal
 from bot.journal_file import Durability
+from bot.lock import StateLock
 from bot.obeying import Obeying
 from bot.told_state import JOURNAL
 from connectors.orders import ConversionState, Side
@@ -44,12 +45,25 @@ def says(state: Path, engine: Engine, *words: str, capsys: pytest.CaptureFixture
     """Exit code, stdout and stderr of a command whose words this engine hears."""
     ear, codes = Obeying(state, engine, Disk(), lambda text: None), list[int]()
     command = threading.Thread(target=lambda: codes.append(main([*words, "--state", str(state)])))
-    command.start()
-    while command.is_alive():
-        ear.look()
-        command.join(0.01)
+    with StateLock(state):
+        command.start()
+        while command.is_alive():
+            ear.look()
+            command.join(0.01)
     told = capsys.readouterr()
     return codes[0], told.out, told.err
+
+
+def test_where_no_daemon_runs_no_word_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Before the first start and after an orderly end that is told at once: exit 7, and no file is made.
+    """
+    assert 7 == main(["reconcile", "--state", str(tmp_path)])
+    assert f"{tmp_path}: no daemon runs there; nothing was changed" in capsys.readouterr().err
+    assert [] == list(tmp_path.iterdir())
+    StateLock(tmp_path).release()
+    assert 7 == main(["reconcile", "--state", str(tmp_path)])
+    assert ["lock"] == [one.name for one in tmp_path.iterdir()]
 
 
 def test_reconcile_tells_and_with_a_reason_corrects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
