@@ -120,7 +120,12 @@ class Holds:
             os.fsync(file.fileno())
         with suppress(OSError):  # a disk that refuses this refuses the latch too, which is told
             self._sync()
-        self.set(hold)
+        try:
+            self.set(hold)
+        except DataError as error:
+            raise DataError(
+                f"everything is halted, by this file alone: {error.what}", where=str(flag), hint="leave it there"
+            ) from error
 
     def set(self, hold: Hold) -> None:
         """Adds a hold. Raises DataError where it cannot be kept."""

@@ -161,7 +161,7 @@ def test_a_kill_needs_no_file_to_open(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
         with pytest.raises(DataError, match="no file can be opened"):
             holds.read(NOW)
-        with pytest.raises(DataError, match="cannot be kept"):
+        with pytest.raises(DataError, match="everything is halted, by this file alone: the hold cannot be kept"):
             holds.kill(halt())
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
