@@ -13,6 +13,7 @@ from typing import Final
 from bot.clock import wall_ns
 from bot.errors import RefusedByRisk, UsageError
 from bot.holds import Holds
+from bot.lock import FILE as LOCK
 from bot.paths import state_dir
 from bot.terminal import nearest, printable
 from strategies.execution.latch import ALL, KINDS, Hold
@@ -43,15 +44,17 @@ def holds_of(args: argparse.Namespace) -> Holds:
     """The holds of the state folder that is meant. A config is read only for its [run] state_dir, so that one with
     mistakes stops nobody. Raises UsageError where there is neither: a halt in a folder that is none halts nothing."""
     if args.state:
-        if not Path(args.state).expanduser().is_dir():
+        named = Path(args.state).expanduser()
+        if not named.is_dir():
             raise UsageError(f"--state {args.state} is no folder", hint="name the one that the daemon runs on")
-        return Holds(state_dir(args.state))
+        return Holds(named)  # and no other, also where we may not write: a daemon of another user may run on it
     try:
         run = tomllib.loads(Path(args.config).read_text(encoding="utf-8")).get("run", {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{args.config} cannot be read: {error}", hint="name the state folder: --state DIR") from None
     configured = run.get("state_dir", "state") if isinstance(run, dict) else "state"
-    return Holds(state_dir(str(configured)))
+    meant = Path(str(configured)).expanduser()
+    return Holds(meant if os.path.lexists(meant / LOCK) else state_dir(str(configured)))
 
 
 def checked(scope: str, config: str) -> str:

@@ -102,7 +102,11 @@ def open_to_write(path: Path, durability: Durability) -> sqlite3.Connection:
 
 def open_to_read(path: Path) -> sqlite3.Connection:
     """A connection that cannot change a record, also while a daemon writes. Raises JournalError."""
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except OSError as error:
+        raise JournalError(f"the journal cannot be read: {error.strerror}", where=str(path)) from error
+    if not found:
         raise JournalError("there is no journal", where=str(path), hint="it appears with the first run")
     # A journal left behind by kill -9 needs a connection that may recover its WAL; a folder that is not ours cannot
     # have one, and then what the last checkpoint and the WAL beside it hold is read as it stands.

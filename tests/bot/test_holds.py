@@ -269,6 +269,31 @@ def test_kill_and_unkill_say_what_is_in_force(tmp_path: Path, capsys: pytest.Cap
     assert (0, True) == (code, "nothing is held back" in out)
 
 
+@pytest.mark.parametrize("words", [("--state", "state"), ("--config", "config.toml")])
+def test_a_kill_never_goes_to_another_folder_than_the_daemons(
+    tmp_path: Path, words: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Where the folder takes no file of ours, that is told; nothing is said to be killed, no folder of our own is taken.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "home"))
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "lock").touch()
+    (tmp_path / "config.toml").write_text('[run]\nstate_dir = "state"\n')
+    (tmp_path / "state").chmod(0o500)
+    here = len(list(tmp_path.rglob("*")))
+    code = main(["kill", *words])
+    (tmp_path / "state").chmod(0o700)
+    said = capsys.readouterr()
+    if (tmp_path / "state" / KILL).exists():  # root may write everywhere
+        assert (0, True) == (code, "killed" in said.out)
+    else:
+        assert (8, "", True) == (code, said.out, "cannot be halted: Permission denied" in said.err)
+        assert here == len(list(tmp_path.rglob("*")))
+    assert not (tmp_path / "home").exists()
+
+
 @pytest.mark.parametrize("name", ["stat", "file"])
 def test_a_kill_in_a_folder_that_is_none_says_so(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """
