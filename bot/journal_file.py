@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from enum import StrEnum
 from pathlib import Path
@@ -109,8 +110,10 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     if not found:
         raise JournalError("there is no journal", where=str(path), hint="it appears with the first run")
     # A journal left behind by kill -9 needs a connection that may recover its WAL; a folder that is not ours cannot
-    # have one, and then what the last checkpoint and the WAL beside it hold is read as it stands.
-    for mode in ("rw", "ro"):
+    # have one, and then what the last checkpoint and the WAL beside it hold is read as it stands. Where a run has ended
+    # there is no WAL, and SQLite cannot make one there: only then may it take the file for one that never changes.
+    ended = () if os.path.lexists(f"{path}-wal") else ("ro&immutable=1",)
+    for mode in ("rw", "ro", *ended):
         try:
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=BUSY_S)
             connection.execute("PRAGMA query_only=1")

@@ -79,3 +79,15 @@ def test_a_moment_beyond_what_a_journal_can_hold_is_refused(time: str, capsys: p
     """
     assert 2 == main(["journal", "pnl", "--to", time])
     assert "beyond what can be told in ns (1677-09-22 to 2262-04-11)" in capsys.readouterr().err
+
+
+def test_a_journal_in_a_folder_of_somebody_else_can_be_read(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Without leave to write there, and with no process that has it open, it is read as it stands and nothing is made.
+    """
+    journal.chmod(0o400)
+    journal.parent.chmod(0o500)
+    code = main(["journal", "verify", "--file", str(journal)])
+    journal.parent.chmod(0o700)
+    assert (0, True) == (code, "2 records, every link holds" in capsys.readouterr().out)
+    assert [journal] == list(journal.parent.iterdir())
