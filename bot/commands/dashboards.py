@@ -30,9 +30,11 @@ FILES: Final = {
 } | {
     f"runbooks/{name}.md": f"runbooks/{name}.md"
     for name in (
-        "PeglineDepeg", "PeglineDiskLow", "PeglineDiskSlow", "PeglineDown", "PeglineFilesLow", "PeglineHeldBack",
-        "PeglineJournalFailed", "PeglineKilled", "PeglineLiquidityCliff", "PeglineMintStuck", "PeglinePegDeviation",
-        "PeglineReconcileDifference", "PeglineReferenceRefused", "PeglineStablecoinDepeg", "PeglineWatchdog",
+        "PeglineAttestationOld", "PeglineBackingShortfall", "PeglineChargeUnknown", "PeglineDepeg", "PeglineDiskLow",
+        "PeglineDiskSlow", "PeglineDown", "PeglineFilesLow", "PeglineHedgeCost", "PeglineHedgeMargin",
+        "PeglineHeldBack", "PeglineJournalFailed", "PeglineKilled", "PeglineLiquidityCliff", "PeglineMintStuck",
+        "PeglinePegDeviation", "PeglineReconcileDifference", "PeglineReferenceRefused", "PeglineStablecoinDepeg",
+        "PeglineWatchdog",
     )
 }  # fmt: skip
 """Where a file of the package goes."""

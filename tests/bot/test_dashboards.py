@@ -39,8 +39,8 @@ def test_addresses_and_times_are_the_operators(tmp_path: Path) -> None:
     assert '"10.0.0.7:9470"' in text["prometheus.yml"] and '"am:9099"' in text["prometheus.yml"]
     assert "scrape_interval: 2s" in text["prometheus.yml"] and "evaluation_interval: 2s" in text["prometheus.yml"]
     alerts = text["rules/alerts.yml"]
-    assert 6 == alerts.count("for: 7s") and 1 == alerts.count("for: 1m")
-    assert 15 == alerts.count("runbook_url: https://wiki.example/pegline/Pegline")
+    assert 11 == alerts.count("for: 7s") and 1 == alerts.count("for: 1m")
+    assert 20 == alerts.count("runbook_url: https://wiki.example/pegline/Pegline")
     assert "url: http://hook:1/x" in text["alertmanager.yml"] and "group_wait: 3s" in text["alertmanager.yml"]
     source = text["grafana/provisioning/datasources/pegline.yml"]
     assert "url: http://prom:9091" in source and "timeInterval: 2s" in source
