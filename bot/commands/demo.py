@@ -90,10 +90,15 @@ def demo_config(seed: int, port: int | None) -> Config:
 
 
 def _state(folder: str | None) -> Path | None:
-    """Where the journal goes. Raises UsageError where there is one: a story begins a journal of its own."""
+    """Where the journal goes. Raises UsageError where it cannot, and where there is one: a story begins a journal of
+    its own."""
     from bot.told_state import JOURNAL
 
-    if folder and (Path(folder) / JOURNAL).exists():
+    try:
+        begun = bool(folder) and (Path(str(folder)) / JOURNAL).exists()
+    except OSError as error:
+        raise UsageError(f"--state {folder} cannot be used: {error.strerror}", hint="name another folder") from error
+    if begun:
         raise UsageError(f"--state {folder} holds a journal already", hint="name another folder, or remove that one")
     return Path(folder) if folder else None
 

@@ -53,10 +53,11 @@ def test_a_source_that_was_frozen_takes_nobody_down_with_it():
         ("--seed", "-1"),
         ("--seed", "9" * 30),
         ("--port", "65536"),
+        ("--state", "x" * 300),
     ],
 )
 def test_what_cannot_be_meant_is_refused(words, capsys):
-    """An unknown fault, no time, two paces, a seed or port that cannot be: exit 2, with nothing on stdout."""
+    """An unknown fault, no time, two paces, a seed, port or folder that cannot be: exit 2, with nothing on stdout."""
     assert 2 == main(["demo", *words, "--json"])
     said = capsys.readouterr()
     assert "" == said.out and "pegline:" in said.err
