@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import structs
 
 from connectors.events import NS
-from connectors.orders import CONVERTED, Conversion, ConversionState, Progress, Reason
+from connectors.orders import CONVERTED, Conversion, ConversionState, Intent, Progress, Reason, Side
 from connectors.ports import Primary
 from strategies.base import Note, View
 from strategies.execution.conversions import Running
@@ -123,9 +123,14 @@ class Converter:
                     notes.append(no_offer(wish.trade, wish.underlying, why[1]))
         return passed, tuple(notes)
 
-    def foresees(self, wish: Conversion | None, view: View) -> tuple[Reason, str] | None:
-        """What would speak against the mint or redemption that a plan ends with, were it asked for now."""
-        return None if wish is None else self._objection(wish, (), view, held=False)
+    def foresees(self, wish: Intent, view: View) -> tuple[Reason, str] | None:
+        """What would speak against the mint or redemption that a plan ends with, were it asked for now. What none of
+        its legs buys must be there already."""
+        then = wish.then
+        if then is None:
+            return None
+        bought = any(leg.instrument == then.source and leg.side is Side.BUY for leg in wish.legs)
+        return self._objection(then, (), view, held=not bought)
 
     def _objection(
         self, wish: Conversion, passed: tuple[Conversion, ...], view: View, *, held: bool = True

@@ -125,7 +125,7 @@ class Dealer:
         wished = self._fenced(decision.wishes)
         for wish in wished:
             objection = self._off() or _no_opening(wish) or self.trades.objection(wish, now, beside=wishes)
-            objection = objection or self.converter.foresees(wish.then, view)
+            objection = objection or self.converter.foresees(wish, view)
             if objection is None:
                 wishes.append(wish)
             else:

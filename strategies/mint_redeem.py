@@ -174,11 +174,13 @@ class MintRedeem:
         if not (per_token.is_finite() and per_hedge.is_finite()):
             return None
         most = min(tokens, look.units, -mine.units(self.name, hedge) * per_hedge / per_token)
+        # What others have sold of the account is not there to be redeemed, though it is ours by the books.
+        there = min(most, view.ledger.free(self.name, way.token))
         door: Door | str = "not_redeemed"
-        if way.redeem is not None and not waits:
-            door = self._door(view, way, look, mint=False, shares=float(most * per_token))
+        if way.redeem is not None and not waits and there > 0:
+            door = self._door(view, way, look, mint=False, shares=float(there * per_token))
         if isinstance(door, Door) and look.bid < -door.cost:
-            return self._plan(view, way, look, "out", (hedge, Side.BUY, most * per_token / per_hedge))
+            return self._plan(view, way, look, "out", (hedge, Side.BUY, there * per_token / per_hedge))
         if look.bid < 0 and not isinstance(door, Door) and way.redeem is not None:
             return Refusal("out_waits")
         legs = legs_of(view, [(way.token, Side.SELL), (hedge, Side.BUY)], most, self.lots, self.slippage_bps)

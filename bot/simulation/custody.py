@@ -45,17 +45,22 @@ def with_supplies(records: Records, scene: Scene) -> Records:
 
 def _entries(config: Config, scene: Scene) -> Iterator[str]:
     """The tables of the file. One that is too old is followed by a new one at the end of its fault."""
-    mine = [fault for fault in scene.faults if isinstance(fault.kind, Custody)]
-    for where in sorted({fault.where for fault in mine}):
-        one = stage().universe[stage().universe.number(where)]
-        old = [fault for fault in mine if fault.where == where and fault.kind is Custody.OLD]
+    mine = [(_token(fault), fault) for fault in scene.faults if isinstance(fault.kind, Custody)]
+    for issuer, token in sorted({named for named, _ in mine}):
+        old = [fault for named, fault in mine if named == (issuer, token) and fault.kind is Custody.OLD]
         times = [START_NS - DAY_S * NS]
         if old:
             allowed_ns = round(config.gates.max_attestation_age_days * DAY_S) * NS
             times = [moment(old[0].at_s) - allowed_ns, moment(old[0].at_s + old[0].for_s)]
         for ts in times:
             as_of = datetime.fromtimestamp(ts / NS, UTC).isoformat()
-            yield f'[[attestation]]\nissuer = "{one.issuer}"\ntoken = "{one.token}"\nunits = {UNITS}\nas_of = {as_of}'
+            yield f'[[attestation]]\nissuer = "{issuer}"\ntoken = "{token}"\nunits = {UNITS}\nas_of = {as_of}'
+
+
+def _token(fault: Fault) -> tuple[str, str]:
+    """(issuer, token) of the instrument that a fault names."""
+    one = stage().universe[stage().universe.number(fault.where)]
+    return one.issuer, one.token
 
 
 def _supplies(fault: Fault) -> list[tuple[object, ...]]:

@@ -40,7 +40,9 @@ def _unknown(alert: str = "") -> Sign:
 
 
 def _refused(reason: str) -> Sign:
-    return Sign("pegline_feed_rejected_messages_total", {"venue": "{venue}", "reason": reason}, above=0)
+    """A pool that prints seldom may print nothing wrong in a few seconds."""
+    labels = {"venue": "{venue}", "reason": reason}
+    return Sign("pegline_feed_rejected_messages_total", labels, above=0, lasts_s=20)
 
 
 _DIFFERS: Final = Sign(

@@ -83,7 +83,8 @@ def _befallen(records: Records, one: RowTrouble) -> Records:
     """The records after one trouble."""
     what, ts = one.what, records["ts_recv"]
     during = (ts >= one.begin) & (ts < one.end)
-    hit = during & np.isin(records["instrument"], one.numbers)
+    # What a chain tells of supplies comes another way than prints.
+    hit = during & np.isin(records["instrument"], one.numbers) & (records["kind"] != Kind.SUPPLY)
     if what is RowFault.COIN:
         coin = during & (records["instrument"] == one.numbers[0])
         _scale(records, coin, _PRICES, COIN_USD)

@@ -13,7 +13,7 @@ from msgspec import structs
 from bot.converting import Converter
 from connectors.events import NAN, NS
 from connectors.instruments import Instrument, Role, Universe
-from connectors.orders import Conversion, Fill, Leg, Reason, Side
+from connectors.orders import Conversion, Fill, Intent, Leg, Reason, Side
 from connectors.simulated.issuer import SimulatedIssuer
 from connectors.simulated.issuer_terms import Delay, Freeze, IssuerFault, IssuerTerms, Ways
 from strategies.base import Note
@@ -144,6 +144,27 @@ def test_units_are_given_once() -> None:
     other = Desk()
     other.ledger.reserve(Leg(instrument=0, side=Side.SELL, quantity=D(60), limit=D(1), seen=D(1)))
     assert ([], ["position"]) == other.wish(mint())
+
+
+def test_a_plan_that_ends_with_a_request_buys_what_it_gives_or_has_it() -> None:
+    """
+    Of 150 shares 200 are not there: a plan that buys none of them is refused before its legs leave, one that does is
+    not, nor is one for less.
+    """
+    desk = Desk()
+
+    def foreseen(leg: tuple[int, Side], quantity: str) -> tuple[Reason, str] | None:
+        at, side = leg
+        legs = (Leg(instrument=at, side=side, quantity=D(1), limit=D(100), seen=D(100)),)
+        plan = Intent(
+            id="p", strategy="s", legs=legs, reason="", edge_bps=0.0, notional_usd=D(100), deadline_ns=HOUR,
+            underlying="X", then=mint(quantity=quantity),
+        )  # fmt: skip
+        return desk.converter.foresees(plan, desk.view())
+
+    assert (Reason.POSITION, "b:X: 150 units are free, 200 wanted") == foreseen((1, Side.SELL), "200")
+    assert (Reason.POSITION, "b:X: 150 units are free, 200 wanted") == foreseen((0, Side.SELL), "200")
+    assert (None, None) == (foreseen((0, Side.BUY), "200"), foreseen((1, Side.SELL), "150"))
 
 
 def test_one_request_of_a_share_is_open_at_an_issuer() -> None:

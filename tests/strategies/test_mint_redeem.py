@@ -369,6 +369,18 @@ def test_what_would_be_sold_too_cheap_is_redeemed_or_waits_for_it() -> None:
     assert "out_waits" == wish(minted(at(199.0, 199.2, freezes=(Freeze("S", 0),)), of), of)
 
 
+def test_what_others_have_sold_of_the_account_is_not_redeemed() -> None:
+    """
+    Of 1.96 tokens of ours one is there: so much goes out; where none is, the rest waits with its hedge.
+    """
+    of = strategy()
+    short, none = (minted(at(199.0, 199.2), of) for _ in range(2))
+    short.ledger.positions[TOKEN], none.ledger.positions[TOKEN] = D(1), D("-30")
+    out = wish(short, of)
+    assert ([(PERP, Side.BUY, D(2))], D(1)) == (legs(out), then(out).quantity)
+    assert "out_waits" == wish(none, of)
+
+
 def test_while_anything_of_the_share_is_under_way_nothing_goes_out() -> None:
     """
     Nor is what others hold ours to sell.
